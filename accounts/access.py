@@ -1,0 +1,114 @@
+"""The only asker: who may do what to which client.
+
+One table says which role may do which verb; it is closed by default (a verb that is not in it may be done by
+nobody). What a principal may not see does not exist for it: `NotFound`, with the same words as for a random id.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from accounts.errors import Forbidden, Invalid, NotFound
+from accounts.models import AdAccount, Client, Membership, Role, User
+from accounts.tenancy import NOBODY, Principal
+
+_AGENCY = frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.ANALYST})
+_CLIENT_SIDE = frozenset({Role.APPROVER, Role.VIEWER})
+_EVERYONE = _AGENCY | _CLIENT_SIDE | {Role.INTEGRATOR}
+
+#: verb -> roles that may. Closed: a verb that is missing here is refused to all.
+VERBS: dict[str, frozenset[str]] = {
+    "view": frozenset(_EVERYONE),
+    "comment": frozenset(_EVERYONE - {Role.INTEGRATOR}),
+    "request_change": frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.INTEGRATOR}),
+    "approve": frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.APPROVER}),
+    "edit_strategy": frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.INTEGRATOR}),
+    "run_strategy": frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.INTEGRATOR}),
+    "stop": frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.APPROVER}),
+    "release": frozenset({Role.OWNER, Role.MANAGER}),
+    "sync": frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.INTEGRATOR}),
+    "connect": frozenset({Role.OWNER, Role.MANAGER}),
+    "manage_people": frozenset({Role.OWNER, Role.MANAGER}),
+    "manage_client": frozenset({Role.OWNER, Role.MANAGER}),
+    "see_costs": frozenset(_AGENCY),
+    "operate": frozenset({Role.OWNER}),
+}
+
+_ACT = re.compile(r"(?:act_)?(\d{1,38})")
+
+
+def principal_of(user: Any, *, scopes: frozenset[str] | None = None, kind: str = "person") -> Principal:
+    """The principal of a signed-in user; `NOBODY` for an anonymous or switched-off one."""
+    if not isinstance(user, User) or not user.is_active:
+        return NOBODY
+    roles = tuple(Membership.objects.filter(user=user).values_list("client_id", "role"))
+    return Principal(kind=kind, user_id=user.pk, name=str(user), roles=roles, scopes=scopes)
+
+
+def system(client: Client) -> Principal:
+    """The product itself, acting for one client (a strategy, the watchdog, a scanner)."""
+    return Principal(kind="system", user_id=None, name="metaads", roles=((client.pk, Role.BUYER),))
+
+
+def may(principal: Principal, verb: str, client: Client | int) -> bool:
+    """Whether `principal` may do `verb` at `client`."""
+    if principal.scopes is not None and verb not in principal.scopes and verb != "view":
+        return False
+    at = client if isinstance(client, int) else client.pk
+    return bool(principal.roles_at(at) & VERBS.get(verb, frozenset()))
+
+
+def require(principal: Principal, verb: str, client: Client | int) -> None:
+    """Raise `NotFound` when the client is not theirs to see, `Forbidden` when the role may not."""
+    at = client if isinstance(client, int) else client.pk
+    if not principal.roles_at(at):
+        raise NotFound("There is no such client.")
+    if not may(principal, verb, at):
+        raise Forbidden(f"Your role may not do this here ({verb.replace('_', ' ')}).", code=f"may_not_{verb}")
+
+
+def clients(principal: Principal) -> list[Client]:
+    """Clients that `principal` may see, by name; archived ones left out."""
+    rows = Client.objects.filter(archived_at__isnull=True)
+    if not principal.everywhere:
+        rows = rows.filter(pk__in=principal.client_ids)
+    return list(rows)
+
+
+def client(principal: Principal, ref: str | None = None, *, verb: str = "view") -> Client:
+    """The client named by `ref` (slug or UUID); without `ref`, the only one there is, else `Invalid` naming them."""
+    visible = clients(principal)
+    if ref:
+        found = next((row for row in visible if ref in (row.slug, str(row.uuid))), None)
+    elif len(visible) == 1:
+        found = visible[0]
+    elif visible:
+        names = ", ".join(row.slug for row in visible)
+        raise Invalid("Which client?", code="client_required", advice=f"Add ?client= with one of: {names}.")
+    else:
+        found = None
+    if found is None:
+        raise NotFound("There is no such client.")
+    require(principal, verb, found)
+    return found
+
+
+def ad_account(principal: Principal, ref: str, *, verb: str = "view") -> AdAccount:
+    """The ad account `act_1` or `1`, if it is the principal's to see; its client is loaded with it."""
+    match = _ACT.fullmatch(ref or "")
+    row = match and AdAccount.objects.for_(principal).select_related("client").filter(meta_id=match[1]).first()
+    if not row:
+        raise NotFound("There is no such ad account.")
+    require(principal, verb, row.client_id)
+    return row
+
+
+def ad_accounts(principal: Principal, *, client: Client | None = None, enabled: bool | None = None) -> list[AdAccount]:
+    """Ad accounts that `principal` may see, by name; of one client, or only (not) enabled ones, on demand."""
+    rows = AdAccount.objects.for_(principal).select_related("client", "connection").filter(archived_at__isnull=True)
+    if client is not None:
+        rows = rows.filter(client=client)
+    if enabled is not None:
+        rows = rows.filter(enabled_at__isnull=not enabled)
+    return list(rows.order_by("name"))

@@ -1,0 +1,283 @@
+"""People, clients (the tenants), connections to Meta, ad accounts, and the small tables every floor leans on."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Lower
+
+from accounts.fields import EncryptedTextField, MoneyField
+from accounts.tenancy import Tenant
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, email: str, password: str | None = None, **extra: Any) -> User:
+        user = self.model(email=email.strip().lower(), **extra)
+        user.set_password(password)
+        user.save(using=self._db)
+        return user
+
+    def create_superuser(self, email: str, password: str | None = None, **extra: Any) -> User:
+        return self.create_user(email, password, is_staff=True, is_superuser=True, **extra)
+
+    def get_by_natural_key(self, username: str | None) -> User:
+        return self.get(email=(username or "").strip().lower())
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    """A person (or an integrator's service user). The e-mail is the login, lower-case and unique."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    email = models.EmailField(unique=True)
+    name = models.CharField(max_length=200, blank=True)
+    is_staff = models.BooleanField(default=False, help_text="May sign in to the agency's admin.")
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = UserManager()
+
+    USERNAME_FIELD = "email"
+    EMAIL_FIELD = "email"
+    REQUIRED_FIELDS: list[str] = []
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(Lower("email"), name="user_email_lower_unique"),
+            models.CheckConstraint(condition=Q(email=Lower("email")), name="user_email_is_lower"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.email
+
+    def get_full_name(self) -> str:
+        return str(self)
+
+    get_short_name = get_full_name
+
+
+class Client(models.Model):
+    """The agency's customer: the tenant. `result_action` names the Meta action that counts as its result."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=200, unique=True)
+    slug = models.SlugField(max_length=60, unique=True)
+    result_action = models.CharField(max_length=100, default="omni_purchase", help_text="Checked by the insights floor.")
+    target_cpa = MoneyField(null=True, blank=True)
+    target_roas = models.DecimalField(max_digits=9, decimal_places=4, null=True, blank=True)
+    approval_hours = models.PositiveSmallIntegerField(default=24, help_text="How long an approval or proposal stays good.")
+    archived_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Role(models.TextChoices):
+    OWNER = "owner", "Owner"
+    MANAGER = "manager", "Manager"
+    BUYER = "buyer", "Buyer"
+    ANALYST = "analyst", "Analyst"
+    APPROVER = "approver", "Client's approver"
+    VIEWER = "viewer", "Client's viewer"
+    INTEGRATOR = "integrator", "Integrator"
+
+
+class Membership(models.Model):
+    """A person's role at a client; an owner's has no client and means all."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
+    role = models.CharField(max_length=12, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint("user", "client", name="membership_once"),
+            models.CheckConstraint(
+                condition=Q(role=Role.OWNER, client__isnull=True) | (~Q(role=Role.OWNER) & Q(client__isnull=False)),
+                name="membership_only_owners_are_everywhere",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} · {self.get_role_display()} · {self.client or 'all clients'}"
+
+
+class ConnectionState(models.TextChoices):
+    CONNECTED = "connected", "Connected"
+    DEGRADED = "degraded", "Degraded"
+    EXPIRING = "expiring", "Expiring"
+    REAUTH_NEEDED = "reauth_needed", "Reconnect needed"
+    REVOKED = "revoked", "Revoked"
+    PAUSED = "paused", "Paused"
+    DELETING = "deleting", "Being deleted"
+
+
+class MetaConnection(Tenant):
+    """One Meta user's (or system user's) grant to one client. The token column is a Fernet token, never plain."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    meta_user_id = models.CharField(max_length=40)
+    meta_user_name = models.CharField(max_length=200, blank=True)
+    kind = models.CharField(max_length=12, default="USER", help_text="USER or SYSTEM_USER, as Meta names it.")
+    token = EncryptedTextField()
+    scopes = models.JSONField(default=list)
+    granular_scopes = models.JSONField(default=list)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    data_access_expires_at = models.DateTimeField(null=True, blank=True)
+    state = models.CharField(max_length=14, choices=ConnectionState.choices, default=ConnectionState.CONNECTED)
+    reason = models.CharField(max_length=300, blank=True)
+    auth_failures = models.PositiveSmallIntegerField(default=0, help_text="Consecutive; one good call resets it.")
+    checked_at = models.DateTimeField(null=True, blank=True)
+    connected_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    connected_at = models.DateTimeField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(Tenant.Meta):
+        constraints = [models.UniqueConstraint("client", "meta_user_id", name="connection_once_per_client")]
+
+    def __str__(self) -> str:
+        return f"{self.meta_user_name or self.meta_user_id} at {self.client}"
+
+
+class PendingGrant(Tenant):
+    """A token between Meta's answer and the person's confirmation; ten minutes, one session, one person, one client."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    session_key = models.CharField(max_length=64)
+    meta_user_id = models.CharField(max_length=40)
+    meta_user_name = models.CharField(max_length=200, blank=True)
+    token = EncryptedTextField()
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+
+class AdAccount(Tenant):
+    """A Meta ad account of one client. `meta_id` is the number without `act_`; a second client's claim is refused."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    meta_id = models.CharField(max_length=40, unique=True)
+    connection = models.ForeignKey(
+        MetaConnection, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Reads and writes."
+    )
+    name = models.CharField(max_length=400)
+    currency = models.CharField(max_length=3)
+    timezone_name = models.CharField(max_length=64)
+    account_status = models.IntegerField(default=1)
+    disable_reason = models.IntegerField(default=0)
+    business_name = models.CharField(max_length=400, blank=True)
+    is_personal = models.BooleanField(default=False)
+    spend_cap = MoneyField(null=True, blank=True)
+    amount_spent = MoneyField(null=True, blank=True)
+    min_daily_budget = MoneyField(null=True, blank=True)
+    user_tasks = models.JSONField(default=list)
+    enabled_at = models.DateTimeField(null=True, blank=True)
+    archived_at = models.DateTimeField(null=True, blank=True)
+    poll_seconds = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the installation's POLL_SECONDS.")
+    last_contact_at = models.DateTimeField(null=True, blank=True, help_text="Last good answer, reported by sync and fetch.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(Tenant.Meta):
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name} (act_{self.meta_id})"
+
+    @property
+    def act_id(self) -> str:
+        return f"act_{self.meta_id}"
+
+    @property
+    def enabled(self) -> bool:
+        return self.enabled_at is not None and self.archived_at is None
+
+
+class ApiKey(models.Model):
+    """A server's key. Only a keyed hash is kept; the key itself is shown once."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=100)
+    prefix = models.CharField(max_length=12, unique=True)
+    digest = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list, help_text="Verbs it is narrowed to; empty: all of its user's.")
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class Lease(models.Model):
+    """A named right that one holder has until a time; `fence` grows with each new holder."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    holder = models.CharField(max_length=100)
+    until = models.DateTimeField()
+    fence = models.BigIntegerField(default=1)
+
+
+class AuditLine(Tenant):
+    """Who did what to whom, besides changes at Meta (those have the ledger). Append-only."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, null=True, related_name="+")
+    at = models.DateTimeField()
+    actor_id = models.BigIntegerField(null=True)
+    actor_kind = models.CharField(max_length=10)
+    verb = models.CharField(max_length=60)
+    subject = models.CharField(max_length=120)
+    detail = models.JSONField(default=dict)
+
+    class Meta(Tenant.Meta):
+        ordering = ["-at", "-id"]
+        indexes = [models.Index(fields=["client", "-at"], name="audit_by_client")]
+
+
+class Alert(Tenant):
+    """Something that needs a person: pending -> firing -> recovered, one open row per (client, key)."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    key = models.CharField(max_length=200)
+    severity = models.CharField(max_length=10, default="warning", help_text="info, warning or critical")
+    title = models.CharField(max_length=300)
+    advice = models.CharField(max_length=500, blank=True)
+    state = models.CharField(max_length=10, default="firing")
+    opened_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(Tenant.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                F("client"), F("key"), condition=Q(closed_at__isnull=True), name="alert_open_once", nulls_distinct=None
+            )
+        ]
+
+
+class IdempotencyRecord(models.Model):
+    """What an `Idempotency-Key` was answered, per person and route, so that a repeat moves nothing."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    route = models.CharField(max_length=200)
+    key = models.CharField(max_length=200)
+    request_hash = models.CharField(max_length=64)
+    status = models.PositiveSmallIntegerField(null=True)
+    body = models.JSONField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("user", "route", "key", name="idempotency_once")]

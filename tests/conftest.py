@@ -1,0 +1,106 @@
+"""Fixtures that stand on the door: the sandbox in process behind the product's own HTTP client, and one moving clock.
+
+Alice owns the agency, Bob is a buyer at Northwind, Vera approves for Northwind, Charlie belongs to Southwind.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+START = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
+PASSWORD = "correct horse battery"
+REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
+
+
+def need(what: str, ready: bool, why: str) -> None:
+    """Skip by name where a service or file is missing; fail instead where REQUIRE names it."""
+    if ready:
+        return
+    if what in REQUIRED:
+        pytest.fail(f"REQUIRE={what}, but {why}")
+    pytest.skip(f"{what}: {why}")
+
+
+@pytest.fixture
+def clock() -> Iterator[Any]:
+    """One clock for product and sandbox, standing at START until the test moves it."""
+    from metaads.clock import using
+    from metaads.sandbox.clock import ManualClock
+
+    manual = ManualClock(START)
+    with using(manual.now):
+        yield manual
+
+
+@pytest.fixture
+def sandbox(clock: Any) -> Iterator[Any]:
+    """The offline Graph API in process (world `tiny`), plugged in where `requests` would leave the machine."""
+    from metaads.gateway import plugged
+    from metaads.sandbox.app import Sandbox
+    from tests.door import WSGIAdapter
+
+    box = Sandbox(world="tiny", seed=7, clock=clock)
+    with plugged(WSGIAdapter(box)):
+        yield box
+
+
+@pytest.fixture
+def agency(db: Any) -> Any:
+    """Two clients and their people; no connection yet."""
+    from types import SimpleNamespace
+
+    from accounts.access import principal_of
+    from accounts.models import Client, Membership, Role, User
+
+    northwind = Client.objects.create(name="Northwind", slug="northwind")
+    southwind = Client.objects.create(name="Southwind", slug="southwind")
+    people = {
+        "alice": (Role.OWNER, None, True),
+        "bob": (Role.BUYER, northwind, True),
+        "vera": (Role.APPROVER, northwind, False),
+        "vic": (Role.VIEWER, northwind, False),
+        "ivan": (Role.INTEGRATOR, northwind, False),
+        "charlie": (Role.MANAGER, southwind, True),
+    }
+    users = {}
+    for name, (role, client, staff) in people.items():
+        user = User.objects.create_user(f"{name}@example.com", PASSWORD, name=name.title(), is_staff=staff)
+        Membership.objects.create(user=user, client=client, role=role)
+        users[name] = user
+    principals = {name: principal_of(user) for name, user in users.items()}
+    return SimpleNamespace(
+        northwind=northwind, southwind=southwind, users=SimpleNamespace(**users), principals=SimpleNamespace(**principals)
+    )
+
+
+@pytest.fixture
+def connected(agency: Any, sandbox: Any, clock: Any) -> Any:
+    """Northwind connected by Alice with a long-lived token; its first ad account enabled, nothing synced yet."""
+    from accounts.ad_accounts import enable
+    from accounts.connections import connect
+    from accounts.models import AdAccount
+
+    now = clock.now()
+    connect(
+        client=agency.northwind, principal=agency.principals.alice, token=sandbox.token("alice"), now=now, user=agency.users.alice
+    )
+    agency.ad_account = AdAccount.objects.of(agency.northwind).order_by("meta_id").first()
+    enable(ad_account=agency.ad_account, principal=agency.principals.alice, now=now)
+    agency.ad_account.refresh_from_db()
+    return agency
+
+
+@pytest.fixture
+def synced(connected: Any, clock: Any) -> Any:
+    """`connected`, with structure and 28 days of rows stored."""
+    from campaigns.sync import run
+    from insights.fetch import first_sync
+
+    run(ad_account=connected.ad_account, now=clock.now())
+    first_sync(ad_account=connected.ad_account, days=28, now=clock.now())
+    return connected
