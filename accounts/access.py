@@ -97,16 +97,24 @@ def client(principal: Principal, ref: str | None = None, *, verb: str = "view") 
 def ad_account(principal: Principal, ref: str, *, verb: str = "view") -> AdAccount:
     """The ad account `act_1` or `1`, if it is the principal's to see; its client is loaded with it."""
     match = _ACT.fullmatch(ref or "")
-    row = match and AdAccount.objects.for_(principal).select_related("client").filter(meta_id=match[1]).first()
+    row = (
+        match and AdAccount.objects.for_(principal).select_related("client").filter(meta_id=match[1]).first()
+    )
     if not row:
         raise NotFound("There is no such ad account.")
     require(principal, verb, row.client_id)
     return row
 
 
-def ad_accounts(principal: Principal, *, client: Client | None = None, enabled: bool | None = None) -> list[AdAccount]:
+def ad_accounts(
+    principal: Principal, *, client: Client | None = None, enabled: bool | None = None
+) -> list[AdAccount]:
     """Ad accounts that `principal` may see, by name; of one client, or only (not) enabled ones, on demand."""
-    rows = AdAccount.objects.for_(principal).select_related("client", "connection").filter(archived_at__isnull=True)
+    rows = (
+        AdAccount.objects.for_(principal)
+        .select_related("client", "connection")
+        .filter(archived_at__isnull=True)
+    )
     if client is not None:
         rows = rows.filter(client=client)
     if enabled is not None:

@@ -53,7 +53,9 @@ class MoneyField(models.BigIntegerField):
     def formfield(self, **kwargs: Any) -> Any:
         from django import forms
 
-        return forms.DecimalField(max_digits=18, decimal_places=6, required=not self.blank, label=kwargs.get("label"))
+        return forms.DecimalField(
+            max_digits=18, decimal_places=6, required=not self.blank, label=kwargs.get("label")
+        )
 
 
 class SafeEncrypted(fernet_fields.EncryptedField):  # type: ignore[misc]

@@ -66,10 +66,14 @@ class Client(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=200, unique=True)
     slug = models.SlugField(max_length=60, unique=True)
-    result_action = models.CharField(max_length=100, default="omni_purchase", help_text="Checked by the insights floor.")
+    result_action = models.CharField(
+        max_length=100, default="omni_purchase", help_text="Checked by the insights floor."
+    )
     target_cpa = MoneyField(null=True, blank=True)
     target_roas = models.DecimalField(max_digits=9, decimal_places=4, null=True, blank=True)
-    approval_hours = models.PositiveSmallIntegerField(default=24, help_text="How long an approval or proposal stays good.")
+    approval_hours = models.PositiveSmallIntegerField(
+        default=24, help_text="How long an approval or proposal stays good."
+    )
     archived_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -94,7 +98,9 @@ class Membership(models.Model):
     """A person's role at a client; an owner's has no client and means all."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
-    client = models.ForeignKey(Client, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships")
+    client = models.ForeignKey(
+        Client, on_delete=models.CASCADE, null=True, blank=True, related_name="memberships"
+    )
     role = models.CharField(max_length=12, choices=Role.choices)
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -102,7 +108,8 @@ class Membership(models.Model):
         constraints = [
             models.UniqueConstraint("user", "client", name="membership_once"),
             models.CheckConstraint(
-                condition=Q(role=Role.OWNER, client__isnull=True) | (~Q(role=Role.OWNER) & Q(client__isnull=False)),
+                condition=Q(role=Role.OWNER, client__isnull=True)
+                | (~Q(role=Role.OWNER) & Q(client__isnull=False)),
                 name="membership_only_owners_are_everywhere",
             ),
         ]
@@ -134,9 +141,13 @@ class MetaConnection(Tenant):
     granular_scopes = models.JSONField(default=list)
     expires_at = models.DateTimeField(null=True, blank=True)
     data_access_expires_at = models.DateTimeField(null=True, blank=True)
-    state = models.CharField(max_length=14, choices=ConnectionState.choices, default=ConnectionState.CONNECTED)
+    state = models.CharField(
+        max_length=14, choices=ConnectionState.choices, default=ConnectionState.CONNECTED
+    )
     reason = models.CharField(max_length=300, blank=True)
-    auth_failures = models.PositiveSmallIntegerField(default=0, help_text="Consecutive; one good call resets it.")
+    auth_failures = models.PositiveSmallIntegerField(
+        default=0, help_text="Consecutive; one good call resets it."
+    )
     checked_at = models.DateTimeField(null=True, blank=True)
     connected_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     connected_at = models.DateTimeField()
@@ -163,13 +174,28 @@ class PendingGrant(Tenant):
     used_at = models.DateTimeField(null=True, blank=True)
 
 
+class ConnectLink(Tenant):
+    """A one-time link that starts the OAuth dance in a browser, for the person who asked the API for it."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+
 class AdAccount(Tenant):
     """A Meta ad account of one client. `meta_id` is the number without `act_`; a second client's claim is refused."""
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     meta_id = models.CharField(max_length=40, unique=True)
     connection = models.ForeignKey(
-        MetaConnection, on_delete=models.SET_NULL, null=True, blank=True, related_name="+", help_text="Reads and writes."
+        MetaConnection,
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Reads and writes.",
     )
     name = models.CharField(max_length=400)
     currency = models.CharField(max_length=3)
@@ -184,8 +210,12 @@ class AdAccount(Tenant):
     user_tasks = models.JSONField(default=list)
     enabled_at = models.DateTimeField(null=True, blank=True)
     archived_at = models.DateTimeField(null=True, blank=True)
-    poll_seconds = models.PositiveIntegerField(null=True, blank=True, help_text="Empty: the installation's POLL_SECONDS.")
-    last_contact_at = models.DateTimeField(null=True, blank=True, help_text="Last good answer, reported by sync and fetch.")
+    poll_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Empty: the installation's POLL_SECONDS."
+    )
+    last_contact_at = models.DateTimeField(
+        null=True, blank=True, help_text="Last good answer, reported by sync and fetch."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta(Tenant.Meta):
@@ -263,7 +293,11 @@ class Alert(Tenant):
     class Meta(Tenant.Meta):
         constraints = [
             models.UniqueConstraint(
-                F("client"), F("key"), condition=Q(closed_at__isnull=True), name="alert_open_once", nulls_distinct=None
+                F("client"),
+                F("key"),
+                condition=Q(closed_at__isnull=True),
+                name="alert_open_once",
+                nulls_distinct=None,
             )
         ]
 
@@ -275,8 +309,11 @@ class IdempotencyRecord(models.Model):
     route = models.CharField(max_length=200)
     key = models.CharField(max_length=200)
     request_hash = models.CharField(max_length=64)
-    status = models.PositiveSmallIntegerField(null=True)
-    body = models.JSONField(null=True)
+    status = models.PositiveSmallIntegerField(
+        null=True, help_text="Empty: the first request is still at work."
+    )
+    body = models.TextField(blank=True, help_text="The answer's bytes: JSON with its exact numbers.")
+    headers = models.JSONField(default=dict)
     created_at = models.DateTimeField()
 
     class Meta:

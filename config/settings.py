@@ -84,6 +84,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.humanize",
     "csp",
+    "accounts",  # before allauth, so that its templates are ours
     "allauth",
     "allauth.account",
     "allauth.socialaccount",
@@ -96,7 +97,6 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "channels",
     "metaads",
-    "accounts",
     "campaigns",
     "insights",
     "strategies",
@@ -347,7 +347,7 @@ UNFOLD = {"SITE_TITLE": "metaads operations", "SITE_HEADER": "metaads operations
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"redact": {"()": "accounts.audit.RedactSecrets"}},
+    "filters": {"redact": {"()": "accounts.redaction.RedactSecrets"}},
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]},

@@ -1,0 +1,37 @@
+"""The base of every API view: who asks, for which client, about which ad account."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+import accounts.access as access
+from accounts.models import AdAccount, ApiKey, Client
+from accounts.tenancy import Principal
+
+
+class TenantAPIView(APIView):
+    """An API view that knows its `principal`. What the principal may not see answers 404, like a random id."""
+
+    principal: Principal
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self.principal = _principal(request)
+        super().initial(request, *args, **kwargs)
+
+    def client(self, verb: str = "view") -> Client:
+        """The client named by `?client=` (slug or UUID); optional where the principal has one client."""
+        return access.client(self.principal, self.request.query_params.get("client"), verb=verb)
+
+    def ad_account(self, ref: str, verb: str = "view") -> AdAccount:
+        """The ad account `act_1` or `1`, if the principal may do `verb` with it."""
+        return access.ad_account(self.principal, ref, verb=verb)
+
+
+def _principal(request: Request) -> Principal:
+    if isinstance(request.auth, ApiKey):
+        scopes = frozenset(request.auth.scopes) or None
+        return access.principal_of(request.user, scopes=scopes, kind="key")
+    return access.principal_of(request.user)

@@ -1,0 +1,155 @@
+"""One answer for everything that goes wrong: RFC 9457 problem details.
+
+    type       where the code is explained (a fragment of the API's documentation)
+    title      the status in words          status   the HTTP status
+    detail     what happened                advice   what to do next
+    code       stable, for programs         errors[] {field, message, code} of a request that must be mended
+    instance   the path                     request_id
+
+An unforeseen error answers its id and nothing else; its story is in the log under that id.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from accounts.errors import Refused
+from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled, Transient
+
+CONTENT_TYPE = "application/problem+json"
+log = logging.getLogger(__name__)
+
+
+def handler(error: Exception, context: dict[str, Any]) -> Response:
+    """DRF's exception handler: every exception of a view becomes a problem document."""
+    request = context.get("request")
+    problem = _problem(error)
+    if problem is None:
+        log.error("unforeseen error on %s", getattr(request, "path", "?"), exc_info=error)
+        problem = {"status": 500, "code": "internal", "detail": "Something went wrong on our side."}
+        problem["advice"] = "Try again; if it stays, report the request id."
+    set_rollback()
+    headers = problem.pop("headers", {})
+    status = int(problem["status"])
+    body = {
+        "type": f"/api/docs/#problem-{problem['code']}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": problem["detail"],
+        "code": problem["code"],
+        "advice": problem.get("advice", ""),
+        "errors": problem.get("errors", []),
+        "instance": getattr(request, "path", ""),
+        "request_id": getattr(getattr(request, "_request", request), "request_id", ""),
+    }
+    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
+
+
+def _problem(error: Exception) -> dict[str, Any] | None:
+    if isinstance(error, Refused):
+        return _refused(error)
+    if isinstance(error, GraphError):
+        return _graph(error)
+    if isinstance(error, ValidationError):
+        error = exceptions.ValidationError(
+            error.message_dict if hasattr(error, "error_dict") else error.messages
+        )
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    if isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.ValidationError):
+        fields = list(_fields(error.detail))
+        detail = fields[0]["message"] if len(fields) == 1 else "The request has to be mended."
+        return {"status": 400, "code": "invalid", "detail": detail, "errors": fields}
+    if isinstance(error, exceptions.APIException):
+        return _drf(error)
+    return None
+
+
+def _refused(error: Refused) -> dict[str, Any]:
+    return {
+        "status": error.status,
+        "code": error.code,
+        "detail": error.message,
+        "advice": error.advice,
+        "errors": [
+            {"field": field, "message": message, "code": error.code} for field, message in error.errors
+        ],
+        "headers": _retry(error.retry_after),
+    }
+
+
+def _graph(error: GraphError) -> dict[str, Any]:
+    """What Meta answered, in the words of its table; a failed token is the caller's to renew, not a crash."""
+    answer = error.answer
+    status, code = 502, "meta_refused"
+    if isinstance(error, Throttled):
+        status, code = 429, "meta_throttled"
+    elif isinstance(error, AuthFailed):
+        status, code = 409, "reconnect_needed"
+    elif isinstance(error, NotPermitted):
+        status, code = 409, "meta_not_permitted"
+    elif isinstance(error, Transient):
+        status, code = 503, "meta_unavailable"
+    detail = answer.user_message or answer.message or "Meta's answer could not be used."
+    retry = error.retry_after if isinstance(error, Throttled) else None
+    return {
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "advice": answer.advice,
+        "headers": _retry(retry),
+    }
+
+
+def _drf(error: exceptions.APIException) -> dict[str, Any]:
+    headers: dict[str, str] = {}
+    if getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
+    if isinstance(error, exceptions.Throttled):
+        headers |= _retry(error.wait)
+    codes = error.get_codes()
+    return {
+        "status": error.status_code,
+        "code": codes if isinstance(codes, str) else error.default_code,
+        "detail": str(error.detail),
+        "advice": _ADVICE.get(error.status_code, ""),
+        "headers": headers,
+    }
+
+
+_ADVICE = {
+    401: "Sign in, or send a valid token or API key.",
+    404: "Check the address and the id.",
+    405: "Use one of the methods in the Allow header.",
+    415: "Send application/json.",
+    429: "Wait for the time in Retry-After.",
+}
+
+
+def _retry(seconds: float | None) -> dict[str, str]:
+    return {} if seconds is None else {"Retry-After": str(max(1, round(seconds)))}
+
+
+def _fields(detail: Any, path: str = "") -> Iterator[dict[str, str]]:
+    """DRF's nested error lists, flattened to one entry per field and message."""
+    if isinstance(detail, dict):
+        for name, inner in detail.items():
+            at = path if name == "non_field_errors" else f"{path}.{name}".strip(".")
+            yield from _fields(inner, at)
+    elif isinstance(detail, list | tuple):
+        for index, inner in enumerate(detail):
+            nested = isinstance(inner, dict | list | tuple)
+            yield from _fields(inner, f"{path}[{index}]" if nested else path)
+    else:
+        yield {"field": path, "message": str(detail), "code": str(getattr(detail, "code", "") or "invalid")}
