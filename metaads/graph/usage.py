@@ -1,7 +1,7 @@
 """Read Meta's usage headers: how full the quotas are, and how long to stay away.
 
     X-App-Usage                  {"call_count":28,"total_time":25,"total_cputime":25}     percent of an hour
-    X-Ad-Account-Usage           {"acc_id_util_pct":9.67,"reset_time_duration":100,"ads_api_access_tier":".."} seconds
+    X-Ad-Account-Usage           {"acc_id_util_pct":9.67,"reset_time_duration":100,...} SECONDS
     X-Business-Use-Case-Usage    {"<id>":[{"type":"ads_insights","call_count":12,...,
                                    "estimated_time_to_regain_access":0,"ads_api_access_tier":".."}]}  MINUTES
     X-FB-Ads-Insights-Throttle   {"app_id_util_pct":100,"acc_id_util_pct":10,"ads_api_access_tier":"..."}

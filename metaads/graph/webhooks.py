@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import dataclasses
 import hashlib
 import hmac
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 MAX_EVENTS: Final = 10_000  # Meta sends up to 1,000 a notice
@@ -45,7 +46,7 @@ class Event:
     entry_id: str
     time: int | None
     field: str
-    value: Any = field(repr=False)
+    value: Any = dataclasses.field(repr=False)
     key: str
 
 

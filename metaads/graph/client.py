@@ -1,0 +1,181 @@
+"""Read from the Graph API for one token.
+
+    node  edge  edge_pages  insights  batch
+        -> before_call()         the caller's quota; may raise
+        -> transport.request     one attempt, one Answer
+        -> on_answer(answer)     usage headers, version warnings, counters; sees every attempt
+        -> OK: the body | transient, unknown: again, with full jitter | anything else: raise at once
+
+A throttle is never answered with another call: going on makes Meta's block longer. "Too much data" is not
+tried again unchanged either; a paged read halves its page, everything else raises TooMuchData.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from typing import Any, Final
+
+from metaads.graph import batch, paging
+from metaads.graph import fields as asked
+from metaads.graph.batch import Read
+from metaads.graph.errors import Answer, Kind, Unknown, error_for
+from metaads.graph.transport import Transport
+
+_FIRST_PAUSE: Final = 0.5  # seconds; doubled each time, drawn from 0 up to it ("full jitter")
+_LONGEST_PAUSE: Final = 20.0
+_NODE: Final = re.compile(r"(?:act_)?[0-9]{1,30}|me")
+_EDGE: Final = re.compile(r"[a-z_]{1,60}")
+
+
+class GraphClient:
+    """Reads for one token through one transport. It cannot write: see `metaads.graph.writer`."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        token: str,
+        *,
+        on_answer: Callable[[Answer], None] | None = None,
+        before_call: Callable[[], None] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        random: random.Random | None = None,
+        max_tries: int = 4,
+    ) -> None:
+        self._transport = transport
+        self._token = token
+        self._on_answer = on_answer
+        self._before_call = before_call
+        self._sleep = sleep
+        self._random = random or _own_random()
+        self._max_tries = max(1, max_tries)
+
+    def __repr__(self) -> str:
+        return f"GraphClient({self._transport!r})"
+
+    def node(self, node_id: str, fields: Sequence[str], **params: Any) -> dict[str, Any]:
+        """Read one object. Raises a GraphError; Refused with `answer.maybe_gone` when it is missing or
+        hidden."""
+        answer = self._read(_checked_node(node_id), {"fields": ",".join(fields), **params})
+        if not isinstance(answer.body, dict):
+            raise Unknown(replace(answer, kind=Kind.UNKNOWN, rule="malformed_node", body=None))
+        return answer.body
+
+    def edge(
+        self,
+        node_id: str,
+        edge: str,
+        *,
+        fields: Sequence[str],
+        params: Mapping[str, Any] | None = None,
+        limit: int = 500,
+    ) -> Iterator[dict[str, Any]]:
+        """Stream the rows of an edge, page by page as they are consumed."""
+        for page in self.edge_pages(node_id, edge, fields=fields, params=params, limit=limit):
+            yield from page
+
+    def edge_pages(
+        self,
+        node_id: str,
+        edge: str,
+        *,
+        fields: Sequence[str],
+        params: Mapping[str, Any] | None = None,
+        limit: int = 500,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Stream the pages of an edge. Also raises paging.CursorExpired: then start this edge again."""
+        question = dict(params or {})
+        if fields:
+            question["fields"] = ",".join(fields)
+        return self._pages(f"{_checked_node(node_id)}/{_checked_edge(edge)}", question, limit=limit)
+
+    def insights(
+        self,
+        object_id: str,
+        *,
+        level: str,
+        since: date | str,
+        until: date | str,
+        fields: Sequence[str],
+        time_increment: int | str = 1,
+        breakdowns: Sequence[str] = (),
+        windows: Sequence[str] = (),
+        filtering: Sequence[Mapping[str, Any]] = (),
+        limit: int = 500,
+    ) -> Iterator[list[dict[str, Any]]]:
+        """Stream the pages of a synchronous insights read; see `fields.insights_params` for what the words
+        mean.
+
+        Raises TooMuchData when Meta wants fewer days or a report run (`metaads.graph.report_runs`).
+        """
+        question = asked.insights_params(
+            level=level,
+            since=since,
+            until=until,
+            fields=fields,
+            time_increment=time_increment,
+            breakdowns=breakdowns,
+            windows=windows,
+            filtering=filtering,
+        )
+        return self._pages(f"{_checked_node(object_id)}/insights", question, limit=limit)
+
+    def batch(self, reads: Sequence[Read]) -> list[Answer]:
+        """Make many reads in few requests: one Answer per read, in order; failures of single items do not
+        raise."""
+        answers = batch.read_many(self._post_batch, reads)
+        for answer in answers:
+            self._tell(answer)
+        return answers
+
+    def _pages(self, path: str, question: Mapping[str, Any], *, limit: int) -> Iterator[list[dict[str, Any]]]:
+        def fetch(after: str | None, size: int) -> Answer:
+            return self._read(path, {**question, "limit": size, "after": after})
+
+        return paging.pages(fetch, limit=limit)
+
+    def _read(self, path: str, params: Mapping[str, Any]) -> Answer:
+        return self._try(lambda: self._transport.request("GET", path, token=self._token, params=params))
+
+    def _post_batch(self, items: str) -> Answer:
+        # A POST, but one of reads only, so it may be tried again.
+        data = {"batch": items, "include_headers": True}
+        return self._try(lambda: self._transport.request("POST", "", token=self._token, data=data))
+
+    def _try(self, attempt: Callable[[], Answer]) -> Answer:
+        for turn in range(1, self._max_tries + 1):
+            if self._before_call is not None:
+                self._before_call()
+            answer = attempt()
+            self._tell(answer)
+            if answer.kind is Kind.OK:
+                return answer
+            passing = answer.kind in (Kind.TRANSIENT, Kind.UNKNOWN) and not answer.reduce
+            if not passing or turn == self._max_tries:
+                break
+            self._sleep(self._random.uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**turn)))
+        raise error_for(answer)
+
+    def _tell(self, answer: Answer) -> None:
+        if self._on_answer is not None:
+            self._on_answer(answer)
+
+
+def _own_random() -> random.Random:
+    return random.Random()
+
+
+def _checked_node(node_id: str) -> str:
+    if not _NODE.fullmatch(node_id):
+        raise ValueError("a Graph object is named by digits, act_<digits> or me")
+    return node_id
+
+
+def _checked_edge(edge: str) -> str:
+    if not _EDGE.fullmatch(edge):
+        raise ValueError("an edge is named by lower-case letters")
+    return edge
