@@ -1,0 +1,171 @@
+"""Reading the tree: what a principal may see, and the whole structure for callers that hold an ad account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django.db.models import QuerySet
+
+from accounts.access import require
+from accounts.errors import NotFound
+from accounts.models import AdAccount
+from accounts.tenancy import Principal
+from campaigns.models import Ad, AdSet, Campaign
+from campaigns.states import Level
+
+MODELS: dict[Level, type[Campaign] | type[AdSet] | type[Ad]] = {
+    Level.CAMPAIGN: Campaign,
+    Level.AD_SET: AdSet,
+    Level.AD: Ad,
+}
+
+
+@dataclass(frozen=True)
+class ObjectRow:
+    """One object of an account's tree. Budgets in major units of the account's currency; `parent_id` is the
+    object
+    above ("" for a campaign)."""
+
+    level: Level
+    meta_id: str
+    parent_id: str
+    name: str
+    status: str
+    effective_status: str
+    daily_budget: Decimal | None
+    lifetime_budget: Decimal | None
+    learning_stage: str
+    start: datetime | None
+    end: datetime | None
+
+
+def campaigns(
+    principal: Principal, *, ad_account: AdAccount, include_removed: bool = False
+) -> QuerySet[Campaign]:
+    """Campaigns of an ad account, by name."""
+    rows = Campaign.objects.for_(principal).filter(ad_account=ad_account)
+    return _present(rows, include_removed).order_by("name", "meta_id")
+
+
+def ad_sets(principal: Principal, *, campaign: Campaign, include_removed: bool = False) -> QuerySet[AdSet]:
+    rows = AdSet.objects.for_(principal).filter(campaign=campaign).select_related("campaign")
+    return _present(rows, include_removed).order_by("name", "meta_id")
+
+
+def ads(principal: Principal, *, ad_set: AdSet, include_removed: bool = False) -> QuerySet[Ad]:
+    rows = Ad.objects.for_(principal).filter(ad_set=ad_set).select_related("ad_set", "campaign", "creative")
+    return _present(rows, include_removed).order_by("name", "meta_id")
+
+
+def campaign(principal: Principal, meta_id: str, verb: str = "view") -> Campaign:
+    """The campaign, if it is the principal's to see; `NotFound` else, `Forbidden` when the role may not
+    `verb`."""
+    found: Campaign = _one(principal, Level.CAMPAIGN, meta_id, verb)
+    return found
+
+
+def ad_set(principal: Principal, meta_id: str, verb: str = "view") -> AdSet:
+    found: AdSet = _one(principal, Level.AD_SET, meta_id, verb)
+    return found
+
+
+def ad(principal: Principal, meta_id: str, verb: str = "view") -> Ad:
+    found: Ad = _one(principal, Level.AD, meta_id, verb)
+    return found
+
+
+def find(principal: Principal, meta_id: str, verb: str = "view") -> Campaign | AdSet | Ad:
+    """The object with that Meta id at whichever level it is."""
+    for level in Level:
+        try:
+            found: Campaign | AdSet | Ad = _one(principal, level, meta_id, verb)
+            return found
+        except NotFound:
+            continue
+    raise NotFound("There is no such object.")
+
+
+def budget_owner(obj: Campaign | AdSet | Ad) -> tuple[Level, Campaign | AdSet] | None:
+    """Who owns the budget that `obj` spends: its campaign (Advantage campaign budget) or its ad set.
+
+    None for a campaign whose ad sets own it, and where no budget is known (an unlisted currency).
+    """
+    chain: tuple[Campaign | AdSet, ...]
+    if isinstance(obj, Campaign):
+        chain = (obj,)
+    elif isinstance(obj, AdSet):
+        chain = (obj.campaign, obj)
+    else:
+        chain = (obj.campaign, obj.ad_set)
+    for owner in chain:
+        if owner.daily_budget or owner.lifetime_budget:
+            return owner.level, owner
+    return None
+
+
+def structure(*, ad_account: AdAccount, include_removed: bool = False) -> list[ObjectRow]:
+    """The account's tree, campaigns first, then ad sets, then ads; for callers that got the account from
+    `access`."""
+    rows: list[ObjectRow] = []
+    for level, model in MODELS.items():
+        found = _present(
+            model.objects.of(ad_account.client_id).filter(ad_account=ad_account), include_removed
+        )
+        if level is Level.AD_SET:
+            found = found.select_related("campaign")
+        elif level is Level.AD:
+            found = found.select_related("ad_set")
+        rows.extend(_row(obj) for obj in found.order_by("meta_id"))
+    return rows
+
+
+def stored(*, ad_account: AdAccount, level: Level, object_id: str) -> Campaign | AdSet | Ad | None:
+    """The stored object of that account and level, removed ones too; trusted callers only."""
+    rows = MODELS[level].objects.of(ad_account.client_id).filter(ad_account=ad_account, meta_id=object_id)
+    if level is not Level.CAMPAIGN:
+        rows = rows.select_related("campaign")
+    found: Campaign | AdSet | Ad | None = rows.first()
+    return found
+
+
+def _row(obj: Any) -> ObjectRow:
+    parent = (
+        obj.ad_set.meta_id
+        if obj.level is Level.AD
+        else obj.campaign.meta_id
+        if obj.level is Level.AD_SET
+        else ""
+    )
+    return ObjectRow(
+        level=obj.level,
+        meta_id=obj.meta_id,
+        parent_id=parent,
+        name=obj.name,
+        status=obj.status,
+        effective_status=obj.effective_status,
+        daily_budget=obj.daily_budget,
+        lifetime_budget=obj.lifetime_budget,
+        learning_stage=obj.learning_stage,
+        start=None if obj.level is Level.AD else obj.start_time,
+        end=None if obj.level is Level.AD else obj.end_time,
+    )
+
+
+def _present(rows: QuerySet[Any], include_removed: bool) -> QuerySet[Any]:
+    return rows if include_removed else rows.filter(removed_at__isnull=True)
+
+
+def _one(principal: Principal, level: Level, meta_id: str, verb: str) -> Any:
+    rows = MODELS[level].objects.for_(principal).filter(meta_id=meta_id).select_related("ad_account__client")
+    if level is Level.AD_SET:
+        rows = rows.select_related("campaign")
+    elif level is Level.AD:
+        rows = rows.select_related("campaign", "ad_set", "creative")
+    found = rows.first()
+    if found is None:
+        raise NotFound(f"There is no such {level.words}.")
+    require(principal, verb, found.client_id)
+    return found
