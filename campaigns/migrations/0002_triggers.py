@@ -107,7 +107,7 @@ def _postgres_trigger(table, what, when):
 def forwards(apps, schema_editor):
     statements = _postgres() if schema_editor.connection.vendor == "postgresql" else _sqlite()
     for statement in statements:
-        schema_editor.execute(statement)
+        schema_editor.execute(statement, params=None)
 
 
 def backwards(apps, schema_editor):
