@@ -228,7 +228,7 @@ class Transport:
         self.keep_alive = keep_alive
         self._app_secret = app_secret
         self._given = session
-        self._pooled = session or _new_session()
+        self._pooled = session or new_session()
         self._clock = clock
         self._max_body = max_body
         self._connect_timeout = connect_timeout
@@ -307,7 +307,7 @@ class Transport:
         if not fresh or self._given is not None:
             yield self._pooled
             return
-        session = _new_session()
+        session = new_session()
         try:
             yield session
         finally:
@@ -408,6 +408,14 @@ class Transport:
         return errors.not_answered(rule, sent=sent, status=response.status_code, headers=response.headers)
 
 
+def session_on(adapter: requests.adapters.BaseAdapter) -> requests.Session:
+    """Make a session whose every call goes to `adapter`: the in-process sandbox, or a test's own wire."""
+    session = new_session()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
 def encode(params: Mapping[str, Any]) -> dict[str, str]:
     """Write parameters as Meta reads them: JSON for dicts, lists and booleans, text for the rest, None left
     out."""
@@ -437,7 +445,8 @@ def _checked_base(base_url: str, *, hosts: frozenset[str], plain: frozenset[str]
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _new_session() -> requests.Session:
+def new_session() -> requests.Session:
+    """Open a pooled session without cookies and without retries. For the gateway; nobody else makes one."""
     session = requests.Session()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     adapter = _Adapter(max_retries=0, pool_connections=4, pool_maxsize=16)
