@@ -31,32 +31,87 @@ class Variable:
 
 
 VARIABLES: tuple[Variable, ...] = (
-    Variable("PUBLIC_URL", str, "http://127.0.0.1:8000", "Where people reach this installation, without a trailing slash"),
+    Variable(
+        "PUBLIC_URL",
+        str,
+        "http://127.0.0.1:8000",
+        "Where people reach this installation, without a trailing slash",
+    ),
     Variable("PRODUCTION", bool, False, "true: refuse generated keys, insecure addresses and DEBUG"),
     Variable("DEBUG", bool, False, "true: tracebacks in the browser, verbose Graph log (never with secrets)"),
-    Variable("SECRET_KEY", str, "", "Django's signing key; generated into VAR_DIR/keys when empty", secret=True),
-    Variable("FERNET_KEYS", list, [], "Keys of the encrypted columns, newest first, comma separated; generated when empty", secret=True),
-    Variable("JWT_PRIVATE_KEY", str, "", "PEM of the RSA key that signs API tokens; generated when empty", secret=True),
-    Variable("DATABASE_URL", str, "", "postgres://user:password@host:5432/name; empty: SQLite in VAR_DIR", secret=True),
+    Variable(
+        "SECRET_KEY", str, "", "Django's signing key; generated into VAR_DIR/keys when empty", secret=True
+    ),
+    Variable(
+        "FERNET_KEYS",
+        list,
+        [],
+        "Keys of the encrypted columns, newest first, comma separated; generated when empty",
+        secret=True,
+    ),
+    Variable(
+        "JWT_PRIVATE_KEY",
+        str,
+        "",
+        "PEM of the RSA key that signs API tokens; generated when empty",
+        secret=True,
+    ),
+    Variable(
+        "DATABASE_URL",
+        str,
+        "",
+        "postgres://user:password@host:5432/name; empty: SQLite in VAR_DIR",
+        secret=True,
+    ),
     Variable("REDIS_URL", str, "", "redis://host:6379/0; empty: everything runs in one process", secret=True),
     Variable("VAR_DIR", str, "var", "Everything that is written lies under this folder"),
     Variable("META_APP_ID", str, "", "The Meta app's id", aliases=("NEXT_PUBLIC_META_APP_ID",)),
     Variable("META_APP_SECRET", str, "", "The Meta app's secret", secret=True),
-    Variable("META_APP_SECRET_PREVIOUS", str, "", "During a rotation: the secret before; signatures of both are accepted", secret=True),
+    Variable(
+        "META_APP_SECRET_PREVIOUS",
+        str,
+        "",
+        "During a rotation: the secret before; signatures of both are accepted",
+        secret=True,
+    ),
     Variable("META_GRAPH_URL", str, "https://graph.facebook.com", "Graph API without the version"),
-    Variable("META_DIALOG_URL", str, "https://www.facebook.com", "Host of the login dialog, without the version"),
+    Variable(
+        "META_DIALOG_URL", str, "https://www.facebook.com", "Host of the login dialog, without the version"
+    ),
     Variable("META_GRAPH_VERSION", str, "v26.0", "Graph API version, one place for every call"),
-    Variable("META_SCOPES", list, ["ads_read", "ads_management", "business_management", "read_insights"], "Permissions asked for, comma separated"),
-    Variable("META_REDIRECT_PATH", str, "/auth/meta/callback", "Path of the OAuth redirect, as entered in the Meta app's settings"),
-    Variable("META_WEBHOOK_VERIFY_TOKEN", str, "", "The verify token of the webhook subscription", secret=True),
+    Variable(
+        "META_SCOPES",
+        list,
+        ["ads_read", "ads_management", "business_management", "read_insights"],
+        "Permissions asked for, comma separated",
+    ),
+    Variable(
+        "META_REDIRECT_PATH",
+        str,
+        "/auth/meta/callback",
+        "Path of the OAuth redirect, as entered in the Meta app's settings",
+    ),
+    Variable(
+        "META_WEBHOOK_VERIFY_TOKEN", str, "", "The verify token of the webhook subscription", secret=True
+    ),
     Variable("POLL_SECONDS", int, 30, "How often insights are checked; 30 is the minimum"),
-    Variable("SETTLE_SECONDS", int, 120, "How long an unanswered write may still land; production refuses under 60"),
+    Variable(
+        "SETTLE_SECONDS", int, 120, "How long an unanswered write may still land; production refuses under 60"
+    ),
     Variable("LOOKBACK_DAYS", int, 28, "How many past days are read again (Meta restates for 28)"),
-    Variable("EMAIL_URL", str, "", "smtp://user:password@host:587/?tls=true; empty: mails are written under VAR_DIR/mail", secret=True),
+    Variable(
+        "EMAIL_URL",
+        str,
+        "",
+        "smtp://user:password@host:587/?tls=true; empty: mails are written under VAR_DIR/mail",
+        secret=True,
+    ),
     Variable("DEFAULT_FROM_EMAIL", str, "metaads@localhost", "Sender of mails"),
     Variable("TRUSTED_PROXIES", int, 0, "How many reverse proxies stand before the web server"),
     Variable("ALLOWED_HOSTS", list, [], "Host names served besides the one of PUBLIC_URL, comma separated"),
-    Variable("BUILD_ID", str, "", "Build that is recorded with every write attempt; the package version when empty"),
+    Variable(
+        "BUILD_ID", str, "", "Build that is recorded with every write attempt; the package version when empty"
+    ),
     Variable("LOG_LEVEL", str, "INFO", "DEBUG, INFO, WARNING or ERROR"),
 )
 
@@ -86,7 +141,16 @@ def _one(reader: environ.Env, variable: Variable) -> object:
         raw = reader.ENVIRON.get(name)
         if raw is None or raw == "":
             continue
-        if variable.kind is bool and raw.strip().lower() not in {"true", "false", "1", "0", "yes", "no", "on", "off"}:
+        if variable.kind is bool and raw.strip().lower() not in {
+            "true",
+            "false",
+            "1",
+            "0",
+            "yes",
+            "no",
+            "on",
+            "off",
+        }:
             raise BadEnvironment(f"{name} must be true or false.")
         try:
             value = reader.get_value(name, cast=variable.kind)

@@ -1,0 +1,75 @@
+"""The one Celery app, and the only schedule, on one screen.
+
+The database is the truth and the queue is a hint: the scanners below find due work, a message only wakes it
+sooner. Times of single strategies are rows, not entries here. Every entry is harmless when it runs twice.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from django.conf import settings
+from kombu import Queue
+
+from accounts.leases import take
+from metaads.clock import now
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+#: What each queue is for. control: stop and settle; write: POSTs to Meta; live: what a person is waiting to
+#: see; sync: structure, connections, judging; reports: the long reads. A worker that serves one never blocks another.
+QUEUES = ("control", "write", "live", "sync", "reports")
+
+MINUTE = 60.0
+
+#: name -> (task, seconds, queue). A task that waits longer than its own period is dropped, not piled up.
+SCHEDULE: dict[str, tuple[str, float, str]] = {
+    "scan: changes to send and to settle": ("campaigns.tasks.sweep", 5.0, "control"),
+    "scan: alerts, connections, due fetches": ("insights.tasks.scan", 5.0, "live"),
+    "scan: webhook deliveries": ("metaads.tasks.process_webhooks", 5.0, "live"),
+    "poll: insights": ("insights.tasks.poll_tick", float(max(30, settings.POLL_SECONDS)), "live"),
+    "sync: structure": ("campaigns.tasks.sync_due", 15 * MINUTE, "sync"),
+    "judge: strategies": ("strategies.tasks.evaluate_due", MINUTE, "sync"),
+    "watch: connections and tokens": ("accounts.tasks.sentinel", 5 * MINUTE, "sync"),
+    **{f"canary: {queue}": ("config.celery.canary", MINUTE, queue) for queue in QUEUES},
+}
+
+#: Tasks that are started by name of their function; what is not here goes to `task_default_queue` (sync).
+ROUTES: dict[str, str] = {
+    "campaigns.tasks.send_due": "write",
+    "campaigns.tasks.settle_due": "control",
+    "insights.tasks.first_sync_account": "reports",
+}
+
+#: How long a canary's sign of life is good, in seconds: three missed rounds are a dead worker or beat.
+CANARY_SECONDS = 3 * MINUTE
+
+
+def _entry(task: str, seconds: float, queue: str) -> dict[str, Any]:
+    args = (queue,) if task == "config.celery.canary" else ()
+    return {
+        "task": task,
+        "schedule": seconds,
+        "args": args,
+        "options": {"queue": queue, "expires": max(seconds, 10.0)},
+    }
+
+
+app = Celery("metaads")
+app.conf.update(settings.CELERY)
+app.conf.task_queues = tuple(Queue(name) for name in QUEUES)
+app.conf.task_routes = {
+    **{task: {"queue": queue} for task, _, queue in SCHEDULE.values() if task != "config.celery.canary"},
+    **{task: {"queue": queue} for task, queue in ROUTES.items()},
+}
+app.conf.beat_schedule = {name: _entry(*entry) for name, entry in SCHEDULE.items()}
+app.set_default()
+app.autodiscover_tasks()
+
+
+@app.task(name="config.celery.canary")
+def canary(queue: str) -> None:
+    """Leave a sign of life of one queue: beat ran, the broker delivered, a worker took it. Read by `/readyz`."""
+    take(name=f"canary:{queue}", holder="canary", seconds=CANARY_SECONDS, now=now())

@@ -1,0 +1,124 @@
+"""Is this process alive, can it serve, what has it counted: /livez, /readyz, /metrics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from accounts.fields import EncryptedTextField
+from accounts.models import Lease
+from config.celery import QUEUES
+from metaads.clock import now
+
+LOOPBACK = frozenset({"127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at. `text` is a sentence for an operator and holds no secret."""
+
+    name: str
+    good: bool
+    text: str
+    #: Whether a load balancer must take this process out while it is not good.
+    needed: bool = True
+
+
+def findings(*, at: datetime) -> list[Finding]:
+    """Look at database, migrations, keys and queues; never raises."""
+    database = _database()
+    if not database.good:
+        return [database]
+    return [database, _migrations(), _keys(), *_queues(at=at)]
+
+
+@require_safe
+@never_cache
+def livez(request: HttpRequest) -> HttpResponse:
+    """The process answers; nothing else is asked, so that a sick database does not get web servers restarted."""
+    return HttpResponse("alive\n", content_type="text/plain")
+
+
+@require_safe
+@never_cache
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when this process can serve, else 503; `checks` says what was looked at."""
+    found = findings(at=now())
+    ready = all(one.good for one in found if one.needed)
+    body = {
+        "status": "ready" if ready else "not ready",
+        "degraded": not all(one.good for one in found),
+        "checks": {one.name: {"good": one.good, "text": one.text} for one in found},
+    }
+    return JsonResponse(body, status=200 if ready else 503)
+
+
+@require_safe
+@never_cache
+def metrics(request: HttpRequest) -> HttpResponse:
+    """This process's counters for Prometheus: for signed-in staff, and for a scraper on this machine."""
+    forwarded = "HTTP_X_FORWARDED_FOR" in request.META  # came through a proxy, so not from this machine
+    local = request.META.get("REMOTE_ADDR") in LOOPBACK and not forwarded
+    if not (local or (request.user.is_authenticated and request.user.is_staff)):
+        return HttpResponse(
+            "Only staff and this machine may read the metrics.\n", status=403, content_type="text/plain"
+        )
+    return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
+
+
+def _database() -> Finding:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except DatabaseError:
+        return Finding(
+            "database", False, "The database does not answer; look at DATABASE_URL and the server."
+        )
+    return Finding("database", True, "answers")
+
+
+def _migrations() -> Finding:
+    executor = MigrationExecutor(connection)
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if missing:
+        return Finding("migrations", False, f"{len(missing)} not applied; run: manage.py migrate")
+    return Finding("migrations", True, "all applied")
+
+
+def _keys() -> Finding:
+    """A round trip through the encrypted column's own code, with a text that is no secret."""
+    field = EncryptedTextField()
+    try:
+        good = bool(field.fernet.decrypt(field.fernet.encrypt(b"round trip")) == b"round trip")
+    except Exception:  # a malformed key raises ValueError, binascii.Error, ...: all mean the same here
+        good = False
+    return Finding(
+        "keys", good, "usable" if good else "FERNET_KEYS cannot be used; each must be a Fernet key."
+    )
+
+
+def _queues(*, at: datetime) -> list[Finding]:
+    """The canaries' signs of life. In the embedded form the worker is this process, so its silence is ours;
+    elsewhere a web server still serves pages when a worker is down."""
+    if not Lease.objects.filter(name__startswith="canary:").exists():
+        return [Finding("queues", False, "no task has run yet", needed=False)]
+    alive = set(Lease.objects.filter(name__startswith="canary:", until__gt=at).values_list("name", flat=True))
+    return [
+        Finding(
+            f"queue {queue}",
+            f"canary:{queue}" in alive,
+            "works"
+            if f"canary:{queue}" in alive
+            else "no task ran for three minutes; is its worker running, and beat?",
+            needed=settings.EMBEDDED,
+        )
+        for queue in QUEUES
+    ]

@@ -1,0 +1,11 @@
+"""The HTTP half of the product (config.asgi puts it behind one port with the sockets)."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+application = get_wsgi_application()

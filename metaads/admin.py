@@ -1,0 +1,51 @@
+"""Staff may look at quotas, notices and deliveries; nothing here is edited by hand, and bodies are not shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+from metaads.models import Notice, QuotaScope, WebhookDelivery
+
+
+class Readable(ModelAdmin):  # type: ignore[misc]
+    """Rows to read and search, never to add, change or delete."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and request.user.is_staff)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+
+@admin.register(QuotaScope)
+class QuotaAdmin(Readable):
+    list_display = ("scope", "tier", "percent", "percent_at", "blocked_until", "reason", "calls", "throttled")
+    search_fields = ("scope", "reason")
+    exclude = ("points",)
+
+
+@admin.register(Notice)
+class NoticeAdmin(Readable):
+    list_display = ("kind", "text", "opened_at", "seen_at", "times", "closed_at")
+    search_fields = ("kind", "text")
+
+
+@admin.register(WebhookDelivery)
+class DeliveryAdmin(Readable):
+    list_display = ("id", "received_at", "processed_at", "outcome", "repeats")
+    list_filter = ("outcome",)
+    search_fields = ("digest",)
+    exclude = ("body",)

@@ -1,0 +1,174 @@
+"""Settings in, ways to Meta out: the only place that turns `settings.META` into Graph clients.
+
+    client   reads; each attempt asks `quota` first and reports its answer back
+    writer   one POST; asks and reports in the same way
+    transport, requests_session   for the OAuth calls, which belong to no ad account
+
+Who may import this is a contract (import-linter, "door gateway"). `plugged` swaps the wire for an adapter:
+tests and the lab put the in-process sandbox there, and everything above runs unchanged.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from django.conf import settings
+
+import metaads.quota as quota
+from metaads.clock import now
+from metaads.counters import graph_calls, graph_held_back
+from metaads.graph.client import GraphClient
+from metaads.graph.errors import Answer
+from metaads.graph.transport import DEFAULT_HOSTS, Transport, new_session
+from metaads.graph.usage import version_warning
+from metaads.graph.writer import GraphWriter
+from metaads.notices import VERSION, report
+
+if TYPE_CHECKING:
+    from requests import Session
+    from requests.adapters import BaseAdapter
+
+READ_USES = frozenset({"read", "insights", "verify"})
+WRITE_USES = frozenset({"write", "pause"})
+#: Connect and read time-outs of the sign-in library's own calls, in seconds.
+TIMEOUT = (3.0, 10.0)
+
+_lock = threading.Lock()
+_transports: dict[tuple[object, ...], Transport] = {}
+_adapter: BaseAdapter | None = None
+
+
+def transport(*, keep_alive: bool = True) -> Transport:
+    """The way to the configured Graph API; one pooled instance per process and configuration."""
+    meta = settings.META
+    key = (meta["graph_url"], meta["version"], meta["app_id"], meta["app_secret"], keep_alive, id(_adapter))
+    with _lock:
+        if key not in _transports:
+            _transports[key] = _new_transport(meta, keep_alive=keep_alive)
+        return _transports[key]
+
+
+def client(*, token: str, ad_account: str | None, use: str = "read") -> GraphClient:
+    """A reader for one token. `ad_account` is Meta's number (None: calls that belong to no account).
+
+    `use` is read, insights or verify: how much of the quota it may touch. Each attempt may raise
+    `quota.Blocked`; then nothing was sent.
+    """
+    if use not in READ_USES:
+        raise ValueError(f"a reader's use is one of {', '.join(sorted(READ_USES))}")
+    scope = _scope(ad_account)
+    return GraphClient(
+        transport(),
+        token,
+        before_call=functools.partial(_ask, scope=scope, use=use),
+        on_answer=functools.partial(_heard, scope=scope, use=use),
+        # In process there is nobody to wait for between two tries.
+        **({"sleep": _no_pause} if _adapter is not None else {}),
+    )
+
+
+def writer(*, token: str, ad_account: str, use: str = "write") -> GraphWriter:
+    """A writer for one token. `use` is write or pause: a pause may spend what everything else must leave.
+
+    `update` may raise `quota.Blocked`; then nothing was sent.
+    """
+    if use not in WRITE_USES:
+        raise ValueError(f"a writer's use is one of {', '.join(sorted(WRITE_USES))}")
+    return _QuotaWriter(transport(keep_alive=False), token, scope=_scope(ad_account), use=use)
+
+
+def requests_session() -> Session:
+    """A session for the sign-in library's calls: it reaches the configured Graph host and nothing else, follows
+    no redirect and gives up after `TIMEOUT`."""
+    session = new_session()
+    adapter = _adapter or session.get_adapter(settings.META["graph_url"])
+    session.adapters.clear()
+    session.mount(f"{settings.META['graph_url']}/", adapter)
+    session.request = functools.partial(  # type: ignore[method-assign]
+        session.request, timeout=TIMEOUT, allow_redirects=False
+    )
+    return session
+
+
+@contextmanager
+def plugged(adapter: BaseAdapter) -> Iterator[None]:
+    """Send everything that is made in this block through `adapter` (process-wide)."""
+    global _adapter
+    before, _adapter = _adapter, adapter
+    try:
+        yield
+    finally:
+        _adapter = before
+        with _lock:
+            for key in [key for key in _transports if key[-1] == id(adapter)]:
+                del _transports[key]
+
+
+class _QuotaWriter(GraphWriter):
+    """A writer that asks the quota before its one POST and reports the answer after it."""
+
+    def __init__(self, transport: Transport, token: str, *, scope: str, use: str) -> None:
+        super().__init__(transport, token)
+        self._scope = scope
+        self._use = use
+
+    def update(
+        self, object_id: str, params: Mapping[str, str | int], *, guard: Callable[[], None] | None = None
+    ) -> Answer:
+        _ask(scope=self._scope, use=self._use)
+        answer = super().update(object_id, params, guard=guard)
+        _heard(answer, scope=self._scope, use=self._use)
+        return answer
+
+
+def _new_transport(meta: Mapping[str, str], *, keep_alive: bool) -> Transport:
+    where = urlsplit(meta["graph_url"])
+    host = where.hostname or ""
+    session = None
+    if _adapter is not None:
+        session = new_session()
+        session.adapters.clear()
+        for address in (meta["graph_url"], meta["dialog_url"]):
+            session.mount(f"{address}/", _adapter)
+    return Transport(
+        meta["graph_url"],
+        version=meta["version"],
+        app_id=meta["app_id"],
+        app_secret=meta["app_secret"],
+        session=session,
+        keep_alive=keep_alive,
+        allowed_hosts=DEFAULT_HOSTS | ({host} if where.scheme == "https" else set()),
+        # A sandbox under another name in a compose network; a check refuses plain http in production.
+        plain_http_hosts=frozenset({host})
+        if where.scheme == "http" and not settings.PRODUCTION
+        else frozenset(),
+    )
+
+
+def _scope(ad_account: str | None) -> str:
+    return quota.APP if ad_account is None else f"act_{ad_account}"
+
+
+def _ask(*, scope: str, use: str) -> None:
+    try:
+        quota.check(scope=scope, use=use, now=now())
+    except quota.Blocked:
+        graph_held_back.labels(use=use).inc()
+        raise
+
+
+def _heard(answer: Answer, *, scope: str, use: str) -> None:
+    graph_calls.labels(use=use, kind=str(answer.kind)).inc()
+    quota.record(scope=scope, answer=answer, use=use, now=now())
+    warning = version_warning(answer.headers)
+    if warning:
+        report(kind=VERSION, text=warning, now=now())
+
+
+def _no_pause(seconds: float) -> None:
+    return None

@@ -1,0 +1,201 @@
+"""The call budget that all workers share: ask before a call, tell what came of it.
+
+    check(scope, use)     blocked by Meta? headers too full for this use? own points spent?   -> Blocked, or spent
+    (one call)
+    record(scope, answer) headers -> percent and tier; a throttled answer -> blocked until
+
+A scope is one ad account (`act_1`) or `app`; a call for an account also stands back while the app is blocked.
+What the caller wants decides how far it may go: reads leave room for the write and its read-back, everything
+leaves room for a pause. Points are Meta's ad-account score (a read 1, a write 3) over a sliding 300 s; the
+tier is the stricter one until a header tells. Source: docs/meta.md, sections 4.1 and 4.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from django.db import transaction
+
+from metaads.graph.errors import Answer, Kind
+from metaads.graph.usage import parse
+from metaads.models import QuotaScope
+
+APP: Final = "app"
+WINDOW: Final = 300
+SLOT: Final = 10
+#: Meta's score per 300 s and tier; and how long one exceeding blocks, in seconds.
+POINTS: Final = {"development_access": 60, "standard_access": 9000}
+BLOCK: Final = {"development_access": 300.0, "standard_access": 60.0}
+#: Codes that block the app as a whole, not one account (docs/meta.md, section 3.3).
+APP_CODES: Final = frozenset({4})
+#: A header's figure is about a rolling hour; unconfirmed for this long, it says nothing any more.
+PERCENT_SECONDS: Final = 600
+
+
+@dataclass(frozen=True)
+class Share:
+    """How far one use may go: percent of Meta's headers, and parts in 60 of the points; a call's own points."""
+
+    percent: float
+    points: int
+    cost: int
+
+
+#: Reads end at 42 of 60 points, so 30 % stay for writing and verifying; nothing but a pause goes above 50.
+SHARES: Final = {
+    "read": Share(percent=90.0, points=42, cost=1),
+    "insights": Share(percent=90.0, points=42, cost=1),
+    "verify": Share(percent=95.0, points=50, cost=1),
+    "write": Share(percent=95.0, points=50, cost=3),
+    "pause": Share(percent=float("inf"), points=60, cost=3),
+}
+
+
+class Blocked(Exception):
+    """No call now: nothing was sent. Come back at `until`; `reason` is for a person."""
+
+    def __init__(self, *, until: datetime, reason: str) -> None:
+        super().__init__(f"{reason} Calls go on at {until:%H:%M:%S} UTC.")
+        self.until = until
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class QuotaState:
+    """How full a scope is: Meta's percent (0 when it said nothing lately), our points of `limit`, blocked or not."""
+
+    scope: str
+    percent: float
+    blocked_until: datetime | None
+    tier: str | None
+    points: int
+    limit: int
+    reason: str = ""
+
+
+def check(*, scope: str, use: str, now: datetime) -> None:
+    """Spend the points of one call, or raise `Blocked` and spend nothing. Not to be called inside a transaction."""
+    share = SHARES[use]
+    if scope != APP:
+        _not_blocked(QuotaScope.objects.filter(pk=APP).first(), now=now)
+    QuotaScope.objects.get_or_create(pk=scope)
+    with transaction.atomic():
+        row = QuotaScope.objects.select_for_update().get(pk=scope)
+        _not_blocked(row, now=now)
+        percent = _percent(row, now=now)
+        if percent >= share.percent:
+            until = now + timedelta(seconds=_recheck(percent))
+            raise Blocked(until=until, reason=f"Meta's limit of {_name(scope)} is {percent:.0f} % used.")
+        spent = _window(row.points, now=now)
+        if scope != APP:
+            _room(spent, share=share, limit=POINTS[row.tier or "development_access"], scope=scope, now=now)
+        row.points = _add(spent, share.cost, now=now)
+        row.calls += 1
+        row.save(update_fields=["points", "calls"])
+
+
+def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
+    """Note what an answer said about the quota; `use` is for symmetry with `check` and the counters above."""
+    usage = parse(answer.headers)
+    throttled = answer.kind is Kind.THROTTLED
+    if not (usage.known or throttled or usage.percent):
+        return
+    target = APP if throttled and answer.code in APP_CODES else scope
+    for name in {scope, target}:
+        QuotaScope.objects.get_or_create(pk=name)
+    if usage.known or usage.percent:
+        fresh: dict[str, object] = {"percent": usage.percent, "percent_at": now}
+        if usage.tier:
+            fresh["tier"] = usage.tier
+        QuotaScope.objects.filter(pk=scope).update(**fresh)
+    wait = float(usage.regain_seconds)
+    if throttled:
+        tier = usage.tier or QuotaScope.objects.values_list("tier", flat=True).get(pk=scope)
+        wait = max(wait, answer.retry_after or BLOCK[tier or "development_access"])
+    if throttled or wait:
+        _block(
+            scope=target,
+            until=now + timedelta(seconds=wait),
+            reason=answer.rule,
+            throttled=throttled,
+            now=now,
+        )
+
+
+def state(*, scope: str, now: datetime) -> QuotaState:
+    """What is known of a scope; a scope that was never used is empty."""
+    row = QuotaScope.objects.filter(pk=scope).first() or QuotaScope(scope=scope)
+    blocked = row.blocked_until if row.blocked_until and row.blocked_until > now else None
+    return QuotaState(
+        scope=scope,
+        percent=_percent(row, now=now),
+        blocked_until=blocked,
+        tier=row.tier or None,
+        points=sum(points for _, points in _window(row.points, now=now)),
+        limit=POINTS[row.tier or "development_access"],
+        reason=row.reason if blocked else "",
+    )
+
+
+def _not_blocked(row: QuotaScope | None, *, now: datetime) -> None:
+    if row is not None and row.blocked_until is not None and row.blocked_until > now:
+        raise Blocked(
+            until=row.blocked_until, reason=f"Meta asked us to wait with {_name(row.pk)} ({row.reason})."
+        )
+
+
+def _block(*, scope: str, until: datetime, reason: str, throttled: bool, now: datetime) -> None:
+    with transaction.atomic():
+        row = QuotaScope.objects.select_for_update().get(pk=scope)
+        if row.blocked_until is None or row.blocked_until < until:  # a later answer never shortens the wait
+            row.blocked_until = until
+            row.reason = (reason or "usage headers")[:200]
+        row.throttled += throttled
+        row.save(update_fields=["blocked_until", "reason", "throttled"])
+
+
+def _percent(row: QuotaScope, *, now: datetime) -> float:
+    """Meta's figure, fading to nothing while no answer confirms it (its window rolls on without us)."""
+    if row.percent_at is None:
+        return 0.0
+    age = (now - row.percent_at).total_seconds()
+    return row.percent if age < PERCENT_SECONDS else 0.0
+
+
+def _recheck(percent: float) -> float:
+    return 300.0 if percent >= 95.0 else 60.0
+
+
+def _room(spent: list[list[int]], *, share: Share, limit: int, scope: str, now: datetime) -> None:
+    allowed = limit * share.points // 60
+    if sum(points for _, points in spent) + share.cost <= allowed:
+        return
+    free = 0
+    over = sum(points for _, points in spent) + share.cost - allowed
+    for slot, points in spent:  # oldest first: when has enough left the window?
+        free += points
+        if free >= over:
+            until = datetime.fromtimestamp((slot + 1) * SLOT + WINDOW, UTC)
+            raise Blocked(
+                until=max(until, now), reason=f"The calls of {_name(scope)} for these five minutes are spent."
+            )
+    raise Blocked(until=now + timedelta(seconds=WINDOW), reason=f"The calls of {_name(scope)} are spent.")
+
+
+def _window(points: list[list[int]], *, now: datetime) -> list[list[int]]:
+    """Slots that may still count at Meta; a slot counts until its last second has left the window."""
+    oldest = int(now.timestamp() - WINDOW) // SLOT
+    return sorted([slot, spent] for slot, spent in points if slot >= oldest)
+
+
+def _add(points: list[list[int]], cost: int, *, now: datetime) -> list[list[int]]:
+    current = int(now.timestamp()) // SLOT
+    kept = {slot: spent for slot, spent in points if slot != current}
+    before = sum(spent for slot, spent in points if slot == current)
+    return sorted([slot, spent] for slot, spent in {**kept, current: before + cost}.items())
+
+
+def _name(scope: str) -> str:
+    return "the app" if scope == APP else scope
