@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
+from campaigns.states import canonical_amount
 from strategies.engine.evidence import shortfall
 from strategies.engine.rules import (
     FACTS,
@@ -259,10 +260,7 @@ def _intent(case: Case, subject: Subject, snapshot: Snapshot) -> Intent:
         assert snapshot.minor_unit is not None
         amount = raised(subject.daily_budget, case=case, minor_unit=snapshot.minor_unit)
         assert amount is not None
-        before, target = (
-            canonical(subject.daily_budget, snapshot.minor_unit),
-            canonical(amount, snapshot.minor_unit),
-        )
+        before, target = canonical_amount(subject.daily_budget), canonical_amount(amount)
     return Intent(
         action=case.action,
         level=subject.level,
@@ -273,12 +271,3 @@ def _intent(case: Case, subject: Subject, snapshot: Snapshot) -> Intent:
         target=target,
         case=case.name,
     )
-
-
-def canonical(amount: Decimal, minor_unit: Decimal) -> str:
-    """An amount as the change path writes it: "60.00" in USD, "1200" in JPY; extra decimals are never lost."""
-    try:
-        exact = amount.quantize(minor_unit)
-    except ArithmeticError:
-        exact = amount
-    return format(exact if exact == amount else amount, "f")

@@ -6,8 +6,8 @@
     {"fact": "name", "op": "contains", "text": "sale"}   {"fact": "level", "op": "is", "text": "campaign"}
 
 Numbers are written as text, so that JSON never makes them floats. `parse` either returns a tree or raises
-`BadTree`, which names each mistake by its path (``all[1].than.number``); units are checked there, so that money
-is never compared with a percentage.
+`BadTree`, which names each mistake by its path (``all[1].than.number``); units are checked there, so that
+money is never compared with a percentage.
 """
 
 from __future__ import annotations

@@ -122,7 +122,7 @@ class CaseTrace:
 
 @dataclass(frozen=True)
 class Intent:
-    """One thing that a strategy wants done. `target` is canonical text ("PAUSED", "60.00"); advice has none."""
+    """One thing that a strategy wants done. `target` is canonical text ("PAUSED", "60.50"), none for advice."""
 
     action: Action
     level: str

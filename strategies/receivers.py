@@ -1,0 +1,1 @@
+"""What this floor does when something happened: new figures are judged, a change's fate closes its proposal."""
