@@ -57,6 +57,7 @@ def settle(claims: Iterable[Claim]) -> Settled:
     return Settled(tuple(winners), tuple(losers))
 
 
-def _rank(claim: Claim) -> tuple[int, bool, str, str]:
+def _rank(claim: Claim) -> tuple[int, bool, str, str, str]:
     # Of equals the one that a person already sees stays, so that no proposal is swapped under their eyes.
-    return STRENGTH[claim.intent.action], not claim.open, claim.strategy, claim.intent.case
+    intent = claim.intent
+    return STRENGTH[intent.action], not claim.open, claim.strategy, intent.action.value, intent.case
