@@ -14,6 +14,7 @@ Losing the queue (it is in memory) costs seconds: the scanners find the same wor
 from __future__ import annotations
 
 import fcntl
+import functools
 import logging
 import os
 import socket
@@ -42,8 +43,9 @@ WORKERS: dict[str, tuple[tuple[str, ...], int]] = {
     "long": (("sync", "reports"), 3),
 }
 LEASE = "engine"
-LEASE_SECONDS = 60.0
-RENEW_SECONDS = 15.0
+LEASE_SECONDS = 45.0
+RENEW_SECONDS = 10.0
+START_SECONDS = 20
 #: A POST to Meta takes 30 s at most; a task that needs longer is cut off and found again at the next start.
 FINISH_SECONDS = 30.0
 
@@ -69,7 +71,9 @@ class Engine:
     def __init__(self, *, folder: Path | None = None, lost: Callable[[], None] | None = None) -> None:
         self._folder = folder or Path(settings.VAR_DIR)
         self._lost = lost
-        self._holder = f"{socket.gethostname()[:60]}:{os.getpid()}"
+        # Not the process id: a process that was killed leaves its lease behind, and whoever holds the lock on the
+        # same machine and folder may go on with it at once.
+        self._holder = f"{socket.gethostname()[:40]}:{str(self._folder)[-59:]}"
         self._lock: IO[str] | None = None
         self._threads: list[threading.Thread] = []
         self._beat: Service | None = None
@@ -84,17 +88,23 @@ class Engine:
                 "Another machine runs this installation's worker (its lease is still good). "
                 "Stop it, wait a minute, and start again; several machines need PostgreSQL and Redis (make server)."
             )
+        try:
+            self._start_threads()
+        except BaseException:
+            self.stop()
+            raise
+        log.info("engine started: %s", ", ".join(thread.name for thread in self._threads))
+
+    def _start_threads(self) -> None:
         worker_state.should_stop = None
         self._thread("keeper", self._keep)
         for name, (queues, threads) in WORKERS.items():
             worker = _worker(app, name=name, queues=queues, threads=threads)
             self._thread(f"worker-{name}", worker.start)
-            if not worker.ready.wait(20):
-                self.stop()
-                raise EngineBusy(f"The worker '{name}' did not start within 20 seconds; see the log above.")
+            if not worker.ready.wait(START_SECONDS):
+                raise EngineBusy(f"The worker '{name}' did not start within {START_SECONDS} s; see the log above.")
         self._beat = Service(app, max_interval=1, scheduler_cls=Scheduler)
-        self._thread("beat", lambda: self._beat and self._beat.start(embedded_process=True))
-        log.info("engine started: %s", ", ".join(thread.name for thread in self._threads))
+        self._thread("beat", functools.partial(self._beat.start, embedded_process=True))
 
     def stop(self) -> bool:
         """Stop claiming work, let running tasks finish; whether all did within `FINISH_SECONDS`."""

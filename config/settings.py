@@ -359,5 +359,14 @@ LOGGING = {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]},
     },
     "root": {"handlers": ["console"], "level": ENV["LOG_LEVEL"]},
-    "loggers": {"django.request": {"level": "ERROR"}, "uvicorn.access": {"handlers": [], "propagate": False}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "uvicorn.access": {"handlers": [], "propagate": False},
+        # Every scan every five seconds would be two lines; a task that fails still is one, with its traceback.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+        "celery.worker.consumer.connection": {"level": "WARNING"},
+        "kombu.connection": {"level": "ERROR"},
+    },
 }
