@@ -74,3 +74,10 @@ class Unavailable(Refused):
     status = 503
     code = "unavailable"
     advice = "Try again in a moment."
+
+
+class NoConnection(Conflict):
+    """No live token for this: the account's automation rests until a person reconnects."""
+
+    code = "reconnect_needed"
+    advice = "Reconnect the Meta account on the connections page."

@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
+from accounts import adapters, views
+from accounts.api import meta, oauth
+
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("setup/", views.set_up, name="set_up"),
+    path("accounts/login/", views.sign_in, name="account_login"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/3rdparty/", include("allauth.socialaccount.urls")),
     path("accounts/sessions/", include("allauth.usersessions.urls")),
+    # Not the provider's own urls: they bring an end point that takes any access token.
+    path("accounts/facebook/login/", adapters.sign_in_with_facebook, name="facebook_login"),
+    path(settings.META["redirect_path"].lstrip("/"), adapters.callback, name="facebook_callback"),
     path("_allauth/", include("allauth.headless.urls")),
+    path("connections/connect", views.connect, name="connect"),
+    path("connections/connect/<str:text>/", views.connect_link, name="connect_link"),
+    path("connections/confirm/<uuid:uuid>/", views.confirm_connection, name="confirm_connection"),
+    path("api/meta/validate-token", meta.ValidateToken.as_view(), name="api_validate_token"),
+    path("api/meta/user-info", meta.UserInfoView.as_view(), name="api_user_info"),
+    path("api/meta/ad-accounts", meta.AdAccounts.as_view(), name="api_ad_accounts"),
+    path(
+        "api/meta/ad-accounts/<str:account_id>/enable",
+        meta.EnableAdAccount.as_view(),
+        name="api_enable_ad_account",
+    ),
+    path(
+        "api/meta/ad-accounts/<str:account_id>/disable",
+        meta.DisableAdAccount.as_view(),
+        name="api_disable_ad_account",
+    ),
+    path("api/meta-oauth/authorize-url", oauth.AuthorizeUrlView.as_view(), name="api_authorize_url"),
+    path("api/meta-oauth/callback", oauth.Callback.as_view(), name="api_oauth_callback"),
+    path("api/meta-oauth/disconnect", oauth.Disconnect.as_view(), name="api_disconnect"),
+    path("api/meta-oauth/refresh", oauth.Refresh.as_view(), name="api_refresh"),
 ]

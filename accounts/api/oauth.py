@@ -1,0 +1,102 @@
+"""`/api/meta-oauth/`: the same dance for programs, and looking after a connection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from django.conf import settings
+from django.http import HttpResponse
+from django.urls import reverse
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework.authentication import SessionAuthentication
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+import accounts.connections as connections
+import accounts.grants as grants
+from accounts.api.base import TenantAPIView
+from accounts.api.meta import CLIENT, ERRORS, KEY
+from accounts.api.shapes import AuthorizeUrl, ConnectionRef, ConnectionShape, Disconnected
+from accounts.idempotency import idempotent
+from metaads.clock import now
+
+
+class AuthorizeUrlView(TenantAPIView):
+    @extend_schema(
+        summary="Get a link that connects Meta", parameters=[CLIENT], responses={200: AuthorizeUrl, **ERRORS}
+    )
+    def get(self, request: Request) -> Response:
+        """A one-time link, good for ten minutes, for the same person in a browser."""
+        moment = now()
+        text = grants.link(
+            client=self.client("connect"), principal=self.principal, user=request.user, now=moment
+        )
+        url = f"{settings.PUBLIC_URL}{reverse('connect_link', args=[text])}"
+        return Response(AuthorizeUrl({"url": url, "expires_at": moment + grants.LIFE}).data)
+
+
+class Callback(TenantAPIView):
+    """Meta's redirect, where META_REDIRECT_PATH is set to this path. The session and its state are the key."""
+
+    authentication_classes = [SessionAuthentication]
+    permission_classes = [AllowAny]
+
+    @extend_schema(
+        summary="Where Meta sends the browser back",
+        parameters=[
+            OpenApiParameter("code", str),
+            OpenApiParameter("state", str),
+            OpenApiParameter("error", str),
+        ],
+        responses={
+            302: OpenApiResponse(description="To the page that confirms the connection."),
+            (403, "text/html"): OpenApiResponse(
+                description="Begun elsewhere, used already, too old or denied."
+            ),
+        },
+    )
+    def get(self, request: Request) -> HttpResponse:
+        """The view that also stands at META_REDIRECT_PATH."""
+        plain = request._request
+        adapter = get_adapter(plain).get_provider(plain, "facebook").get_oauth2_adapter(plain)
+        response: HttpResponse = OAuth2CallbackView.adapter_view(adapter)(plain)
+        return response
+
+
+class Disconnect(TenantAPIView):
+    @extend_schema(
+        summary="Disconnect a Meta account",
+        parameters=[KEY],
+        request=ConnectionRef,
+        responses={200: Disconnected, **ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Automation stops at once; then the grant is revoked at Meta."""
+        row = connections.get(self.principal, _connection_id(request), verb="connect")
+        revoked = connections.disconnect(connection=row, principal=self.principal, now=now())
+        return Response(Disconnected(row, context={"revoked_at_meta": revoked}).data)
+
+
+class Refresh(TenantAPIView):
+    @extend_schema(
+        summary="Refresh a connection's token",
+        parameters=[KEY],
+        request=ConnectionRef,
+        responses={200: ConnectionShape, **ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Exchange the token for a fresh one of about 60 days."""
+        row = connections.get(self.principal, _connection_id(request), verb="connect")
+        row = connections.refresh(connection=row, principal=self.principal, now=now())
+        return Response(ConnectionShape(row).data)
+
+
+def _connection_id(request: Request) -> Any:
+    body = ConnectionRef(data=request.data)
+    body.is_valid(raise_exception=True)
+    return body.validated_data["connection_id"]

@@ -1,0 +1,106 @@
+"""What this floor's API takes and answers, field by field; the names are the brief's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from accounts.models import AdAccount, MetaConnection
+
+
+class ProblemError(serializers.Serializer[Any]):
+    field = serializers.CharField(allow_blank=True)
+    message = serializers.CharField()
+    code = serializers.CharField()
+
+
+class Problem(serializers.Serializer[Any]):
+    """RFC 9457 problem details, `application/problem+json`."""
+
+    type = serializers.CharField()
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    advice = serializers.CharField(allow_blank=True)
+    errors = ProblemError(many=True)
+    instance = serializers.CharField()
+    request_id = serializers.CharField()
+
+
+class TokenState(serializers.Serializer[Any]):
+    valid = serializers.BooleanField(help_text="Whether a live connection to Meta stands.")
+    state = serializers.CharField(
+        help_text="connected, degraded, expiring, reauth_needed, revoked, paused, deleting or none"
+    )
+    reason = serializers.CharField(allow_blank=True)
+    connection_id = serializers.CharField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField())
+    missing_scopes = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
+    data_access_expires_at = serializers.DateTimeField(allow_null=True)
+    checked_at = serializers.DateTimeField(allow_null=True)
+
+
+class OwnUser(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    email = serializers.EmailField()
+    name = serializers.CharField(allow_blank=True)
+
+
+class UserInfo(serializers.Serializer[Any]):
+    id = serializers.CharField(help_text="The connected Meta user's id.")
+    name = serializers.CharField(allow_blank=True)
+    client = serializers.CharField()
+    user = OwnUser(help_text="Who asks.")
+
+
+class AdAccountShape(serializers.Serializer[AdAccount]):
+    id = serializers.CharField(source="act_id")
+    name = serializers.CharField()
+    account_status = serializers.IntegerField()
+    currency = serializers.CharField()
+    timezone_name = serializers.CharField()
+    business_name = serializers.CharField()
+    account_type = serializers.SerializerMethodField()
+    enabled = serializers.BooleanField()
+    client = serializers.CharField(source="client.slug")
+
+    def get_account_type(self, account: AdAccount) -> str:
+        return "PERSONAL" if account.is_personal else "BUSINESS"
+
+
+class AdAccountList(serializers.Serializer[Any]):
+    ad_accounts = AdAccountShape(many=True)
+
+
+class AuthorizeUrl(serializers.Serializer[Any]):
+    url = serializers.CharField(help_text="Open it in a browser where the same person is signed in.")
+    expires_at = serializers.DateTimeField()
+
+
+class ConnectionRef(serializers.Serializer[Any]):
+    connection_id = serializers.UUIDField(error_messages={"invalid": "connection_id is a UUID."})
+
+
+class ConnectionShape(serializers.Serializer[MetaConnection]):
+    id = serializers.CharField(source="uuid")
+    client = serializers.CharField(source="client.slug")
+    meta_user_id = serializers.CharField()
+    meta_user_name = serializers.CharField()
+    state = serializers.CharField()
+    reason = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    expires_at = serializers.DateTimeField(allow_null=True)
+    data_access_expires_at = serializers.DateTimeField(allow_null=True)
+    checked_at = serializers.DateTimeField(allow_null=True)
+
+
+class Disconnected(ConnectionShape):
+    revoked_at_meta = serializers.SerializerMethodField(
+        help_text="False: end it at facebook.com too, if you need to."
+    )
+
+    def get_revoked_at_meta(self, connection: MetaConnection) -> bool:
+        return bool(self.context["revoked_at_meta"])

@@ -1,0 +1,45 @@
+"""The agency's clients: made, renamed, archived."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import IntegrityError, transaction
+from django.utils.text import slugify
+
+import accounts.access as access
+import accounts.audit as audit
+from accounts.errors import Conflict, Forbidden, Invalid
+from accounts.models import Client
+from accounts.tenancy import Principal
+
+
+def create(*, name: str, principal: Principal, now: datetime) -> Client:
+    """Make a client. Only an owner may; the name and the slug made from it are unique."""
+    if not principal.everywhere:
+        raise Forbidden("Only an owner may add clients.", code="may_not_manage_client")
+    name = " ".join(name.split())
+    slug = slugify(name)[:50]
+    if not slug:
+        raise Invalid("A client needs a name with at least one letter or digit.", code="client_name")
+    try:
+        with transaction.atomic():
+            client = Client.objects.create(name=name[:200], slug=_free(slug))
+    except IntegrityError:
+        raise Conflict(
+            f"There is a client called {name} already.", code="client_exists", advice="Choose another name."
+        ) from None
+    audit.record(principal=principal, client=client, verb="create_client", subject=client.slug, now=now)
+    return client
+
+
+def named(*, name: str, principal: Principal) -> Client:
+    """The client by name, slug or UUID, for commands; raises `NotFound`."""
+    by_name = next((row for row in access.clients(principal) if row.name.casefold() == name.casefold()), None)
+    return by_name or access.client(principal, name)
+
+
+def _free(slug: str) -> str:
+    """`slug`, or `slug-2`, `slug-3` ... — the unique column decides if two ask at once."""
+    taken = set(Client.objects.filter(slug__startswith=slug).values_list("slug", flat=True))
+    return next(one for one in (slug, *(f"{slug}-{n}" for n in range(2, len(taken) + 3))) if one not in taken)

@@ -1,0 +1,32 @@
+"""Forms of this floor's own pages; allauth brings the ones for sign-in."""
+
+from __future__ import annotations
+
+from django import forms
+
+from accounts.errors import Refused
+
+
+class SetUpForm(forms.Form):
+    """The first visit: who owns this installation, and its first client."""
+
+    name = forms.CharField(
+        max_length=200, label="Your name", widget=forms.TextInput({"autocomplete": "name"})
+    )
+    email = forms.EmailField(label="Your e-mail", widget=forms.EmailInput({"autocomplete": "email"}))
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        help_text="At least ten characters.",
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+    client_name = forms.CharField(
+        max_length=200,
+        label="Your first client",
+        help_text="A customer whose ad accounts you run; your own name will do.",
+    )
+
+    def take(self, refusal: Refused) -> None:
+        """Show a refusal where it belongs: at its fields, else above the form."""
+        for field, message in refusal.errors or [("", refusal.message)]:
+            self.add_error(field if field in self.fields else None, message)
