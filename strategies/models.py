@@ -112,9 +112,15 @@ class Decision(Tenant):
     first_at = models.DateTimeField()
     last_at = models.DateTimeField()
     times = models.PositiveIntegerField(default=1)
+    current = models.BooleanField(default=True, help_text="The latest of this strategy about this object.")
 
     class Meta(Tenant.Meta):
         ordering = ["-last_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["strategy", "object_id"], condition=Q(current=True), name="decision_one_current"
+            )
+        ]
         indexes = [
             models.Index(fields=["strategy", "object_id", "-last_at"], name="decision_by_strategy"),
             models.Index(fields=["ad_account", "object_id", "-last_at"], name="decision_by_object"),

@@ -128,6 +128,36 @@ def _dump_operand(than: Number | MetricOperand) -> dict[str, str]:
     return {"metric": than.metric, "window": than.window, "times": str(than.times)}
 
 
+def dump_set(rule_set: RuleSet) -> list[dict[str, Any]]:
+    """The JSON form of a rule set's cases (its notes are words and are not kept)."""
+    return [
+        {
+            "name": case.name,
+            "action": case.action.value,
+            "when": dump(case.when),
+            "percent": str(case.percent),
+            "ceiling": None if case.ceiling is None else str(case.ceiling),
+        }
+        for case in rule_set.cases
+    ]
+
+
+def parse_set(data: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) -> RuleSet:
+    """What `dump_set` wrote. Raises `BadTree` for a tree that is not known any more."""
+    return RuleSet(
+        tuple(
+            Case(
+                name=item["name"],
+                when=parse(item["when"], units=units),
+                action=Action(item["action"]),
+                percent=Decimal(item["percent"]),
+                ceiling=None if item["ceiling"] is None else Decimal(item["ceiling"]),
+            )
+            for item in data
+        )
+    )
+
+
 def parse(data: Any, *, units: Mapping[str, str]) -> Node:
     """The tree that `data` describes. `units` is metric -> unit (money, count, ratio, percent).
 
