@@ -43,3 +43,9 @@ def open_alerts(principal: Principal, client: Client | None = None) -> list[Aler
     if client is not None:
         rows = rows.filter(client=client)
     return list(rows.order_by("-opened_at", "-pk"))
+
+
+def open_keys(*, prefix: str, client: Client | None = None) -> frozenset[str]:
+    """Keys of open alerts of one kind, for whoever reconciles them."""
+    rows = Alert.everything.filter(client=client, key__startswith=prefix, closed_at__isnull=True)
+    return frozenset(rows.values_list("key", flat=True))

@@ -1,14 +1,15 @@
-r"""Connections to Meta: the only module that holds a token, and the state of each.
+"""Connections to Meta: the only module that holds a token, and the state of each.
 
 establish   exchange -> debug_token -> me -> ad accounts (all pages)  | asks Meta, no transaction
             -> MetaConnection + AdAccounts                            | one transaction
 reader / write_token   a token for one ad account, decrypted now, for this call only
-worked / auth_failed   what the call taught us        validate   what Meta says of the token
+worked / auth_failed   what a call taught us          validate   what Meta says of the token
 
-    connected <-> degraded -> reauth_needed        a definite subcode (190/458, 460, 463, 464, 467), or a
-        ^ \-> expiring ---------^                  second unclear auth answer later than 30 s; 5xx, 429 and
-        '--- validate / connect ---'               time-outs never. A good answer heals; only `connect` ends
-                                                   revoked.
+connected | expiring | degraded -> reauth_needed    one definite subcode (190/458, 460, 463, 464, 467), or
+                                                    a second unclear auth answer more than 30 s later;
+                                                    5xx, 429 and time-outs never count
+degraded -> connected     a good answer             reauth_needed -> connected     validate or connect
+any -> revoked            disconnect                revoked -> connected           only connect
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ def add(
             raise Conflict(
                 f"{user} has a role here already.", code="member_exists", advice="Change that role."
             ) from None
-        _mend_staff(user)
+        mend_staff(user)
         subject = f"{user.email} as {role}"
         audit.record(principal=principal, client=client, verb="add_person", subject=subject, now=now)
     return user
@@ -86,11 +86,11 @@ def remove(*, user: User, client: Client, principal: Principal, now: datetime) -
     access.require(principal, "manage_people", client)
     with transaction.atomic():
         Membership.objects.filter(user=user, client=client).delete()
-        _mend_staff(user)
+        mend_staff(user)
         audit.record(principal=principal, client=client, verb="remove_person", subject=user.email, now=now)
 
 
-def _mend_staff(user: User) -> None:
+def mend_staff(user: User) -> None:
     """Agency roles may sign in to the admin; a person whose last agency role went may not any more."""
     staff = Membership.objects.filter(user=user, role__in=_STAFF_ROLES).exists()
     if user.is_staff != staff:

@@ -1,0 +1,237 @@
+"""The operations site's base: staff see their clients' rows, mostly to read; secrets have no field here."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from unfold.admin import ModelAdmin
+
+import accounts.access as access
+import accounts.keys as keys
+import accounts.people as people
+from accounts.models import (
+    AdAccount,
+    Alert,
+    ApiKey,
+    AuditLine,
+    Client,
+    Lease,
+    Membership,
+    MetaConnection,
+    User,
+)
+from accounts.tenancy import AccountFacts, Principal
+from metaads.clock import now
+
+
+class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
+    """Every app's admin inherits this: rows by the principal's clients, and nothing to write.
+
+    `scope` leads from a row to its client's id ("" for rows that only an owner sees); facts are scoped by ad
+    account. `hidden` fields are never shown; `writable` lets owners add, change or delete.
+    """
+
+    scope: ClassVar[str] = "client_id"
+    hidden: ClassVar[tuple[str, ...]] = ()
+    writable: ClassVar[frozenset[str]] = frozenset()
+    list_per_page = 50
+    show_full_result_count = False
+
+    def principal(self, request: HttpRequest) -> Principal:
+        return access.principal_of(request.user)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        manager = getattr(self.model, "everything", self.model._default_manager)
+        rows: QuerySet[Any] = manager.get_queryset()
+        ordering = self.get_ordering(request)
+        return (
+            self.scoped(rows, self.principal(request)).order_by(*ordering)
+            if ordering
+            else self.scoped(rows, self.principal(request))
+        )
+
+    def scoped(self, rows: QuerySet[Any], principal: Principal) -> QuerySet[Any]:
+        """Narrow `rows` to what the principal may see."""
+        if principal.everywhere:
+            return rows
+        if issubclass(self.model, AccountFacts):
+            return rows.filter(ad_account_id__in=AdAccount.objects.for_(principal).values("pk"))
+        return rows.filter(**{f"{self.scope}__in": principal.client_ids}) if self.scope else rows.none()
+
+    def _may(self, request: HttpRequest, what: str) -> bool:
+        principal = self.principal(request)
+        if not getattr(request.user, "is_staff", False) or not principal.roles:
+            return False
+        if what == "view":
+            return principal.everywhere or bool(self.scope) or issubclass(self.model, AccountFacts)
+        return what in self.writable and principal.everywhere
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "view")
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "view")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "add")
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "change")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return self._may(request, "delete")
+
+    def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return (*(super().get_exclude(request, obj) or ()), *self.hidden)
+
+
+class UserForm(forms.ModelForm):
+    """A new person's password is set here; later everybody changes their own."""
+
+    password = forms.CharField(widget=forms.PasswordInput({"autocomplete": "new-password"}), strip=False)
+
+    class Meta:
+        model = User
+        fields = ("email", "name", "password")
+
+
+@admin.register(User)
+class UserAdmin(ScopedAdmin):
+    scope = ""
+    writable = frozenset({"add", "change"})
+    list_display = ("email", "name", "is_staff", "is_active", "last_login")
+    list_filter = ("is_active", "is_staff")
+    search_fields = ("email", "name")
+    fields = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
+    readonly_fields = ("is_staff", "last_login", "created_at")
+
+    def get_form(
+        self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        return super().get_form(request, obj, change, **(kwargs if change else {**kwargs, "form": UserForm}))
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return ("email", "name", "password") if obj is None else self.fields
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        obj.email = obj.email.strip().lower()
+        if not change:
+            obj.set_password(form.cleaned_data["password"])
+        super().save_model(request, obj, form, change)
+
+
+@admin.register(Client)
+class ClientAdmin(ScopedAdmin):
+    scope = "pk"
+    writable = frozenset({"add", "change"})
+    list_display = ("name", "slug", "result_action", "approval_hours", "archived_at")
+    search_fields = ("name", "slug")
+    prepopulated_fields: ClassVar[dict[str, tuple[str, ...]]] = {"slug": ("name",)}
+    fields = ("name", "slug", "result_action", "target_cpa", "target_roas", "approval_hours", "archived_at")
+
+    def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        return self.prepopulated_fields if self.has_add_permission(request) and obj is None else {}
+
+
+@admin.register(Membership)
+class MembershipAdmin(ScopedAdmin):
+    writable = frozenset({"add", "change", "delete"})
+    list_display = ("user", "role", "client", "created_at")
+    list_filter = ("role",)
+    list_select_related = ("user", "client")
+    search_fields = ("user__email", "user__name", "client__name")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        people.mend_staff(obj.user)
+
+    def delete_model(self, request: HttpRequest, obj: Any) -> None:
+        user = obj.user
+        super().delete_model(request, obj)
+        people.mend_staff(user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        users = [row.user for row in queryset.select_related("user")]
+        super().delete_queryset(request, queryset)
+        for user in users:
+            people.mend_staff(user)
+
+
+@admin.register(MetaConnection)
+class MetaConnectionAdmin(ScopedAdmin):
+    hidden = ("token",)
+    list_display = ("meta_user_name", "client", "state", "kind", "expires_at", "checked_at")
+    list_filter = ("state", "kind")
+    list_select_related = ("client",)
+    search_fields = ("meta_user_name", "meta_user_id", "client__name")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("token")
+
+
+@admin.register(AdAccount)
+class AdAccountAdmin(ScopedAdmin):
+    list_display = ("name", "act_id", "client", "currency", "account_status", "enabled_at", "last_contact_at")
+    list_filter = ("account_status", "currency")
+    list_select_related = ("client",)
+    search_fields = ("name", "meta_id", "business_name", "client__name")
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ScopedAdmin):
+    scope = ""
+    hidden = ("digest",)
+    writable = frozenset({"add"})
+    list_display = ("name", "prefix", "user", "expires_at", "last_used_at", "revoked_at")
+    list_select_related = ("user",)
+    search_fields = ("name", "prefix", "user__email")
+    actions = ("revoke",)
+
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        add = ("user", "name", "scopes", "expires_at")
+        return add if obj is None else (*add, "prefix", "created_at", "last_used_at", "revoked_at")
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        made, text = keys.issue(
+            user=obj.user,
+            name=obj.name,
+            scopes=obj.scopes or (),
+            expires_at=obj.expires_at,
+            principal=self.principal(request),
+            now=now(),
+        )
+        obj.pk = made.pk
+        obj.refresh_from_db()
+        messages.warning(request, f"The key, shown only now: {text}")
+
+    @admin.action(description="Revoke", permissions=["add"])
+    def revoke(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for key in queryset.filter(revoked_at__isnull=True).select_related("user"):
+            keys.revoke(user=key.user, prefix=key.prefix, principal=self.principal(request), now=now())
+
+
+@admin.register(AuditLine)
+class AuditLineAdmin(ScopedAdmin):
+    list_display = ("at", "verb", "subject", "client", "actor_kind", "actor_id")
+    list_filter = ("verb", "actor_kind")
+    list_select_related = ("client",)
+    search_fields = ("subject", "verb", "client__name")
+
+
+@admin.register(Alert)
+class AlertAdmin(ScopedAdmin):
+    list_display = ("title", "severity", "state", "client", "opened_at", "closed_at")
+    list_filter = ("state", "severity")
+    list_select_related = ("client",)
+    search_fields = ("title", "key", "client__name")
+
+
+@admin.register(Lease)
+class LeaseAdmin(ScopedAdmin):
+    scope = ""
+    list_display = ("name", "holder", "until", "fence")
+    search_fields = ("name", "holder")

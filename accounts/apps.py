@@ -1,0 +1,9 @@
+from django.apps import AppConfig
+
+
+class Accounts(AppConfig):
+    name = "accounts"
+    verbose_name = "People, clients and connections"
+
+    def ready(self) -> None:
+        import accounts.checks  # noqa: F401 - registers

@@ -1,0 +1,54 @@
+"""System checks of this floor: wrong combinations are named before they hurt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+
+@register("accounts")
+def fernet_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Every key of the encrypted columns must be a real Fernet key: 32 bytes, url-safe base64."""
+    found: list[CheckMessage] = []
+    for number, key in enumerate(settings.FERNET_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            found.append(
+                Error(
+                    f"FERNET_KEYS: key {number} is no Fernet key.",
+                    hint="Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                    id="accounts.E001",
+                )
+            )
+    return found
+
+
+@register("accounts")
+def redirect(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """The OAuth redirect is a path of this site, and Meta takes plain http for localhost only."""
+    path = settings.META["redirect_path"]
+    found: list[CheckMessage] = []
+    if not path.startswith("/") or path.startswith("//") or "?" in path or "#" in path:
+        found.append(Error("META_REDIRECT_PATH is a path like /auth/meta/callback.", id="accounts.E002"))
+    local = settings.PUBLIC_URL.startswith(("http://localhost", "http://127.0.0.1"))
+    if not settings.SECURE and not local:
+        found.append(
+            Warning(
+                "PUBLIC_URL is plain http: Meta refuses such a redirect URI.",
+                hint="Put a proxy with a certificate before it and set PUBLIC_URL to https://…",
+                id="accounts.W001",
+            )
+        )
+    return found
+
+
+@register("accounts")
+def scopes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Without one of these two permissions no ad account can be read."""
+    if {"ads_read", "ads_management"} & set(settings.META["scopes"]):
+        return []
+    return [Error("META_SCOPES asks for neither ads_read nor ads_management.", id="accounts.E003")]
