@@ -1,0 +1,332 @@
+"""PURE: may this change be made, now? Values in, reasons out; no reasons means yes.
+
+    needs of a direction      stop  nothing but an object that is there
+                              cut   fresh knowledge of the object
+                              raise, start   everything healthy
+
+Four independent fences keep a raise from compounding: the step, the rolling 24 hours, the cool-down, and
+Meta's own
+four budget edits an hour. Amounts are in the account's own currency, major units. A reason is of one of two
+kinds:
+*input* (the request itself is wrong: mend it) or *limit* (right, but not allowed, or not now).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+import metaads.graph.money as money
+from campaigns.states import Direction, Evidence, Field, Level, Source, canonical_amount, direction
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one source may do. The defaults hold from the first minute.
+
+    `step_percent`: most that one change may raise. `acknowledged_percent`: the same after the person
+    confirmed
+    that it is a large step. `rolling_percent`: most that 24 hours may add to what stood before them.
+    """
+
+    step_percent: Decimal
+    acknowledged_percent: Decimal
+    rolling_percent: Decimal
+    cool_down: timedelta
+    needs_evidence: bool
+    edits_per_hour: int = 4
+    structure_age: timedelta = timedelta(hours=24)
+
+
+_RULE: Final = Limits(
+    step_percent=Decimal(20),
+    acknowledged_percent=Decimal(20),
+    rolling_percent=Decimal(50),
+    cool_down=timedelta(hours=1),
+    needs_evidence=True,
+)
+_PERSON: Final = Limits(
+    step_percent=Decimal(50),
+    acknowledged_percent=Decimal(900),
+    rolling_percent=Decimal(100),
+    cool_down=timedelta(0),
+    needs_evidence=False,
+)
+LIMITS: Final = {
+    Source.PERSON: _PERSON,
+    Source.UNDO: _PERSON,
+    Source.STRATEGY: _RULE,
+    Source.WATCHDOG: _RULE,
+}
+HIGHEST: Final = Decimal(10) ** 10
+
+
+@dataclass(frozen=True)
+class Intent:
+    """What is asked for. `before` and `target` in canonical text."""
+
+    level: Level
+    field: Field
+    before: str
+    target: str
+    currency: str
+    source: Source
+    acknowledged: bool = False
+    evidence: Evidence | None = None
+    approved_at: datetime | None = None
+
+    @property
+    def direction(self) -> Direction:
+        return direction(self.field, self.before, self.target)
+
+    @property
+    def by_rule(self) -> bool:
+        return self.source in (Source.STRATEGY, Source.WATCHDOG)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Everything that the guards look at, as it is known now. Money in major units."""
+
+    present: bool
+    known: bool
+    status: str
+    daily_budget: Decimal | None
+    lifetime_budget: Decimal | None
+    budget_elsewhere: str = ""  # where the budget is when the object has none: "campaign", "adset", or ""
+    learning: bool = False
+    ends_at: datetime | None = None
+    structure_at: datetime | None = None
+    account_enabled: bool = True
+    account_active: bool = True
+    minimum_daily: Decimal | None = None
+    stopped: str = ""  # why, when a kill switch is pulled
+    held_at: datetime | None = None
+    held_reason: str = ""
+    other_open: bool = False  # another change of this field is on its way
+    rises_24h: Decimal = Decimal(0)  # rises that were sent, or may have been, in 24 hours (this one left out)
+    edits_1h: tuple[datetime, ...] = ()  # when this object's budget was written in the last hour
+    last_write_at: datetime | None = None
+    spend_so_far: Decimal | None = None
+    exposure_trust: str = ""
+
+
+@dataclass(frozen=True)
+class Reason:
+    code: str
+    message: str
+    advice: str = ""
+    kind: str = "limit"  # or "input"
+    field: str = ""
+    retry_at: datetime | None = None
+
+
+def evaluate(
+    *, intent: Intent, situation: Situation, now: datetime, limits: Limits | None = None
+) -> tuple[Reason, ...]:
+    """Every reason against the change, the most basic first. Empty: it may go."""
+    limits = limits or LIMITS[intent.source]
+    reasons = _the_object(intent, situation)
+    if intent.field.is_money:
+        reasons += _the_amount(intent, situation)
+    if any(reason.kind == "input" for reason in reasons):
+        return tuple(reasons)
+    reasons += _switches(intent, situation)
+    if intent.direction is not Direction.STOP:
+        reasons += _freshness(intent, situation, limits, now)
+    if intent.direction.spends_more:
+        reasons += _health(intent, situation, now)
+    if intent.field.is_money:
+        reasons += _pace(intent, situation, limits, now)
+        if intent.direction is Direction.RAISE:
+            reasons += _steps(intent, situation, limits)
+    return tuple(reasons)
+
+
+def _the_object(intent: Intent, at: Situation) -> list[Reason]:
+    words = intent.level.words
+    if not at.present or at.status in ("ARCHIVED", "DELETED"):
+        gone = f"This {words} is archived or deleted at Meta, or cannot be seen any more."
+        return [Reason("object_gone", gone, "Choose another one.", "input")]
+    if intent.by_rule and not at.known and intent.direction is not Direction.STOP:
+        odd = f"This {words} is in a state that we do not know."
+        return [Reason("object_unknown", odd, "A person has to look at it; rules leave it alone.")]
+    return []
+
+
+def _the_amount(intent: Intent, at: Situation) -> list[Reason]:
+    name = intent.field.value
+    if intent.level is Level.AD:
+        return [
+            Reason(
+                "no_budget_here", "An ad has no budget.", "Change its ad set's or campaign's.", "input", name
+            )
+        ]
+    if not money.known(intent.currency):
+        text = f"The minor unit of {intent.currency} is not known, so budgets in it are not changed."
+        return [Reason("currency_unknown", text, "Change it in Ads Manager.", "input", name)]
+    mismatch = _owner(intent, at)
+    if mismatch:
+        return [mismatch]
+    target = Decimal(intent.target)
+    unit = money.minor_unit(intent.currency)
+    if target != target.quantize(unit):
+        text = f"{intent.target} {intent.currency} is not a whole number of {unit} {intent.currency}."
+        return [Reason("not_whole_minor_unit", text, f"Round it to {unit}.", "input", name)]
+    if not 0 < target <= HIGHEST:
+        text = "A budget is more than 0." if target <= 0 else "This amount is too large."
+        return [Reason("amount_out_of_range", text, "To stop spending, pause it.", "input", name)]
+    if intent.field is Field.DAILY_BUDGET and at.minimum_daily is not None and target < at.minimum_daily:
+        least = f"{canonical_amount(at.minimum_daily)} {intent.currency}"
+        return [
+            Reason(
+                "below_minimum",
+                f"Meta's smallest daily budget here is {least}.",
+                f"Ask for {least} or more.",
+                "input",
+                name,
+            )
+        ]
+    spent = at.spend_so_far
+    if intent.field is Field.LIFETIME_BUDGET and spent is not None and target <= spent:
+        text = f"{canonical_amount(spent)} {intent.currency} are spent already."
+        return [Reason("below_spend", text, "Ask for more than that, or pause it.", "input", name)]
+    return []
+
+
+def _owner(intent: Intent, at: Situation) -> Reason | None:
+    words, name = intent.level.words, intent.field.value
+    daily = intent.field is Field.DAILY_BUDGET
+    if (at.daily_budget if daily else at.lifetime_budget) is not None:
+        return None
+    if (at.lifetime_budget if daily else at.daily_budget) is not None:
+        has, other = ("lifetime", "lifetime_budget") if daily else ("daily", "daily_budget")
+        return Reason(
+            "budget_kind",
+            f"This {words} has a {has} budget.",
+            f"Send {other} instead of {name}.",
+            "input",
+            name,
+        )
+    if at.budget_elsewhere == Level.AD_SET:
+        text = f"The ad sets of this {words} own the budget, not the {words} itself."
+        return Reason("budget_owner", text, "Change the budget of its ad sets.", "input", name)
+    if at.budget_elsewhere == Level.CAMPAIGN:
+        text = "The campaign of this ad set owns the budget (Advantage campaign budget)."
+        return Reason("budget_owner", text, "Change the budget of the campaign.", "input", name)
+    return Reason(
+        "no_budget_here",
+        f"This {words} has no budget that is known.",
+        "Sync the account, then look again.",
+        "input",
+        name,
+    )
+
+
+def _switches(intent: Intent, at: Situation) -> list[Reason]:
+    reasons = []
+    if not at.account_enabled:
+        reasons.append(
+            Reason("account_disabled", "This ad account is switched off here.", "Enable it, then ask again.")
+        )
+    if at.stopped:
+        reasons.append(Reason("stopped", at.stopped, "Release the stop, then ask again."))
+    # A person who decides after the outside edit has seen it; a rule, and an approval from before it, have
+    # not.
+    blind = intent.by_rule or (
+        intent.approved_at is not None and at.held_at is not None and intent.approved_at < at.held_at
+    )
+    if at.held_at is not None and blind:
+        reasons.append(Reason("held", at.held_reason, "Wait until the hold ends, or resume the object."))
+    if at.other_open:
+        text = f"Another change of this {intent.field.words} is on its way."
+        reasons.append(Reason("other_open", text, "Wait until it has ended."))
+    return reasons
+
+
+def _freshness(intent: Intent, at: Situation, limits: Limits, now: datetime) -> list[Reason]:
+    reasons = []
+    if at.structure_at is None or now - at.structure_at > limits.structure_age:
+        reasons.append(
+            Reason(
+                "structure_stale", "The account's structure was not read lately.", "Sync the account first."
+            )
+        )
+    if limits.needs_evidence and intent.evidence is None:
+        reasons.append(Reason("no_evidence", "A rule's change needs the evidence that it rests on."))
+    if intent.evidence is not None and intent.evidence.valid_until <= now:
+        reasons.append(
+            Reason(
+                "evidence_old", "The numbers behind this change are too old.", "Evaluate again on newer data."
+            )
+        )
+    return reasons
+
+
+def _health(intent: Intent, at: Situation, now: datetime) -> list[Reason]:
+    reasons = []
+    if not at.account_active:
+        reasons.append(
+            Reason(
+                "account_inactive",
+                "Meta has not got this ad account active.",
+                "Solve it in Meta Business settings.",
+            )
+        )
+    if at.ends_at is not None and at.ends_at <= now:
+        reasons.append(Reason("ended", f"This {intent.level.words} has ended.", "Move its end first."))
+    if intent.by_rule and at.learning:
+        reasons.append(Reason("learning", "It is in its learning phase; a raise would start that again."))
+    if intent.by_rule and at.exposure_trust not in ("", "ready"):
+        reasons.append(
+            Reason(
+                "exposure_untrusted",
+                "Today's spend is not known well enough for a raise.",
+                "Wait for fresh data.",
+            )
+        )
+    return reasons
+
+
+def _pace(intent: Intent, at: Situation, limits: Limits, now: datetime) -> list[Reason]:
+    reasons = []
+    recent = sorted(moment for moment in at.edits_1h if moment > now - timedelta(hours=1))
+    if len(recent) >= limits.edits_per_hour:
+        free = recent[-limits.edits_per_hour] + timedelta(hours=1)
+        text = f"Meta allows {limits.edits_per_hour} budget changes an hour; this {intent.level.words} has had them."
+        reasons.append(Reason("too_many_edits", text, f"Ask again after {free:%H:%M} UTC.", retry_at=free))
+    if at.last_write_at is not None and now < at.last_write_at + limits.cool_down:
+        free = at.last_write_at + limits.cool_down
+        pause = int(limits.cool_down.total_seconds() // 60)
+        text = f"It was changed at {at.last_write_at:%H:%M} UTC; a rule waits {pause} minutes in between."
+        reasons.append(Reason("cool_down", text, f"It may go after {free:%H:%M} UTC.", retry_at=free))
+    return reasons
+
+
+def _steps(intent: Intent, at: Situation, limits: Limits) -> list[Reason]:
+    if intent.source is Source.UNDO:
+        return []  # the value stood there before; Meta's own four an hour still hold
+    if not intent.before:
+        return [Reason("before_unknown", "What stands there now is not known.", "Sync the account first.")]
+    reasons = []
+    before, target = Decimal(intent.before), Decimal(intent.target)
+    most = limits.acknowledged_percent if intent.acknowledged else limits.step_percent
+    if (target - before) * 100 > before * most:
+        text = f"This raises the budget by more than {most} %."
+        advice = f"Raise it by at most {most} %"
+        advice += (
+            ", or confirm that the large step is meant."
+            if not intent.acknowledged and not intent.by_rule
+            else "."
+        )
+        reasons.append(Reason("step_too_large", text, advice, field=intent.field.value))
+    base = before - at.rises_24h
+    rolling = max(
+        limits.rolling_percent, limits.acknowledged_percent if intent.acknowledged else limits.rolling_percent
+    )
+    if base <= 0 or (at.rises_24h + target - before) * 100 > base * rolling:
+        text = f"Together with the last 24 hours this would raise the budget by more than {rolling} %."
+        reasons.append(Reason("rolling_rise", text, "Wait, or raise it by less.", field=intent.field.value))
+    return reasons
