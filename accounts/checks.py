@@ -20,7 +20,7 @@ def fernet_keys(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             found.append(
                 Error(
                     f"FERNET_KEYS: key {number} is no Fernet key.",
-                    hint="Make one with: python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                    hint="32 random bytes in url-safe base64: cryptography's Fernet.generate_key() makes one.",
                     id="accounts.E001",
                 )
             )
