@@ -79,6 +79,7 @@ class _Call:
         self.guard = guard
         self.refusal: BaseException | None = None
         self.connection: HTTPConnection | None = None
+        self.sock: Any = None  # kept apart: http.client forgets it once a body without a length begins
         self.connecting = False
         self.sending = False
         self.expired = False
@@ -100,7 +101,7 @@ class _Call:
             if not self._open:
                 return
             self.expired = True
-            sock = getattr(self.connection, "sock", None)
+            sock = self.sock or getattr(self.connection, "sock", None)
         if sock is not None:
             with suppress(OSError, TypeError):
                 # Not SSLSocket.shutdown: that drops the TLS state under the thread that is reading.
@@ -133,6 +134,7 @@ class _Watched:
             call.connection = self  # type: ignore[assignment]
             if self.sock is None:
                 self.connect()
+            call.sock = self.sock
             call.ask_guard()
             call.sending = True
         super().request(*args, **kwargs)  # type: ignore[misc]
