@@ -1,0 +1,30 @@
+"""What the measuring floor refuses. Pure; edges turn these into answers.
+
+UnknownMetric   no such name in the registry or its aliases
+UnknownPeriod   a preset or range that nobody defined
+UnknownZone     the account's time zone is not in the zone database
+"""
+
+from __future__ import annotations
+
+
+class UnknownMetric(ValueError):
+    """No metric of that name; `allowed` lists the names there are."""
+
+    def __init__(self, name: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"There is no metric {name!r}.")
+        self.name = name
+        self.allowed = allowed
+
+
+class UnknownPeriod(ValueError):
+    """No preset of that name; `allowed` lists the names there are."""
+
+    def __init__(self, name: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"There is no period {name!r}.")
+        self.name = name
+        self.allowed = allowed
+
+
+class UnknownZone(ValueError):
+    """A time zone that the zone database does not hold."""

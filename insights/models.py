@@ -1,0 +1,296 @@
+"""Facts (what Meta reported), what was known before, what was read when, and sums that are kept at hand.
+
+Facts hold Meta's ids without foreign keys, so rows may arrive before structure. Additive columns follow
+`insights.metrics.ADDITIVE` in that order; `insights.store` writes all of this and nothing else does.
+Ratios are never stored.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models
+
+from accounts.fields import MoneyField
+from accounts.tenancy import AccountFacts
+
+ID = 40  # length of a Meta id
+
+
+def _action() -> Any:
+    # Counts of actions in micro-units too: data-driven attribution reports fractions of a conversion.
+    return MoneyField(default=0)
+
+
+class Measures(models.Model):
+    """The additive columns: whole numbers, and micro-units for money and actions."""
+
+    spend = MoneyField(default=0)
+    impressions = models.BigIntegerField(default=0)
+    clicks = models.BigIntegerField(default=0)
+    link_clicks = models.BigIntegerField(default=0)
+    outbound_clicks = _action()
+    landing_page_views = _action()
+    engagements = _action()
+    video_plays = _action()
+    thruplays = _action()
+    purchases = _action()
+    purchase_value = MoneyField(default=0)
+    leads = _action()
+    lead_value = MoneyField(default=0)
+    add_to_carts = _action()
+    add_to_cart_value = MoneyField(default=0)
+    checkouts = _action()
+    checkout_value = MoneyField(default=0)
+    registrations = _action()
+    registration_value = MoneyField(default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Fact(AccountFacts, Measures):
+    """What Meta says about one object: its key, its parents, its numbers, and since when we know them.
+
+    `actions` keeps every action type with every window that was reported, under Meta's own keys:
+    ``{"actions": {"lead": {"value": "3", "7d_click": "2"}}, "action_values": {...}}``.
+    """
+
+    level = models.CharField(max_length=8)  # account, campaign, adset, ad: Meta's words
+    object_id = models.CharField(max_length=ID)
+    campaign_id = models.CharField(max_length=ID, blank=True)
+    adset_id = models.CharField(max_length=ID, blank=True)
+    breakdown = models.CharField(max_length=120, blank=True)
+    reach = models.BigIntegerField(null=True)
+    actions = models.JSONField(default=dict)
+    known_from = models.DateTimeField()
+
+    class Meta(AccountFacts.Meta):
+        abstract = True
+
+
+class DayRow(Fact):
+    """One object on one account day."""
+
+    day = models.DateField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "level", "object_id", "day", "breakdown"], name="day_row_once"
+            )
+        ]
+        indexes = [
+            models.Index(fields=["ad_account_id", "level", "day"], name="day_row_by_account"),
+            models.Index(fields=["campaign_id", "day"], name="day_row_by_campaign"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.object_id} on {self.day}"
+
+
+class HourRow(Fact):
+    """One object in one hour label (0..23) of an account day. Reach is unknown here: Meta answers 0.
+
+    The repeated hour of a 25-hour day has one label, so it is one row.
+    """
+
+    day = models.DateField()
+    hour = models.PositiveSmallIntegerField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "level", "object_id", "day", "hour", "breakdown"],
+                name="hour_row_once",
+            )
+        ]
+        indexes = [models.Index(fields=["ad_account_id", "level", "day"], name="hour_row_by_account")]
+
+    def __str__(self) -> str:
+        return f"{self.level} {self.object_id} on {self.day} at {self.hour}"
+
+
+class Revision(AccountFacts):
+    """What a row used to say, from when until when. Never changed, never thinned for closed days.
+
+    `values` holds the stored columns (micro-units as stored); an empty object means that there was no row.
+    """
+
+    grain = models.CharField(max_length=4)  # day, hour
+    level = models.CharField(max_length=8)
+    object_id = models.CharField(max_length=ID)
+    day = models.DateField()
+    hour = models.PositiveSmallIntegerField(default=0)
+    breakdown = models.CharField(max_length=120, blank=True)
+    values = models.JSONField()
+    known_from = models.DateTimeField()
+    known_to = models.DateTimeField()
+
+    class Meta(AccountFacts.Meta):
+        indexes = [
+            models.Index(
+                fields=["ad_account_id", "grain", "level", "object_id", "day"], name="revision_by_row"
+            )
+        ]
+
+
+class Slice(AccountFacts):
+    """One (grain, level, day) of an account: whether it was read to the end, when, and in which zone.
+
+    `as_of` is when its numbers last moved. `agrees` is False while its rows do not add up to the account's.
+    """
+
+    kind = models.CharField(max_length=6)  # day, hour
+    level = models.CharField(max_length=8)
+    day = models.DateField()
+    breakdown = models.CharField(max_length=120, blank=True)
+    complete = models.BooleanField(default=False)
+    fetched_at = models.DateTimeField()
+    as_of = models.DateTimeField()
+    zone = models.CharField(max_length=64)
+    rows = models.PositiveIntegerField(default=0)
+    agrees = models.BooleanField(default=True)
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "kind", "level", "day", "breakdown"], name="slice_once"
+            )
+        ]
+
+
+class PeriodReach(AccountFacts):
+    """De-duplicated people of one object over one period, as Meta answered it. Never a sum."""
+
+    level = models.CharField(max_length=8)
+    object_id = models.CharField(max_length=ID)
+    since = models.DateField()
+    until = models.DateField()
+    reach = models.BigIntegerField()
+    as_of = models.DateTimeField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "level", "object_id", "since", "until"], name="period_reach_once"
+            )
+        ]
+
+
+class CampaignDay(AccountFacts, Measures):
+    """Rollup: the ad rows of one campaign and day, added."""
+
+    campaign_id = models.CharField(max_length=ID)
+    day = models.DateField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["ad_account_id", "day", "campaign_id"], name="campaign_day_once")
+        ]
+
+
+class AccountDay(AccountFacts, Measures):
+    """Rollup: all ad rows of one day, added."""
+
+    day = models.DateField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [models.UniqueConstraint(fields=["ad_account_id", "day"], name="account_day_once")]
+
+
+class AccountHour(AccountFacts, Measures):
+    """Rollup: all hour rows of one hour label, added."""
+
+    day = models.DateField()
+    hour = models.PositiveSmallIntegerField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(fields=["ad_account_id", "day", "hour"], name="account_hour_once")
+        ]
+
+
+class WindowSum(AccountFacts, Measures):
+    """The ad rows of one object over the last `days` full days up to `until`, added: what rules read."""
+
+    level = models.CharField(max_length=8)
+    object_id = models.CharField(max_length=ID)
+    days = models.PositiveSmallIntegerField()
+    until = models.DateField()
+    active_days = models.PositiveSmallIntegerField(default=0)
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "level", "days", "object_id"], name="window_sum_once"
+            )
+        ]
+
+
+class DataVersion(AccountFacts):
+    """Counts how often this account's rows changed. A number shown anywhere names the version it came from."""
+
+    version = models.BigIntegerField(default=0)
+    changed_at = models.DateTimeField(null=True)
+    windows_until = models.DateField(null=True)
+
+    class Meta(AccountFacts.Meta):
+        constraints = [models.UniqueConstraint(fields=["ad_account_id"], name="data_version_once")]
+
+
+class FetchRun(AccountFacts):
+    """One fetch of many days: how far it is, in words, and what it cost. Slices make it resumable."""
+
+    kind = models.CharField(max_length=8)  # first, refresh, manual
+    state = models.CharField(max_length=8)  # running, waiting, done, failed
+    days = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    rows = models.PositiveIntegerField(default=0)
+    requests = models.PositiveIntegerField(default=0)
+    sentence = models.CharField(max_length=300, blank=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    not_before = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(AccountFacts.Meta):
+        indexes = [models.Index(fields=["ad_account_id", "-started_at"], name="fetch_run_by_account")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id"],
+                condition=models.Q(kind="first", state__in=["running", "waiting"]),
+                name="first_sync_once",
+            )
+        ]
+
+
+class Interest(AccountFacts):
+    """Why somebody wants fresh numbers of this account, how much, and until when."""
+
+    reason = models.CharField(max_length=60)
+    weight = models.PositiveSmallIntegerField(default=1)
+    until = models.DateTimeField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [models.UniqueConstraint(fields=["ad_account_id", "reason"], name="interest_once")]
+
+
+class PollState(AccountFacts):
+    """Where the 30-second tick stands with one account: last look, when the data last moved, next look."""
+
+    checked_at = models.DateTimeField(null=True)
+    data_as_of = models.DateTimeField(null=True)
+    next_check_at = models.DateTimeField()
+    quiet = models.PositiveIntegerField(default=0, help_text="Looks in a row that found nothing new.")
+    failures = models.PositiveIntegerField(default=0, help_text="Looks in a row that got no answer.")
+    period_seconds = models.PositiveIntegerField(null=True, help_text="How often the data moves, as learned.")
+    probe = models.JSONField(default=dict)
+    pending = models.BooleanField(default=False, help_text="Moved, but not fetched to the end yet.")
+    reason = models.CharField(max_length=300, blank=True, help_text="Why no fresh answer came, for a person.")
+    stopped = models.BooleanField(default=False, help_text="A person stopped the polling of this account.")
+
+    class Meta(AccountFacts.Meta):
+        constraints = [models.UniqueConstraint(fields=["ad_account_id"], name="poll_state_once")]
+        indexes = [models.Index(fields=["next_check_at"], name="poll_state_due")]

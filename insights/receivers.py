@@ -1,0 +1,1 @@
+"""What the insights floor does when something happened."""
