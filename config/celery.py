@@ -6,15 +6,19 @@ sooner. Times of single strategies are rows, not entries here. Every entry is ha
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from typing import Any
 
 from celery import Celery
+from celery.beat import Scheduler
 from django.conf import settings
+from django.db import DatabaseError, close_old_connections
 from kombu import Queue
 
-from accounts.leases import take
-from metaads.clock import now
+from accounts.leases import release, take
+from metaads.clock import monotonic, now
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
@@ -43,6 +47,9 @@ ROUTES: dict[str, str] = {
     "insights.tasks.first_sync_account": "reports",
 }
 
+#: Hard limits in seconds where 120 is too short; all below the broker's visibility time-out of 600.
+LONGER: dict[str, int] = {"insights.tasks.first_sync_account": 540, "campaigns.tasks.sync_due": 540}
+
 #: How long a canary's sign of life is good, in seconds: three missed rounds are a dead worker or beat.
 CANARY_SECONDS = 3 * MINUTE
 
@@ -57,6 +64,37 @@ def _entry(task: str, seconds: float, queue: str) -> dict[str, Any]:
     }
 
 
+class OnlyBeat(Scheduler):  # type: ignore[misc]
+    """A beat that is silent while another one holds the lease, so that a second beat is a spare, not a double."""
+
+    SECONDS = 30.0
+    RENEW = 10.0
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._asked = float("-inf")
+        self._held = False
+        self._holder = f"{socket.gethostname()[:80]}:{os.getpid()}"
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        if monotonic() - self._asked >= self.RENEW:
+            self._held = self._renew()
+            self._asked = monotonic()
+        return float(super().tick(*args, **kwargs)) if self._held else 1.0
+
+    def _renew(self) -> bool:
+        try:
+            close_old_connections()
+            return take(name="beat", holder=self._holder, seconds=self.SECONDS, now=now()) is not None
+        except DatabaseError:  # away for a while: nothing could be done with a task anyway
+            return False
+
+    def close(self) -> None:
+        super().close()
+        with contextlib.suppress(DatabaseError):  # the lease ends by itself
+            release(name="beat", holder=self._holder, now=now())
+
+
 app = Celery("metaads")
 app.conf.update(settings.CELERY)
 app.conf.task_queues = tuple(Queue(name) for name in QUEUES)
@@ -65,6 +103,10 @@ app.conf.task_routes = {
     **{task: {"queue": queue} for task, queue in ROUTES.items()},
 }
 app.conf.beat_schedule = {name: _entry(*entry) for name, entry in SCHEDULE.items()}
+app.conf.beat_scheduler = "config.celery:OnlyBeat"
+app.conf.beat_max_loop_interval = 1
+if settings.CELERY["task_time_limit"]:
+    app.conf.task_annotations = {task: {"time_limit": seconds} for task, seconds in LONGER.items()}
 app.set_default()
 app.autodiscover_tasks()
 

@@ -25,14 +25,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from celery import Celery
-from celery.beat import Scheduler, Service
+from celery.beat import Service
 from celery.worker import WorkController
 from celery.worker import state as worker_state
 from django.conf import settings
 from django.db import connection
 
 from accounts.leases import release, take
-from config.celery import app
+from config.celery import QUEUES, app, canary
 from metaads.clock import now
 
 log = logging.getLogger("metaads.engine")
@@ -102,9 +102,13 @@ class Engine:
             worker = _worker(app, name=name, queues=queues, threads=threads)
             self._thread(f"worker-{name}", worker.start)
             if not worker.ready.wait(START_SECONDS):
-                raise EngineBusy(f"The worker '{name}' did not start within {START_SECONDS} s; see the log above.")
-        self._beat = Service(app, max_interval=1, scheduler_cls=Scheduler)
+                raise EngineBusy(
+                    f"The worker '{name}' did not start within {START_SECONDS} s; see the log above."
+                )
+        self._beat = Service(app, scheduler_cls=app.conf.beat_scheduler)
         self._thread("beat", functools.partial(self._beat.start, embedded_process=True))
+        for queue in QUEUES:  # the schedule's own canaries come after a minute
+            canary.apply_async(args=(queue,), queue=queue)
 
     def stop(self) -> bool:
         """Stop claiming work, let running tasks finish; whether all did within `FINISH_SECONDS`."""

@@ -26,6 +26,14 @@ def need(what: str, ready: bool, why: str) -> None:
     pytest.skip(f"{what}: {why}")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Where services are required, any skip fails the run: a test that did not run has not passed."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if REQUIRED and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture
 def clock() -> Iterator[Any]:
     """One clock for product and sandbox, standing at START until the test moves it."""
@@ -74,7 +82,10 @@ def agency(db: Any) -> Any:
         users[name] = user
     principals = {name: principal_of(user) for name, user in users.items()}
     return SimpleNamespace(
-        northwind=northwind, southwind=southwind, users=SimpleNamespace(**users), principals=SimpleNamespace(**principals)
+        northwind=northwind,
+        southwind=southwind,
+        users=SimpleNamespace(**users),
+        principals=SimpleNamespace(**principals),
     )
 
 
@@ -87,7 +98,11 @@ def connected(agency: Any, sandbox: Any, clock: Any) -> Any:
 
     now = clock.now()
     connect(
-        client=agency.northwind, principal=agency.principals.alice, token=sandbox.token("alice"), now=now, user=agency.users.alice
+        client=agency.northwind,
+        principal=agency.principals.alice,
+        token=sandbox.token("alice"),
+        now=now,
+        user=agency.users.alice,
     )
     agency.ad_account = AdAccount.objects.of(agency.northwind).order_by("meta_id").first()
     enable(ad_account=agency.ad_account, principal=agency.principals.alice, now=now)

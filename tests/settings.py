@@ -3,14 +3,31 @@
 The database follows TEST_DATABASE_URL (SQLite when empty); everything else is as shipped.
 """
 
+import atexit
 import os
+import re
+import shutil
 import tempfile
 from pathlib import Path
 
-_folder = Path(os.environ.get("METAADS_TEST_VAR") or tempfile.mkdtemp(prefix="metaads-test-"))
-for _name in list(os.environ):
-    if _name.startswith("META_") or _name in {"DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FERNET_KEYS", "PRODUCTION", "DEBUG"}:
-        del os.environ[_name]
+from config.env import VARIABLES
+
+_given = os.environ.get("METAADS_TEST_VAR")
+_folder = Path(_given or tempfile.mkdtemp(prefix="metaads-test-"))
+if not _given:
+    atexit.register(shutil.rmtree, _folder, ignore_errors=True)
+
+
+def _redis() -> str:
+    """A database of its own for each process of pytest-xdist: the cache and the queues are shared otherwise."""
+    url = os.environ.get("TEST_REDIS_URL", "")
+    worker = int(re.sub(r"[^0-9]", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
+    base, _, number = url.rpartition("/")
+    return f"{base}/{int(number) + worker}" if number.isdigit() else url
+
+
+# Empty counts as unset, and covers what the environment or a .env file would say.
+os.environ.update({name: "" for variable in VARIABLES for name in (variable.name, *variable.aliases)})
 os.environ.update(
     {
         "METAADS_TEST_VAR": str(_folder),
@@ -20,7 +37,7 @@ os.environ.update(
         "META_WEBHOOK_VERIFY_TOKEN": "sandbox-verify",
         "PUBLIC_URL": "http://localhost:3000",
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
-        "REDIS_URL": os.environ.get("TEST_REDIS_URL", ""),
+        "REDIS_URL": _redis(),
     }
 )
 
@@ -37,4 +54,3 @@ else:
     DATABASES["default"]["OPTIONS"].pop("pool", None)
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"user": None, "anon": None}}
 ACCOUNT_RATE_LIMITS = False
-CELERY_BROKER = "memory://"
