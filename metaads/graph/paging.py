@@ -46,7 +46,7 @@ def pages(fetch: Fetch, *, limit: int) -> Iterator[list[Row]]:
     """
     after: str | None = None
     size = max(1, limit)
-    good, needed = 0, _GOOD_PAGES_BEFORE_RESTORE
+    good, needed, just_grown = 0, _GOOD_PAGES_BEFORE_RESTORE, False
     seen: Counter[str] = Counter()
     for _ in range(_MAX_PAGES):
         try:
@@ -54,9 +54,9 @@ def pages(fetch: Fetch, *, limit: int) -> Iterator[list[Row]]:
         except TooMuchData:
             if size == 1:
                 raise
-            if good and size < limit:
+            if just_grown:
                 needed = min(needed * 2, 64)
-            size, good = max(1, size // 2), 0
+            size, good, just_grown = max(1, size // 2), 0, False
             continue
         except Refused as refusal:
             if after is not None and _blames_cursor(refusal.answer):
@@ -70,9 +70,9 @@ def pages(fetch: Fetch, *, limit: int) -> Iterator[list[Row]]:
         # One repeat is tolerated: a page served twice repeats its cursor, and asking once more gets past it.
         if seen[after] > 2:
             raise PagingLoop(_bad(answer, "paging_loop", "the list repeats the same cursor"))
-        good += 1
+        good, just_grown = good + 1, False
         if size < limit and good >= needed:
-            size, good = min(limit, size * 2), 0
+            size, good, just_grown = min(limit, size * 2), 0, True
     raise Unknown(_bad(answer, "paging_endless", "the list does not end"))
 
 
