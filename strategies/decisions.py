@@ -22,7 +22,7 @@ from strategies.engine.rules import RuleSet, dump_set, parse_set
 from strategies.engine.types import CaseTrace, Judgement, Snapshot, Subject, Trace, Trust, Verdict
 from strategies.models import Decision, Strategy
 
-#: Verdicts that get a row of their own for each data version.
+#: Verdicts that get a row of their own whenever the figures differ.
 EVENTS = frozenset({Verdict.FIRED, Verdict.HELD})
 
 
@@ -96,7 +96,7 @@ def _same_answer(old: Decision, new: Decision) -> bool:
         new.strategy_version,
     )
     if same and new.verdict in EVENTS:
-        return (old.data_version, old.until) == (new.data_version, new.until)
+        return bool(old.until == new.until and old.record == new.record)
     return same
 
 
@@ -179,6 +179,13 @@ def _trace_json(trace: Trace) -> dict[str, Any]:
         return data
     left, right = (_text(side) if isinstance(side, Decimal) else side for side in (trace.left, trace.right))
     return data | {"left": left, "op": trace.op, "right": right, "why_unknown": trace.why_unknown}
+
+
+def note(decision: Decision, *, code: str, reason: str) -> None:
+    """Add to a record that the change path did not take what was decided."""
+    decision.reason_code, decision.reason = code[:40], reason[:600]
+    rows = Decision.objects.of(decision.client_id).filter(pk=decision.pk)
+    rows.update(reason_code=decision.reason_code, reason=decision.reason)
 
 
 def replay(decision: Decision) -> Judgement:

@@ -89,7 +89,7 @@ class Decision(Tenant):
     """What a strategy said about one object, and why; its first blocking reason, and the tree with every figure.
 
     A non-event is compact: while the same answer repeats, one row counts (`times`, `last_at`) and keeps the last
-    full tree. An event (`fired`, `held`) has a row of its own for each data version.
+    full tree. An event (`fired`, `held`) has a row of its own whenever its figures differ.
     """
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -1,0 +1,263 @@
+"""One evaluation of one strategy: look, judge, remember, offer.
+
+    snapshots.build ─> engine.judge each object ─> who wins where intents meet ─> what forbids to offer now
+        ─> decisions.record (fired or not, and why) ─> proposals.offer (files the change) | refresh | withdraw
+
+`weigh` does everything up to the arrow before `record` and writes nothing; a dry run ends there, so a dry and a
+live run of the same figures decide the same. A lease keeps two workers from evaluating one strategy at once; the
+loser skips, since the winner's answer is his as well.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import accounts.leases as leases
+import insights.interest as interest
+import strategies.decisions as decisions
+import strategies.proposals as proposals
+import strategies.snapshots as snapshots
+from accounts.errors import Refused
+from campaigns.states import Evidence
+from insights.analytics import evidence as evidence_of
+from strategies.engine.conflicts import Claim, settle
+from strategies.engine.evaluate import judge
+from strategies.engine.rules import RuleSet
+from strategies.engine.templates import read_actions, read_thresholds, rule_set
+from strategies.engine.types import FIELD_OF, Action, CaseTrace, Intent, Judgement, Snapshot, Trust, Verdict
+from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
+
+#: A strategy is evaluated at least this often, also when no new figures arrive.
+EVERY = timedelta(minutes=15)
+_LEASE_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an evaluation came to. In a dry run `decisions` and `proposals` are empty and nothing was written."""
+
+    snapshot: Snapshot
+    judgements: tuple[Judgement, ...]
+    decisions: tuple[Decision, ...] = ()
+    proposals: tuple[Proposal, ...] = ()
+    skipped: str = ""
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        return tuple(intent for judgement in self.judgements for intent in judgement.intents)
+
+
+def rules_of(strategy: Strategy) -> RuleSet:
+    """The strategy's cases. What is stored was checked when saved; a part that is not known any more is off."""
+    thresholds, _ = read_thresholds(strategy.rules)
+    actions, _ = read_actions(strategy.actions, type_=strategy.type)
+    return rule_set(thresholds, actions)
+
+
+def run(*, strategy: Strategy, now: datetime, dry_run: bool = False) -> Outcome:
+    """Evaluate the strategy on the figures of now. Never goes beyond its stage: a change waits for a person."""
+    snapshot = snapshots.build(ad_account=strategy.ad_account, now=now)
+    if dry_run:
+        return weigh(strategy=strategy, snapshot=snapshot, now=now)[0]
+    name, holder = f"strategy:{strategy.pk}", uuid.uuid4().hex
+    if leases.take(name=name, holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
+        return Outcome(snapshot, (), skipped="Another worker is evaluating this strategy.")
+    try:
+        return _run(strategy, snapshot, now)
+    finally:
+        leases.release(name=name, holder=holder, now=now)
+
+
+def weigh(*, strategy: Strategy, snapshot: Snapshot, now: datetime) -> tuple[Outcome, proposals.Book]:
+    """Judge and settle, without writing. A strategy that is not saved yet (a draft) has no earlier proposals."""
+    rules = rules_of(strategy)
+    saved = strategy.pk is not None
+    book = proposals.book(strategy=strategy, now=now) if saved else proposals.Book({}, {})
+    judged = [judge(rules, subject, snapshot, now=now) for subject in snapshot.subjects]
+    lost = _lost(strategy, judged, book)
+    weighed = tuple(_weighed(strategy, judgement, snapshot, book, lost, now) for judgement in judged)
+    return Outcome(snapshot, weighed), book
+
+
+def _lost(strategy: Strategy, judged: Sequence[Judgement], book: proposals.Book) -> Mapping[Intent, Claim]:
+    """Intents that lose against a stronger one: of this strategy, or open by another one on the same object."""
+    me = str(strategy.uuid)
+    claims = [
+        Claim(me, intent, open=_key(intent) in book.open)
+        for judgement in judged
+        for intent in judgement.intents
+    ]
+    objects = {claim.intent.object_id for claim in claims}
+    others = (
+        Proposal.objects.of(strategy.client_id)
+        .filter(ad_account_id=strategy.ad_account_id, state=ProposalState.OPEN, object_id__in=objects)
+        .select_related("strategy")
+    )
+    if strategy.pk is not None:
+        others = others.exclude(strategy=strategy)
+    claims += [Claim(str(row.strategy.uuid), _intent_of(row), open=True) for row in others]
+    return {loser.intent: winner for loser, winner in settle(claims).losers if loser.strategy == me}
+
+
+def _key(intent: Intent) -> tuple[str, str]:
+    return intent.object_id, intent.field
+
+
+def _intent_of(row: Proposal) -> Intent:
+    return Intent(
+        action=Action(row.action),
+        level=row.level,
+        object_id=row.object_id,
+        object_name=row.object_name,
+        field=row.field,
+        before=row.before or None,
+        target=row.target or None,
+        case="",
+    )
+
+
+def _weighed(
+    strategy: Strategy,
+    judgement: Judgement,
+    snapshot: Snapshot,
+    book: proposals.Book,
+    lost: Mapping[Intent, Claim],
+    now: datetime,
+) -> Judgement:
+    """The judgement with what forbids to offer its intents now; held when nothing is left of them."""
+    kept: list[Intent] = []
+    blocks: dict[str, tuple[str, str]] = {}
+    for intent in judgement.intents:
+        block = None
+        if intent in lost:
+            block = ("outranked", _outranked(strategy, lost[intent]))
+        elif _key(intent) not in book.open:
+            block = proposals.hindrance(
+                strategy=strategy, intent=intent, snapshot=snapshot, book=book, now=now
+            )
+        if block:
+            blocks[intent.field] = block
+        else:
+            kept.append(intent)
+    if not blocks:
+        return judgement
+    cases = tuple(_with_block(case, blocks) for case in judgement.cases)
+    if kept:
+        return replace(judgement, cases=cases, intents=tuple(kept))
+    code, reason = next(iter(blocks.values()))
+    return replace(judgement, verdict=Verdict.HELD, reason_code=code, reason=reason, cases=cases, intents=())
+
+
+def _outranked(strategy: Strategy, winner: Claim) -> str:
+    who = "this strategy" if winner.strategy == str(strategy.uuid) else "another strategy"
+    verb = winner.intent.action.value.replace("_", " ")
+    return f"A stronger wish stands against it: {who} asks to {verb}."
+
+
+def _with_block(case: CaseTrace, blocks: Mapping[str, tuple[str, str]]) -> CaseTrace:
+    block = blocks.get(FIELD_OF[case.action])
+    return (
+        replace(case, blocked_by=block[0]) if block and case.result is True and not case.blocked_by else case
+    )
+
+
+def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:
+    outcome, book = weigh(strategy=strategy, snapshot=snapshot, now=now)
+    rows = decisions.record(
+        strategy=strategy,
+        rule_set=rules_of(strategy),
+        judgements=outcome.judgements,
+        snapshot=snapshot,
+        now=now,
+    )
+    offered = _offer(strategy, outcome, book, rows, now) if strategy.status == StrategyStatus.ACTIVE else []
+    _withdraw(outcome, book, now)
+    summary = _summary(outcome, offered)
+    Strategy.objects.of(strategy.client_id).filter(pk=strategy.pk).update(
+        last_evaluated_at=now, last_data_version=snapshot.data_version, last_outcome=summary[:300]
+    )
+    interest.report(
+        ad_account_id=strategy.ad_account_id,
+        reason=f"strategy:{strategy.pk}",
+        weight=1,
+        until=now + 2 * EVERY,
+    )
+    return replace(outcome, decisions=tuple(rows.values()), proposals=tuple(offered))
+
+
+def _offer(
+    strategy: Strategy,
+    outcome: Outcome,
+    book: proposals.Book,
+    rows: Mapping[str, Decision],
+    now: datetime,
+) -> list[Proposal]:
+    snapshot = outcome.snapshot
+    evidence: Evidence | None = None
+    offered: list[Proposal] = []
+    for judgement in outcome.judgements:
+        cases = {case.name: case for case in judgement.cases}
+        for intent in judgement.intents:
+            evidence = evidence or _evidence(strategy, now)
+            try:
+                offered.append(
+                    proposals.offer(
+                        strategy=strategy,
+                        intent=intent,
+                        case=cases[intent.case],
+                        subject=judgement.subject,
+                        snapshot=snapshot,
+                        decision=rows[intent.object_id],
+                        evidence=evidence,
+                        open_=book.open.get(_key(intent)),
+                        now=now,
+                    )
+                )
+            except Refused as refused:
+                # The change path does not take it (a hold, a moved value): the record says so, the rest goes on.
+                decisions.note(rows[intent.object_id], code=refused.code, reason=str(refused))
+    return offered
+
+
+def _evidence(strategy: Strategy, now: datetime) -> Evidence:
+    parts = evidence_of(strategy.ad_account, now=now)
+    return Evidence(
+        data_version=parts.data_version,
+        as_of=parts.as_of or now,
+        checksum=parts.checksum,
+        valid_until=now + timedelta(hours=strategy.client.approval_hours),
+    )
+
+
+def _withdraw(outcome: Outcome, book: proposals.Book, now: datetime) -> None:
+    """Close open proposals whose reason has gone. While figures are doubtful nothing is concluded from them."""
+    by_object: dict[str, Judgement] = {
+        judgement.subject.object_id: judgement for judgement in outcome.judgements
+    }
+    wanted: dict[str, set[str]] = defaultdict(set)
+    for intent in outcome.intents:
+        wanted[intent.object_id].add(intent.field)
+    for (object_id, field), row in book.open.items():
+        judgement = by_object.get(object_id)
+        if judgement is None:
+            proposals.withdraw(proposal=row, reason="The object is gone.", now=now)
+        elif field not in wanted[object_id]:
+            doubtful = outcome.snapshot.trust is not Trust.READY
+            if doubtful and judgement.verdict in (Verdict.UNKNOWN, Verdict.HELD):
+                continue
+            reason = judgement.reason or "Its condition is not met any more."
+            proposals.withdraw(proposal=row, reason=reason, now=now)
+
+
+def _summary(outcome: Outcome, offered: Sequence[Proposal]) -> str:
+    counts: dict[str, int] = defaultdict(int)
+    for judgement in outcome.judgements:
+        if judgement.reason_code != "not_budget_owner":
+            counts[judgement.verdict.value] += 1
+    words = ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in sorted(counts.items()))
+    proposed = f"{len(offered)} proposal{'' if len(offered) == 1 else 's'} open"
+    return f"{sum(counts.values())} objects judged: {words or 'none'}; {proposed}."

@@ -1,0 +1,411 @@
+"""Decisions offered to people: at most one open per (strategy, object, field), at most one per window.
+
+    offer ──> OPEN ──approve──> APPROVED ──its change applied──> DONE | FAILED | SUPERSEDED | EXPIRED
+                ├──reject───> REJECTED
+                ├──the verdict no longer holds, or the strategy was edited──> SUPERSEDED
+                └──nobody decided in time──> EXPIRED
+
+A proposal with a change follows that change (`follow`); advice has none, and approving it says "taken note of".
+A newer data version refreshes the open proposal and never adds one. After a raise was done the object rests
+for `REST`, so that it is judged on days at the new budget before it is raised again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+
+import accounts.access as access
+import campaigns.changes.approvals as approvals
+import campaigns.changes.request as request
+from accounts.errors import NotFound, Refused
+from accounts.models import AdAccount, Client
+from accounts.tenancy import Principal
+from campaigns.models import Change
+from campaigns.states import ChangeState, Evidence, Field, Level, Source
+from insights.live import publish
+from strategies.engine.types import ADVICE, CaseTrace, Intent, Snapshot, Subject
+from strategies.engine.wording import basis, effect, sentence
+from strategies.errors import DigestMismatch, ProposalClosed
+from strategies.models import Decision, Proposal, ProposalState, Strategy
+
+REST = timedelta(days=3)
+
+S = ProposalState
+#: What a change's state says about its proposal; states on the way are "approved".
+FATE: Mapping[str, ProposalState] = {
+    ChangeState.PROPOSED: S.OPEN,
+    ChangeState.APPLIED: S.DONE,
+    ChangeState.NOOP: S.DONE,
+    ChangeState.FAILED: S.FAILED,
+    ChangeState.REJECTED: S.REJECTED,
+    ChangeState.EXPIRED: S.EXPIRED,
+    ChangeState.SUPERSEDED: S.SUPERSEDED,
+}
+
+
+@dataclass(frozen=True)
+class Book:
+    """A strategy's open proposals and the lately closed ones, read once per evaluation."""
+
+    open: Mapping[tuple[str, str], Proposal]
+    recent: Mapping[tuple[str, str], tuple[Proposal, ...]]
+
+
+def window_key(snapshot: Snapshot) -> str:
+    return f"{snapshot.since}..{snapshot.until}"
+
+
+def book(*, strategy: Strategy, now: datetime) -> Book:
+    """What `hindrance` and `offer` need to know of earlier proposals of this strategy."""
+    rows = Proposal.objects.of(strategy.client_id).filter(strategy=strategy).select_related("change")
+    recent: dict[tuple[str, str], tuple[Proposal, ...]] = {}
+    opened: dict[tuple[str, str], Proposal] = {}
+    late = Q(decided_at__gte=now - REST) | Q(created_at__gte=now - timedelta(days=9))
+    for row in rows.filter(Q(state=S.OPEN) | late).order_by("pk"):
+        key = (row.object_id, row.field)
+        if row.state == S.OPEN:
+            opened[key] = row
+        else:
+            recent[key] = (*recent.get(key, ()), row)
+    return Book(opened, recent)
+
+
+def hindrance(
+    *, strategy: Strategy, intent: Intent, snapshot: Snapshot, book: Book, now: datetime
+) -> tuple[str, str] | None:
+    """Why this intent is not offered now: (code, sentence), or `None`."""
+    key = (intent.object_id, intent.field)
+    for past in reversed(book.recent.get(key, ())):
+        rested = past.decided_at is not None and past.decided_at > now - REST
+        if past.state == S.APPROVED:
+            return "under_way", "A proposal for this was approved and is on its way."
+        if past.state == S.DONE and rested:
+            return (
+                "resting",
+                f"It was done on {past.decided_at:%d %b}; the object rests for {REST.days} days.",
+            )
+        if past.state == S.REJECTED and rested and past.strategy_version == strategy.version:
+            return (
+                "rejected",
+                f"A person rejected it on {past.decided_at:%d %b}; it rests for {REST.days} days.",
+            )
+        same_window = past.window_key == window_key(snapshot) and past.strategy_version == strategy.version
+        if same_window:
+            word = S(past.state).label.lower()
+            return "offered_before", f"It was offered for the same seven days already ({word})."
+    return None
+
+
+def digest_of(intent: Intent, strategy: Strategy) -> str:
+    """Of advice; a change has its own digest."""
+    parts = (str(strategy.uuid), strategy.version, intent.object_id, intent.field, intent.action.value)
+    return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()
+
+
+def offer(
+    *,
+    strategy: Strategy,
+    intent: Intent,
+    case: CaseTrace,
+    subject: Subject,
+    snapshot: Snapshot,
+    decision: Decision,
+    evidence: Evidence,
+    open_: Proposal | None,
+    now: datetime,
+) -> Proposal:
+    """Offer an intent, or refresh the open proposal that says the same. Raises `Refused` when the change path
+    does not take the change."""
+    if open_ is not None:
+        if _says_the_same(open_, intent, strategy):
+            return _refresh(open_, intent, case, subject, snapshot, decision, now)
+        withdraw(proposal=open_, reason="A newer evaluation asks for something else.", now=now)
+    change = _file(strategy, intent, case, subject, snapshot, evidence, now)
+    fate = FATE.get(change.state, S.APPROVED) if change else S.OPEN
+    row = Proposal(
+        client_id=strategy.client_id,
+        ad_account_id=strategy.ad_account_id,
+        strategy=strategy,
+        strategy_version=strategy.version,
+        change=change,
+        level=intent.level,
+        object_id=intent.object_id,
+        object_name=intent.object_name[:400],
+        field=intent.field,
+        action=intent.action.value,
+        before=intent.before or "",
+        target=intent.target or "",
+        currency=snapshot.currency,
+        digest=change.digest if change else digest_of(intent, strategy),
+        state=fate,
+        reason=(change.error_text[:500] if change and fate is not S.OPEN else ""),
+        window_key=window_key(snapshot),
+        created_at=now,
+        expires_at=change.expires_at if change else now + timedelta(hours=strategy.client.approval_hours),
+        decided_at=None if fate is S.OPEN else now,
+    )
+    _fill(row, intent, case, subject, snapshot, decision, now)
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+            _announce(row)
+    except IntegrityError:  # another worker offered it in between
+        same = Proposal.objects.of(strategy.client_id).filter(
+            strategy=strategy, object_id=intent.object_id, field=intent.field
+        )
+        found: Proposal = same.order_by("-pk")[0]
+        return found
+    return row
+
+
+def _says_the_same(row: Proposal, intent: Intent, strategy: Strategy) -> bool:
+    mine = (row.strategy_version, row.action, row.before, row.target)
+    return mine == (strategy.version, intent.action.value, intent.before or "", intent.target or "")
+
+
+def _fill(
+    row: Proposal,
+    intent: Intent,
+    case: CaseTrace,
+    subject: Subject,
+    snapshot: Snapshot,
+    decision: Decision,
+    now: datetime,
+) -> None:
+    row.sentence = sentence(intent, case, subject, snapshot)[:1000]
+    row.effect = effect(intent, subject, snapshot)[:300]
+    row.evidence = {
+        "case": case.name,
+        "since": snapshot.since.isoformat(),
+        "until": snapshot.until.isoformat(),
+        "zone": snapshot.zone,
+        "basis": basis(subject, snapshot),
+        "trust": snapshot.trust.value,
+        "as_of": snapshot.as_of.isoformat() if snapshot.as_of else None,
+        "done": sentence(intent, case, subject, snapshot, past=True),
+    }
+    row.decision = decision
+    row.data_version = snapshot.data_version
+    row.refreshed_at = now
+
+
+def _refresh(
+    row: Proposal,
+    intent: Intent,
+    case: CaseTrace,
+    subject: Subject,
+    snapshot: Snapshot,
+    decision: Decision,
+    now: datetime,
+) -> Proposal:
+    if row.data_version == snapshot.data_version:
+        return row
+    before = row.sentence
+    _fill(row, intent, case, subject, snapshot, decision, now)
+    fields = ("sentence", "effect", "evidence", "decision", "data_version", "refreshed_at")
+    rows = Proposal.objects.of(row.client_id).filter(pk=row.pk, state=S.OPEN)
+    rows.update(**{name: getattr(row, name) for name in fields})
+    if row.sentence != before:
+        _announce(row)
+    return row
+
+
+def _file(
+    strategy: Strategy,
+    intent: Intent,
+    case: CaseTrace,
+    subject: Subject,
+    snapshot: Snapshot,
+    evidence: Evidence,
+    now: datetime,
+) -> Change | None:
+    """File the intent's change: one key per (strategy, version, object, field, window), so a repeat files nothing."""
+    if intent.action in ADVICE or intent.target is None:
+        return None
+    parts = (strategy.uuid, strategy.version, intent.object_id, intent.field, window_key(snapshot))
+    filed: Change = request.file(
+        principal=access.system(strategy.client),
+        ad_account=strategy.ad_account,
+        level=Level(intent.level),
+        object_id=intent.object_id,
+        field=Field(intent.field),
+        target=intent.target,
+        reason=sentence(intent, case, subject, snapshot)[:1000],
+        source=Source.STRATEGY,
+        key=":".join(map(str, parts)),
+        evidence=evidence,
+        strategy_ref=str(strategy.uuid),
+        now=now,
+    )
+    return filed
+
+
+def _announce(row: Proposal) -> None:
+    client_id, uuid = row.client_id, str(row.uuid)
+    transaction.on_commit(lambda: publish(client_id=client_id, topic="proposal", id=uuid))
+
+
+# --- what people do
+
+
+def open_(
+    principal: Principal, *, client: Client | None = None, ad_account: AdAccount | None = None
+) -> QuerySet[Proposal]:
+    """Open proposals that `principal` may see, newest first."""
+    return list_(principal, client=client, ad_account=ad_account, state=S.OPEN)
+
+
+def list_(
+    principal: Principal,
+    *,
+    client: Client | None = None,
+    ad_account: AdAccount | None = None,
+    state: str | None = None,
+) -> QuerySet[Proposal]:
+    rows = Proposal.objects.for_(principal).select_related(
+        "strategy", "ad_account", "client", "change", "decided_by"
+    )
+    if client is not None:
+        rows = rows.filter(client=client)
+    if ad_account is not None:
+        rows = rows.filter(ad_account=ad_account)
+    if state is not None:
+        rows = rows.filter(state=state)
+    found: QuerySet[Proposal] = rows.order_by("-created_at", "-pk")
+    return found
+
+
+def get(principal: Principal, uuid: str, *, verb: str = "view") -> Proposal:
+    """One proposal; absent and not-yours are the same `NotFound`."""
+    row = list_(principal).filter(uuid=uuid).first()
+    if row is None:
+        raise NotFound("There is no such proposal.")
+    access.require(principal, verb, row.client_id)
+    return row
+
+
+def approve(*, proposal: Proposal, principal: Principal, digest: str, now: datetime) -> Proposal:
+    """A person says yes to exactly what `digest` names; the change goes on its way."""
+    access.require(principal, "approve", proposal.client_id)
+    _must_be_open(proposal, now)
+    if digest != proposal.digest:
+        raise DigestMismatch("The proposal says something else than what was approved.")
+    if proposal.change is None:
+        return _close(proposal, S.DONE, "Taken note of.", now, principal=principal)
+    approvals.approve(change=proposal.change, principal=principal, digest=digest, now=now)
+    proposal.change.refresh_from_db()
+    follow(change=proposal.change, now=now, principal=principal)
+    proposal.refresh_from_db()
+    return proposal
+
+
+def reject(*, proposal: Proposal, principal: Principal, reason: str, now: datetime) -> Proposal:
+    """A person says no; the change is rejected with it."""
+    access.require(principal, "approve", proposal.client_id)
+    _must_be_open(proposal, now)
+    if proposal.change is not None and _ours(proposal):
+        approvals.reject(change=proposal.change, principal=principal, reason=reason, now=now)
+    return _close(proposal, S.REJECTED, reason or "Rejected.", now, principal=principal)
+
+
+def _must_be_open(proposal: Proposal, now: datetime) -> None:
+    if proposal.state != S.OPEN:
+        raise ProposalClosed(f"This proposal is closed: {S(proposal.state).label.lower()}.")
+    if proposal.expires_at <= now:
+        raise ProposalClosed("This proposal has expired.")
+
+
+def _ours(proposal: Proposal) -> bool:
+    """Whether the change was filed by this strategy; one that we only joined is somebody else's to reject."""
+    change = proposal.change
+    return (
+        change is not None
+        and change.source == Source.STRATEGY
+        and change.strategy_ref == str(proposal.strategy.uuid)
+    )
+
+
+def _close(
+    proposal: Proposal,
+    state: ProposalState,
+    reason: str,
+    now: datetime,
+    *,
+    principal: Principal | None = None,
+) -> Proposal:
+    by = principal.user_id if principal else None
+    fields = {"state": state, "reason": reason[:500], "decided_at": now, "decided_by_id": by}
+    with transaction.atomic():
+        rows = Proposal.objects.of(proposal.client_id).filter(pk=proposal.pk)
+        if not rows.filter(state=S.OPEN).update(**fields):
+            # The change's own signal may have closed it a moment ago, in the same sense; the person's name is kept.
+            if not rows.filter(state=state).update(reason=fields["reason"], decided_by_id=by):
+                raise ProposalClosed("Somebody else decided about this proposal a moment ago.")
+        _announce(proposal)
+    proposal.refresh_from_db()
+    return proposal
+
+
+# --- what happens by itself
+
+
+def withdraw(*, proposal: Proposal, reason: str, now: datetime, state: ProposalState = S.SUPERSEDED) -> None:
+    """Close an open proposal whose reason has gone, and its change with it while nobody has approved that."""
+    fields = {"state": state, "reason": reason[:500], "decided_at": now}
+    rows = Proposal.objects.of(proposal.client_id).filter(pk=proposal.pk, state=S.OPEN)
+    if not rows.update(**fields):
+        return
+    _announce(proposal)
+    change = proposal.change
+    if change is None or not _ours(proposal):
+        return
+    try:
+        approvals.reject(change=change, principal=access.system(proposal.client), reason=reason, now=now)
+    except Refused:
+        # Somebody approved it a moment ago; then the proposal follows its change, as usual.
+        rows = Proposal.objects.of(proposal.client_id).filter(pk=proposal.pk, state=state)
+        rows.update(state=S.OPEN, reason="", decided_at=None)
+        change.refresh_from_db()
+        follow(change=change, now=now)
+
+
+def follow(*, change: Change, now: datetime, principal: Principal | None = None) -> int:
+    """Bring the proposals of a change to what its state says; how many moved."""
+    fate = FATE.get(change.state, S.APPROVED)
+    if fate is S.OPEN:
+        return 0
+    moving = [S.OPEN, S.APPROVED] if fate is not S.APPROVED else [S.OPEN]
+    moved = 0
+    for row in Proposal.objects.of(change.client_id).filter(change=change, state__in=moving):
+        fields: dict[str, object] = {"state": fate, "reason": change.error_text[:500]}
+        if row.state == S.OPEN or fate is S.DONE:
+            fields["decided_at"] = now
+        by = principal.user_id if principal else change.approved_by_id
+        if by:
+            fields["decided_by_id"] = by
+        rows = Proposal.objects.of(change.client_id).filter(pk=row.pk, state=row.state)
+        if rows.update(**fields):
+            moved += 1
+            _announce(row)
+    return moved
+
+
+def expire_due(*, now: datetime) -> int:
+    """Close what nobody decided in time, and catch up with changes whose signal was lost."""
+    rows = Proposal.everything.filter(state__in=[S.OPEN, S.APPROVED]).select_related(
+        "change", "strategy", "client"
+    )
+    expired = 0
+    for row in rows.filter(state=S.OPEN, expires_at__lte=now):
+        withdraw(proposal=row, reason="Nobody decided in time.", now=now, state=S.EXPIRED)
+        expired += 1
+    for row in rows.exclude(change=None).exclude(change__state=ChangeState.PROPOSED.value):
+        if row.change is not None:
+            follow(change=row.change, now=now)
+    return expired
