@@ -97,6 +97,7 @@ server: export PUBLIC_URL ?= http://127.0.0.1:$(PORT)
 server: install
 	$(call free,$(PORT),PORT)
 	@test -z "$$DATABASE_URL" || $(PY) manage.py migrate -v 0
+	@test "$$PRODUCTION" != true || $(PY) manage.py collectstatic --noinput -v 0
 	@exec $(PY) -m config.server --port $(PORT)
 
 # --- test ------------------------------------------------------------------------------------------------------
