@@ -162,6 +162,11 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
 
 
+def _ids(value: object) -> tuple[str, ...]:
+    texts = [_text(item) for item in value] if isinstance(value, list) else []
+    return tuple(text for text in texts if text)
+
+
 def _integer(value: object) -> int | None:
     if isinstance(value, bool):
         return None
@@ -183,7 +188,7 @@ def _granular(value: object) -> tuple[GranularScope, ...]:
     return tuple(
         GranularScope(
             scope=row["scope"],
-            target_ids=tuple(_text(target) for target in row.get("target_ids") or () if _text(target)),
+            target_ids=_ids(row.get("target_ids")),
         )
         for row in rows
         if isinstance(row, dict) and isinstance(row.get("scope"), str)

@@ -63,7 +63,7 @@ def app_subscriptions(transport: Transport, *, app_token: str) -> list[AppSubscr
             object=str(row.get("object", "")),
             callback_url=str(row.get("callback_url", "")),
             active=row.get("active") is True,
-            fields=tuple(_field_name(entry) for entry in row.get("fields") or () if _field_name(entry)),
+            fields=_field_names(row.get("fields")),
         )
         for row in _rows(answer)
     ]
@@ -114,7 +114,8 @@ def _rows(answer: Answer) -> list[dict[str, Any]]:
     return [row for row in data if isinstance(row, dict)]
 
 
-def _field_name(entry: object) -> str:
-    """Read a field of a subscription: a name, or {"name": ..., "version": ...}."""
-    name = entry.get("name") if isinstance(entry, dict) else entry
-    return name if isinstance(name, str) else ""
+def _field_names(entries: object) -> tuple[str, ...]:
+    """Read the fields of a subscription, each a name or {"name": ..., "version": ...}."""
+    rows = entries if isinstance(entries, list) else []
+    names = [row.get("name") if isinstance(row, dict) else row for row in rows]
+    return tuple(name for name in names if isinstance(name, str))
