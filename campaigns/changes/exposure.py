@@ -84,7 +84,9 @@ def situation(
     others = Change.objects.of(ad_account.client_id).filter(ad_account=ad_account, object_id=object_id)
     if leave_out is not None:
         others = others.exclude(pk=leave_out.pk)
-    hold = Hold.objects.of(ad_account.client_id).filter(object_id=object_id, until__gt=now, resumed_at__isnull=True)
+    hold = Hold.objects.of(ad_account.client_id).filter(
+        object_id=object_id, until__gt=now, resumed_at__isnull=True
+    )
     standing = hold.order_by("-until").first()
     spent, trust = _spent(ad_account, level, object_id)
     writes = _writes(ad_account, object_id, field, now)
@@ -158,8 +160,12 @@ def _writes(
     """When we wrote a budget of the object in the last 24 hours (requests that certainly did nothing left out)."""
     if not field.is_money:
         return []
-    rows = Attempt.objects.of(ad_account.client_id).filter(object_id=object_id, committed_at__gt=now - timedelta(hours=24))
-    rows = rows.filter(field__in=[Field.DAILY_BUDGET.value, Field.LIFETIME_BUDGET.value]).exclude(outcome__in=HARMLESS)
+    rows = Attempt.objects.of(ad_account.client_id).filter(
+        object_id=object_id, committed_at__gt=now - timedelta(hours=24)
+    )
+    rows = rows.filter(field__in=[Field.DAILY_BUDGET.value, Field.LIFETIME_BUDGET.value]).exclude(
+        outcome__in=HARMLESS
+    )
     if without_undo:
         rows = rows.exclude(change__source=Source.UNDO.value)
     return list(rows.values_list("committed_at", flat=True))

@@ -118,6 +118,11 @@ def transition(
     return change
 
 
+def free(not_before: datetime | None = None) -> dict[str, Any]:
+    """The columns that a transition writes together with the state, to give the change back."""
+    return {"lease_owner": "", "lease_until": None, "not_before": not_before}
+
+
 def begin(change: Change, *, now: datetime, by: Actor, note: str = "") -> Change:
     """Write the first line of a new change (PROPOSED). Call it inside `locked`, right after its INSERT."""
     _recorded(change, to=ChangeState.PROPOSED, now=now, by=by, note=note)

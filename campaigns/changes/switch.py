@@ -16,12 +16,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 import accounts.access as access
+import accounts.alerts as alerts
+import campaigns.changes.ledger as ledger
 from accounts.errors import Invalid, NotFound
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
-from campaigns.changes import ledger
 from campaigns.models import Change, Hold, Switch
 from campaigns.signals import change_recorded
+from campaigns.states import ChangeState
 
 HOLD_FOR: Final = timedelta(hours=24)
 
@@ -93,7 +95,9 @@ def release(*, scope: Scope, principal: Principal, reason: str, now: datetime) -
     """Let changes in `scope` be sent again; True if it was stopped. What had expired meanwhile stays expired."""
     _allowed(scope, principal, "release")
     rows = Switch.everything.filter(scope_key=scope.key, released_at__isnull=True)
-    if not rows.update(released_at=now, released_by_id=principal.user_id, release_reason=reason.strip()[:500]):
+    if not rows.update(
+        released_at=now, released_by_id=principal.user_id, release_reason=reason.strip()[:500]
+    ):
         return False
     _written(scope, principal, "RELEASED", reason, now)
     return True
@@ -108,14 +112,21 @@ def stopped(*, client_id: int, ad_account_id: int, strategy_ref: str | None = No
     row = Switch.everything.filter(scopes, released_at__isnull=True).order_by("pulled_at").first()
     if row is None:
         return ""
-    where = {"global": "Everything", "client": "This client", "account": "This ad account", "strategy": "This strategy"}
+    where = {
+        "global": "Everything",
+        "client": "This client",
+        "account": "This ad account",
+        "strategy": "This strategy",
+    }
     return f"{where[row.scope]} was stopped at {row.pulled_at:%Y-%m-%d %H:%M} UTC: {row.reason}"
 
 
 def pulled(principal: Principal) -> QuerySet[Switch]:
     """Switches that are pulled now and that `principal` may see; a stop of everything concerns everybody."""
     visible = Switch.objects.for_(principal) | Switch.everything.filter(client__isnull=True)
-    return visible.filter(released_at__isnull=True).select_related("client", "ad_account").order_by("pulled_at")
+    return (
+        visible.filter(released_at__isnull=True).select_related("client", "ad_account").order_by("pulled_at")
+    )
 
 
 def hold(
@@ -204,6 +215,51 @@ def resume(*, principal: Principal, uuid: str, reason: str, now: datetime) -> Ho
             )
     row.refresh_from_db()
     return row
+
+
+def superseded(change: Change, *, value: str, now: datetime) -> None:
+    """End a change whose object somebody else has changed, and leave the object alone. Call it inside `locked`."""
+    shown = value or "not set here any more"
+    why = f"It is {shown} by now; we knew {change.before} and wanted {change.target}."
+    advice = "Somebody else changed it. Look at both values, then ask again if you still want it."
+    ledger.transition(
+        change, to=ChangeState.SUPERSEDED, now=now, note=why, error_text=why, advice=advice, **ledger.free()
+    )
+    hold(
+        ad_account_id=change.ad_account_id,
+        client_id=change.client_id,
+        level=change.level,
+        object_id=change.object_id,
+        object_name=change.object_name,
+        field=change.field,
+        ours=change.target,
+        theirs=value,
+        reason=why,
+        now=now,
+        change=change,
+    )
+
+
+def needs_human(change: Change, *, why: str, now: datetime) -> None:
+    """Stop working on a change whose fate we cannot find out, and say so loudly. Call it inside `locked`."""
+    advice = "Look at the object in Ads Manager, then say here what became of it."
+    ledger.transition(
+        change,
+        to=ChangeState.NEEDS_HUMAN,
+        now=now,
+        note=why,
+        error_text=why[:500],
+        advice=advice,
+        **ledger.free(),
+    )
+    alerts.open_(
+        client=change.client,
+        key=f"change:{change.uuid}",
+        title=f"A change of {change.object_name or change.object_id} needs a person",
+        advice=f"{why} {advice}",
+        severity="critical",
+        now=now,
+    )
 
 
 def _allowed(scope: Scope, principal: Principal, verb: str) -> None:

@@ -1,0 +1,222 @@
+"""Who may let a change pass, and letting it pass.
+
+    direction      approves (a person, against the digest)      passes at once under the policy "hand"
+    stop, cut      owner, manager, buyer, client's approver     when asked for by owner, manager or buyer
+    raise, start   owner, manager, client's approver            never: it takes a second, separate step
+
+The table is `WHO`; it is the only one. An approval is pinned to the change's digest and good for 30 minutes; then
+the change expires unsent. Approving a change ends every other waiting one of the same field. Four eyes and
+per-person limits belong here when they come.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.db.models import QuerySet
+
+import accounts.access as access
+import accounts.alerts as alerts
+import campaigns.changes.exposure as exposure
+import campaigns.changes.guards as guards
+import campaigns.changes.ledger as ledger
+import campaigns.changes.switch as switch
+from accounts.errors import Forbidden, Invalid
+from accounts.models import Client, Role
+from accounts.tenancy import Principal
+from campaigns.changes.guards import Reason
+from campaigns.errors import Closed, NotAllowedBy, WrongDigest
+from campaigns.models import Change
+from campaigns.states import WAITING, ChangeState, Direction, Field, Level, Source
+
+S = ChangeState
+
+GOOD_FOR: Final = timedelta(minutes=30)
+
+_CAREFUL: Final = frozenset({Role.OWNER, Role.MANAGER, Role.APPROVER})
+_ANY: Final = _CAREFUL | {Role.BUYER}
+_AGENCY: Final = frozenset({Role.OWNER, Role.MANAGER, Role.BUYER})
+
+#: direction -> (roles that may approve, roles whose own request passes at once under the policy "hand")
+WHO: Final[dict[Direction, tuple[frozenset[str], frozenset[str]]]] = {
+    Direction.STOP: (frozenset(_ANY), _AGENCY),
+    Direction.CUT: (frozenset(_ANY), _AGENCY),
+    Direction.RAISE: (_CAREFUL, frozenset()),
+    Direction.START: (_CAREFUL, frozenset()),
+}
+#: Policies that a caller may name, and the sources that each is for.
+POLICIES: Final[dict[str, frozenset[Source]]] = {"hand": frozenset({Source.PERSON, Source.UNDO})}
+
+
+def may_approve(change: Change, principal: Principal) -> bool:
+    """Whether this person's role lets this change pass (the guards may still say no)."""
+    allowed, _ = WHO[change.direction]
+    return access.may(principal, "approve", change.client_id) and bool(
+        principal.roles_at(change.client_id) & allowed
+    )
+
+
+def approve(*, change: Change, principal: Principal, digest: str, now: datetime) -> Change:
+    """Let the change pass; from here on it is sent by itself. The signal `change_recorded` wakes the sender.
+
+    Raises `WrongDigest` when another change was looked at, `Closed` when it does not wait any more, `Forbidden`
+    for a role that may not, `NotAllowedBy` when a guard has a reason by now.
+    """
+    access.require(principal, "approve", change.client_id)
+    if not may_approve(change, principal):
+        advice = "Ask the client's approver, a manager or an owner."
+        raise Forbidden(
+            "Your role may not approve a change that spends more.",
+            code="may_not_approve_raise",
+            advice=advice,
+        )
+    if digest != change.digest:
+        raise WrongDigest("This digest belongs to another change.")
+    return _pass(change, principal=principal, policy="", now=now)
+
+
+def approve_by_policy(
+    *, change: Change, policy: str, now: datetime, principal: Principal | None = None
+) -> Change:
+    """Let the change pass without a second step where the table allows it; otherwise it goes on waiting.
+
+    The policy "hand" needs the person who asked. Returns the change in whichever state it is then.
+    """
+    if policy not in POLICIES:
+        raise Invalid(f"There is no policy {policy!r}.", advice=f"One of: {', '.join(POLICIES)}.")
+    _, at_once = WHO[change.direction]
+    if (
+        change.state != S.PROPOSED
+        or Source(change.source) not in POLICIES[policy]
+        or principal is None
+        or change.requested_by_id != principal.user_id
+        or not access.may(principal, "approve", change.client_id)
+        or not principal.roles_at(change.client_id) & at_once
+    ):
+        return change
+    return _pass(change, principal=principal, policy=policy, now=now)
+
+
+def _pass(change: Change, *, principal: Principal, policy: str, now: datetime) -> Change:
+    with ledger.locked(change.ad_account_id):
+        current = _waiting(change, now=now)
+        _ask_guards(current, now=now)
+        _end_others(current, now=now)
+        note = f"Approved under the policy {policy}." if policy else "Approved."
+        ledger.transition(
+            current,
+            to=S.APPROVED,
+            now=now,
+            by=ledger.actor(principal),
+            note=note,
+            approved_at=now,
+            approved_by_id=principal.user_id,
+            approval_policy=policy,
+            expires_at=now + GOOD_FOR,
+        )
+    return current
+
+
+def _waiting(change: Change, *, now: datetime) -> Change:
+    """The change as it is now, if it still waits for an approval. Call it inside `locked`."""
+    current: Change = Change.everything.select_related("client", "ad_account").get(pk=change.pk)
+    if current.state != S.PROPOSED:
+        raise Closed(f"This change is {current.state} already.")
+    if current.expires_at <= now:
+        raise Closed("This change has expired.")
+    return current
+
+
+def _ask_guards(change: Change, *, now: datetime) -> None:
+    reasons = judged(change, now=now)
+    if reasons:
+        raise NotAllowedBy(
+            reasons[0].message,
+            code=reasons[0].code,
+            advice=reasons[0].advice,
+            errors=[
+                (reason.field or "change", f"{reason.message} {reason.advice}".strip()) for reason in reasons
+            ],
+        )
+
+
+def judged(change: Change, *, now: datetime) -> tuple[Reason, ...]:
+    """What the guards say of a stored change now."""
+    stop = switch.stopped(
+        client_id=change.client_id, ad_account_id=change.ad_account_id, strategy_ref=change.strategy_ref
+    )
+    situation = exposure.situation(
+        ad_account=change.ad_account,
+        level=Level(change.level),
+        object_id=change.object_id,
+        field=Field(change.field),
+        stopped=stop,
+        now=now,
+        leave_out=change,
+    )
+    return guards.evaluate(intent=exposure.intent_of(change), situation=situation, now=now)
+
+
+def _end_others(change: Change, *, now: datetime) -> None:
+    others = Change.everything.filter(
+        object_id=change.object_id, field=change.field, state__in=[state.value for state in WAITING]
+    ).exclude(pk=change.pk)
+    for other in others:
+        why = "Another change of the same field was approved instead."
+        ledger.transition(other, to=S.EXPIRED, now=now, note=why, error_text=why, **ledger.free())
+
+
+def reject(*, change: Change, principal: Principal, reason: str, now: datetime) -> Change:
+    """Say no; the change ends unsent."""
+    access.require(principal, "approve", change.client_id)
+    with ledger.locked(change.ad_account_id):
+        current = _waiting(change, now=now)
+        why = reason.strip()[:500] or "Rejected without a reason."
+        ledger.transition(
+            current, to=S.REJECTED, now=now, by=ledger.actor(principal), note=why, error_text=why
+        )
+    return current
+
+
+def resolve(*, change: Change, principal: Principal, outcome: str, reason: str, now: datetime) -> Change:
+    """A named person says what became of a change that needed one: APPLIED, FAILED (no effect) or SUPERSEDED."""
+    access.require(principal, "release", change.client_id)
+    if outcome not in (S.APPLIED, S.FAILED, S.SUPERSEDED) or not reason.strip():
+        raise Invalid(
+            "Say what became of it, and why you know.", advice="APPLIED, FAILED or SUPERSEDED, with a reason."
+        )
+    with ledger.locked(change.ad_account_id):
+        current: Change = Change.everything.select_related("client", "ad_account").get(pk=change.pk)
+        if current.state != S.NEEDS_HUMAN:
+            raise Closed("This change does not wait for a person.")
+        fields = {
+            "possibly_applied": outcome != S.FAILED,
+            "applied_at": now if outcome == S.APPLIED else None,
+        }
+        by, note = ledger.actor(principal), reason.strip()
+        ledger.transition(current, to=S(outcome), now=now, by=by, note=note, error_text=note[:500], **fields)
+        alerts.close(client=current.client, key=f"change:{current.uuid}", now=now)
+    return current
+
+
+def expire_waiting(*, now: datetime, limit: int = 200) -> int:
+    """End what nobody approved in time; returns how many."""
+    rows = Change.everything.filter(state=S.PROPOSED.value, expires_at__lte=now).select_related("ad_account")[
+        :limit
+    ]
+    for change in rows:
+        with ledger.locked(change.ad_account_id):
+            fresh: Change = Change.everything.get(pk=change.pk)
+            if fresh.state == S.PROPOSED:
+                why = "Nobody approved it in time."
+                ledger.transition(fresh, to=S.EXPIRED, now=now, note=why, error_text=why, advice="Ask again.")
+    return len(rows)
+
+
+def waiting(principal: Principal, *, client: Client | None = None) -> QuerySet[Change]:
+    """Changes that wait for an approval and that `principal` may see, the oldest first."""
+    rows = ledger.changes(principal).filter(state=S.PROPOSED.value)
+    if client is not None:
+        rows = rows.filter(client=client)
+    return rows.order_by("created_at")

@@ -1,0 +1,148 @@
+"""Find out what became of a change: read back until two reads agree, then say so.
+
+    SENDING, abandoned ──> UNKNOWN            (its worker died; only after the lease has run out)
+    ACKED (2 s) | UNKNOWN (settle window) | HELD_AUTH (reconnected) ──> VERIFYING
+    VERIFYING: two agreeing reads at least 3 s apart
+        = target                                 APPLIED
+        = before, read after the settle window   NOT_APPLIED, and `send` tries the same value again
+        other,    read after the settle window   SUPERSEDED, object held
+        unreadable for 30 minutes                NEEDS_HUMAN
+
+Only *applied* may be concluded before the settle window has passed: until then the request may still land, and a
+read may come from a place that has not heard of it. `{"success": true}` is never proof.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+
+import accounts.alerts as alerts
+import accounts.connections as connections
+import campaigns.changes.ledger as ledger
+import campaigns.changes.reading as reading
+import campaigns.changes.switch as switch
+from accounts.errors import Refused
+from campaigns.changes.reading import Claim, Clock
+from campaigns.models import Attempt, Change
+from campaigns.states import ChangeState
+
+S = ChangeState
+
+STATES: Final = (S.SENDING, S.ACKED, S.UNKNOWN, S.HELD_AUTH, S.VERIFYING)
+BACK_OFF: Final = timedelta(seconds=15)
+HELD_PAUSE: Final = timedelta(seconds=60)
+GIVE_UP: Final = timedelta(minutes=30)
+
+
+def settle(change_id: str, *, now: datetime, clock: Clock | None = None) -> datetime | None:
+    """Do the next step of finding out (the change's UUID). Returns when to come back; None: nothing to do here."""
+    clock = clock or (lambda: now)
+    claim = reading.claim(change_id, states=STATES, now=now)
+    if claim is None:
+        return None
+    if claim.change.state != S.VERIFYING:
+        due = _begin(claim, now=now)
+        if due is not None:
+            return due
+    if claim.change.state != S.VERIFYING:
+        return None
+    reading.look(claim.change, phase="verify", clock=clock)
+    return _judge(claim, now=clock())
+
+
+def _begin(claim: Claim, *, now: datetime) -> datetime | None:
+    """Bring the change to VERIFYING; or say until when it has to wait."""
+    with ledger.locked(claim.change.ad_account_id):
+        change = reading.still_mine(claim, now=now)
+        if change is None:
+            return None
+        if change.state == S.SENDING:
+            window = timedelta(seconds=settings.SETTLE_SECONDS)
+            due = max(change.settle_after or now, change.state_at + window)
+            why = "The worker that sent it died; what Meta did is not known."
+            ledger.transition(
+                change, to=S.UNKNOWN, now=now, note=why, error_text=why, settle_after=due, **ledger.free(due)
+            )
+            return due
+        if change.state == S.HELD_AUTH and not _reconnected(change, now=now):
+            due = now + HELD_PAUSE
+            reading.let_go(claim, not_before=due)
+            return due
+        ledger.transition(change, to=S.VERIFYING, now=now)
+        claim.change.state = change.state
+    return None
+
+
+def _reconnected(change: Change, *, now: datetime) -> bool:
+    """Whether the connection is another one than the one that was refused; an approval that has run out only needs
+    to be read."""
+    refused_at = (
+        Attempt.everything.filter(change=change).order_by("-n").values_list("committed_at", flat=True).first()
+    )
+    connection = change.ad_account.connection
+    try:
+        if change.expires_at <= now:
+            connections.reader(change.ad_account, use="verify")
+            return True
+        connections.write_token(change.ad_account)
+    except Refused:
+        return False
+    return connection is not None and (refused_at is None or connection.connected_at > refused_at)
+
+
+def _judge(claim: Claim, *, now: datetime) -> datetime | None:
+    change = claim.change
+    settled = change.settle_after or now
+    if reading.agreed(change, phase="verify", since=change.state_at) == change.target:
+        return _ended(claim, now=now, value=change.target)
+    if now < settled:
+        return _later(claim, now=now, at=min(now + _pause(change), max(settled, now + reading.APART)))
+    value = reading.agreed(change, phase="verify", since=settled)
+    if value is not None:
+        return _ended(claim, now=now, value=value)
+    since = reading.unreadable_since(change, phase="verify")
+    if since is None:
+        return _later(claim, now=now, at=now + reading.APART)
+    if now - since < GIVE_UP:
+        return _later(claim, now=now, at=now + HELD_PAUSE)
+    with ledger.locked(change.ad_account_id):
+        current = reading.still_mine(claim, now=now)
+        if current is not None:
+            switch.needs_human(current, why="For 30 minutes the object could not be read back.", now=now)
+    return None
+
+
+def _pause(change: Change) -> timedelta:
+    """While the first reads may still agree on the target: 3 s. After that Meta is asked less often."""
+    seen = reading.newest(change, phase="verify")
+    return reading.APART if seen is not None and seen.value == change.target else BACK_OFF
+
+
+def _later(claim: Claim, *, now: datetime, at: datetime) -> datetime:
+    reading.let_go(claim, not_before=at)
+    return at
+
+
+def _ended(claim: Claim, *, now: datetime, value: str) -> datetime | None:
+    """Two reads agree: write the verdict."""
+    with ledger.locked(claim.change.ad_account_id):
+        change = reading.still_mine(claim, now=now)
+        if change is None:
+            return None
+        reading.store(change, value=value)
+        if value == change.target:
+            ledger.transition(
+                change, to=S.APPLIED, now=now, applied_at=now, error_text="", advice="", **ledger.free()
+            )
+            alerts.close(client=change.client, key=f"change:{change.uuid}", now=now)
+            return None
+        if value == change.before:
+            why = "It was read back, and the value has not changed."
+            fields = {"possibly_applied": False, "error_text": why}
+            ledger.transition(change, to=S.NOT_APPLIED, now=now, note=why, **fields, **ledger.free(now))
+            return now
+        switch.superseded(change, value=value, now=now)
+        return None
