@@ -14,7 +14,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -89,9 +89,13 @@ def requests_session() -> Session:
     adapter = _adapter or session.get_adapter(settings.META["graph_url"])
     session.adapters.clear()
     session.mount(f"{settings.META['graph_url']}/", adapter)
-    session.request = functools.partial(  # type: ignore[method-assign]
-        session.request, timeout=TIMEOUT, allow_redirects=False
-    )
+    plain = session.request
+
+    def request(*args: Any, **kwargs: Any) -> Any:
+        # `get` asks for redirects by itself, so this is decided here and not by a default.
+        return plain(*args, **{"timeout": TIMEOUT, **kwargs, "allow_redirects": False})
+
+    session.request = request  # type: ignore[method-assign]
     return session
 
 
