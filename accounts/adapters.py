@@ -34,21 +34,21 @@ from metaads.clock import now
 log = logging.getLogger(__name__)
 
 
-class MetaOAuth2Adapter(FacebookOAuth2Adapter):  # type: ignore[misc]
+class MetaOAuth2Adapter(FacebookOAuth2Adapter):
     """Facebook's, with the redirect URI that is entered in the Meta app's settings."""
 
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
         return connections.redirect_uri()
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]
+class AccountAdapter(DefaultAccountAdapter):
     """Nobody signs up: the first visit makes the owner, later people are added by an owner or manager."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
 
-class SocialAccountAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]
+class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
         return False
 

@@ -28,7 +28,7 @@ from accounts.tenancy import AccountFacts, Principal
 from metaads.clock import now
 
 
-class ScopedAdmin(ModelAdmin):  # type: ignore[misc]
+class ScopedAdmin(ModelAdmin):
     """Every app's admin inherits this: rows by the principal's clients, and nothing to write.
 
     `scope` leads from a row to its client's id ("" for rows that only an owner sees); facts are scoped by ad

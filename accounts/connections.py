@@ -359,7 +359,7 @@ def write_token(ad_account: AdAccount) -> str:
 
 def _connection_of(ad_account: AdAccount, states: Sequence[str]) -> MetaConnection:
     """The account's connection as it is now: never a row that was loaded before somebody disconnected."""
-    connection = MetaConnection.objects.of(ad_account.client_id).filter(pk=ad_account.connection_id).first()
+    connection = MetaConnection.objects.of(ad_account.client_id).filter(pk=_pk(ad_account)).first()
     if connection is None:
         raise NoConnection(f"{ad_account.act_id} has no connection to Meta.")
     if connection.state not in states:
@@ -368,6 +368,10 @@ def _connection_of(ad_account: AdAccount, states: Sequence[str]) -> MetaConnecti
             f"The connection of {ad_account.act_id} is in the state “{words}”. {connection.reason}".strip()
         )
     return connection
+
+
+def _pk(ad_account: AdAccount) -> int:
+    return ad_account.connection_id or 0  # no row has 0
 
 
 def _token(connection: MetaConnection) -> str:
@@ -379,7 +383,7 @@ def _token(connection: MetaConnection) -> str:
 
 def worked(*, ad_account: AdAccount, now: datetime) -> None:
     """A call with the account's token was answered: doubts are forgotten. Writes at most every five minutes."""
-    rows = MetaConnection.objects.of(ad_account.client_id).filter(pk=ad_account.connection_id)
+    rows = MetaConnection.objects.of(ad_account.client_id).filter(pk=_pk(ad_account))
     rows.filter(state=ConnectionState.DEGRADED).update(state=ConnectionState.CONNECTED, reason="")
     stale = Q(auth_failures__gt=0) | Q(checked_at__isnull=True) | Q(checked_at__lt=now - _NOTE_EVERY)
     rows.filter(stale, state__in=READABLE).update(auth_failures=0, checked_at=now)
@@ -389,9 +393,7 @@ def auth_failed(*, ad_account: AdAccount, error: GraphError, now: datetime) -> N
     """A call failed. Only an auth answer counts: a definite one ends the connection, unclear ones need two."""
     if not isinstance(error, AuthFailed):
         return
-    rows = MetaConnection.objects.of(ad_account.client_id).filter(
-        pk=ad_account.connection_id, state__in=READABLE
-    )
+    rows = MetaConnection.objects.of(ad_account.client_id).filter(pk=_pk(ad_account), state__in=READABLE)
     reason = f"{error.answer.message} {error.answer.advice}".strip()[:300]
     if error.definite:
         _end(rows, reason, now)

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import fernet_fields
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldError, ValidationError
 from django.db import models
 
 MICRO = Decimal(1_000_000)
@@ -58,14 +58,20 @@ class MoneyField(models.BigIntegerField):
         )
 
 
-class SafeEncrypted(fernet_fields.EncryptedField):  # type: ignore[misc]
+class SafeEncrypted(fernet_fields.EncryptedField):
     def get_db_prep_save(self, value: Any, connection: Any) -> Any:
-        if hasattr(value, "as_sql"):  # an expression: its inner Value() comes back here and is encrypted then
+        if hasattr(value, "as_sql"):
+            # An expression of our own type: its inner Value() comes back here and is encrypted then. A bare
+            # Value("text") is a CharField's to prepare and would be stored in clear.
+            if not isinstance(getattr(value, "output_field", None), fernet_fields.EncryptedField):
+                raise FieldError(
+                    f"{self.name} takes a value, or an expression with this field as its output."
+                )
             return value
         return super().get_db_prep_save(value, connection)
 
 
-class EncryptedTextField(SafeEncrypted, fernet_fields.EncryptedTextField):  # type: ignore[misc]
+class EncryptedTextField(SafeEncrypted, fernet_fields.EncryptedTextField):
     """Text that only the application can read; lookups on it raise `FieldError`."""
 
 

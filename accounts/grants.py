@@ -62,7 +62,7 @@ def open_(
         raise _bad_state()
     if not token:
         raise Unavailable("Meta sent no token.", code="connect_no_token", advice="Connect again.")
-    client = Client.objects.filter(pk=state.get("client"), archived_at__isnull=True).first()
+    client = Client.objects.filter(pk=state.get("client") or 0, archived_at__isnull=True).first()
     if client is None:
         raise NotFound("There is no such client.")
     access.require(access.principal_of(user), "connect", client)
@@ -82,7 +82,7 @@ def find(*, uuid: Any, principal: Principal, session_key: str, now: datetime) ->
     grant = (
         PendingGrant.objects.for_(principal)
         .select_related("client", "user")
-        .filter(uuid=uuid, user_id=principal.user_id, session_key=session_key)
+        .filter(uuid=uuid, user_id=principal.user_id or 0, session_key=session_key)
         .first()
     )
     if grant is None or not session_key:
@@ -162,7 +162,7 @@ def linked(*, text: str, principal: Principal, now: datetime) -> ConnectLink:
     row = (
         ConnectLink.objects.for_(principal)
         .select_related("client", "user")
-        .filter(uuid=identity, user_id=principal.user_id)
+        .filter(uuid=identity, user_id=principal.user_id or 0)
         .first()
     )
     if row is None:

@@ -44,7 +44,10 @@ def check_due(*, now: datetime) -> int:
         checked_at__lt=now - DOUBTFUL_EVERY
     )
     rows = MetaConnection.everything.filter(due | doubtful, state__in=_CHECKED_STATES).order_by("checked_at")
-    return sum(1 for row in rows[:_AT_ONCE] if connections.validate(connection=row, now=now))
+    due_now = list(rows[:_AT_ONCE])
+    for row in due_now:
+        connections.validate(connection=row, now=now)
+    return len(due_now)
 
 
 def reconcile(*, now: datetime) -> None:

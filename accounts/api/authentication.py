@@ -15,7 +15,7 @@ from accounts.models import ApiKey, User
 from metaads.clock import now
 
 
-class BearerJWT(JWTTokenAuthentication):  # type: ignore[misc]
+class BearerJWT(JWTTokenAuthentication):
     """allauth's access token; the session behind it is checked, so logout, MFA and deactivation hold."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
@@ -46,7 +46,7 @@ def _bearer(request: Request) -> str:
     return value.strip() if scheme.lower() == "bearer" else ""
 
 
-class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class ApiKeyScheme(OpenApiAuthenticationExtension):
     target_class = "accounts.api.authentication.ApiKeyAuthentication"
     name = "apiKey"
 
@@ -54,7 +54,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
         return {"type": "apiKey", "in": "header", "name": "X-API-Key"}
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class BearerScheme(OpenApiAuthenticationExtension):
     target_class = "accounts.api.authentication.BearerJWT"
     name = "bearer"
 

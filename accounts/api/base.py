@@ -8,7 +8,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 import accounts.access as access
-from accounts.models import AdAccount, ApiKey, Client
+from accounts.models import AdAccount, ApiKey, Client, User
 from accounts.tenancy import Principal
 
 
@@ -20,6 +20,13 @@ class TenantAPIView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self.principal = _principal(request)
         super().initial(request, *args, **kwargs)
+
+    @property
+    def user(self) -> User:
+        """Who is signed in (for a key: whose key it is)."""
+        user = self.request.user
+        assert isinstance(user, User)
+        return user
 
     def client(self, verb: str = "view") -> Client:
         """The client named by `?client=` (slug or UUID); optional where the principal has one client."""

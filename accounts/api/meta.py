@@ -29,7 +29,7 @@ ERRORS: dict[Any, Any] = {
 }
 
 #: Best first: what a reader wants to hear about when a client has several connections.
-_ORDER = [
+_ORDER: list[str] = [
     ConnectionState.CONNECTED,
     ConnectionState.EXPIRING,
     ConnectionState.DEGRADED,
@@ -42,7 +42,7 @@ def best_connection(view: TenantAPIView, client: Client) -> MetaConnection | Non
     rows = connections.of(view.principal, client=client)
     return min(
         rows, key=lambda row: _ORDER.index(row.state) if row.state in _ORDER else len(_ORDER), default=None
-    )  # type: ignore[arg-type]
+    )
 
 
 class ValidateToken(TenantAPIView):
@@ -91,7 +91,7 @@ class UserInfoView(TenantAPIView):
         row = best_connection(self, client)
         if row is None:
             raise NotFound("No Meta account is connected.", code="no_connection", advice="Connect one first.")
-        user = request.user
+        user = self.user
         body = {
             "id": row.meta_user_id,
             "name": row.meta_user_name,
@@ -109,7 +109,7 @@ class AdAccounts(TenantAPIView):
         """Every ad account of the client (of all your clients without `client`)."""
         client = self.client() if "client" in request.query_params else None
         rows = access.ad_accounts(self.principal, client=client)
-        return Response({"ad_accounts": AdAccountShape(rows, many=True).data})
+        return Response({"ad_accounts": [AdAccountShape(row).data for row in rows]})
 
 
 class EnableAdAccount(TenantAPIView):

@@ -32,7 +32,7 @@ class AuthorizeUrlView(TenantAPIView):
         """A one-time link, good for ten minutes, for the same person in a browser."""
         moment = now()
         text = grants.link(
-            client=self.client("connect"), principal=self.principal, user=request.user, now=moment
+            client=self.client("connect"), principal=self.principal, user=self.user, now=moment
         )
         url = f"{settings.PUBLIC_URL}{reverse('connect_link', args=[text])}"
         return Response(AuthorizeUrl({"url": url, "expires_at": moment + grants.LIFE}).data)

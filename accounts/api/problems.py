@@ -117,7 +117,7 @@ def _drf(error: exceptions.APIException) -> dict[str, Any]:
     if getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = error.auth_header  # type: ignore[attr-defined]
     if isinstance(error, exceptions.Throttled):
-        headers |= _retry(error.wait)
+        headers |= _retry(getattr(error, "wait", None))
     codes = error.get_codes()
     return {
         "status": error.status_code,

@@ -24,7 +24,7 @@ class Problem(serializers.Serializer[Any]):
     detail = serializers.CharField()
     code = serializers.CharField()
     advice = serializers.CharField(allow_blank=True)
-    errors = ProblemError(many=True)
+    errors = ProblemError(many=True)  # type: ignore[assignment]
     instance = serializers.CharField()
     request_id = serializers.CharField()
 
