@@ -28,3 +28,7 @@ class UnknownPeriod(ValueError):
 
 class UnknownZone(ValueError):
     """A time zone that the zone database does not hold."""
+
+
+class BadRow(ValueError):
+    """A row of Meta that cannot be what it says; its slice stays incomplete."""

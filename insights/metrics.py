@@ -42,8 +42,9 @@ ADDITIVE: Final[Mapping[str, Literal["money", "whole", "action"]]] = {
     "registrations": "action",
     "registration_value": "money",
 }
-#: What the hourly read can answer (no video, no outbound clicks: docs/meta.md, section 5.5).
-HOURLY: Final = frozenset(ADDITIVE) - {"outbound_clicks", "video_plays", "thruplays"}
+#: What the hourly read can answer: no reach, no video, and no actions that happened off Meta, so no
+#: conversions (docs/meta.md, section 5.5). Everything else is unknown by the hour, not 0.
+HOURLY: Final = frozenset({"spend", "impressions", "clicks", "link_clicks"})
 
 #: Action families. The first type that a row has is the family's number: Meta's list is hierarchical, and
 #: `omni_purchase` already contains the others, so they are never added (docs/meta.md, section 5.8).
@@ -97,8 +98,11 @@ class Metric:
     lag_days: int = 2
     decimals: int = 0
     good: Literal["up", "down", ""] = ""
-    hourly: bool = True
     description: str = ""
+
+    @property
+    def hourly(self) -> bool:
+        return HOURLY.issuperset(self.bases)
 
     @property
     def bases(self) -> tuple[str, ...]:
@@ -124,7 +128,6 @@ _ALL: Final = (
         "count",
         "reach",
         good="up",
-        hourly=False,
         description="People who saw an ad at least once. Read per day, 7 or 28 days; never added.",
     ),
     Metric(
@@ -134,18 +137,17 @@ _ALL: Final = (
         "impressions",
         "reach",
         decimals=2,
-        hourly=False,
         description="Impressions per person reached.",
     ),
     _sum("clicks", "Clicks (all)", "count", good="up", description="All clicks, as Meta counts them."),
     _sum(
         "link_clicks", "Link clicks", "count", good="up", description="Clicks on links (inline_link_clicks)."
     ),
-    _sum("outbound_clicks", "Outbound clicks", "count", good="up", hourly=False),
+    _sum("outbound_clicks", "Outbound clicks", "count", good="up"),
     _sum("landing_page_views", "Landing page views", "count", good="up"),
     _sum("engagements", "Post engagements", "count", good="up"),
-    _sum("video_plays", "Video plays", "count", good="up", hourly=False),
-    _sum("thruplays", "ThruPlays", "count", good="up", hourly=False),
+    _sum("video_plays", "Video plays", "count", good="up"),
+    _sum("thruplays", "ThruPlays", "count", good="up"),
     Metric("ctr", "CTR", "percent", "clicks", "impressions", 100, decimals=2, good="up",
            description="Clicks (all) per hundred impressions, in percent as Meta reports it."),
     Metric("link_ctr", "Link CTR", "percent", "link_clicks", "impressions", 100, decimals=2, good="up"),
@@ -240,7 +242,7 @@ def with_result(bases: Bases, *, result_action: str) -> dict[str, Decimal | None
 def result_label(result_action: str) -> str:
     """The chosen result in a reader's words, e.g. "Purchases"."""
     base = RESULTS.get(result_action)
-    return METRICS[base].label if base in METRICS else "Results"
+    return METRICS[base].label if base else "Results"
 
 
 def rounded(value: Decimal | None) -> Decimal | None:

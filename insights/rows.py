@@ -1,0 +1,179 @@
+"""One insights row of Meta, read into numbers: scalars come as strings, what is missing of an asked field is 0.
+
+Additive columns are whole numbers as they are stored: micro-units for money and actions, plain counts else.
+PURE: no Django, no clock, no I/O.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import Any, Final
+
+from insights.errors import BadRow
+from insights.metrics import ADDITIVE, FAMILIES, VALUES
+
+HOUR: Final = "hourly_stats_aggregated_by_advertiser_time_zone"
+#: Meta's name of the object's id at each level.
+IDS: Final[Mapping[str, str]] = {
+    "account": "account_id",
+    "campaign": "campaign_id",
+    "adset": "adset_id",
+    "ad": "ad_id",
+}
+_COUNTS: Final = {"impressions": "impressions", "clicks": "clicks", "link_clicks": "inline_link_clicks"}
+#: Columns that Meta answers as a list of one action type.
+_LISTS: Final = {
+    "outbound_clicks": "outbound_clicks",
+    "video_plays": "video_play_actions",
+    "thruplays": "video_thruplay_watched_actions",
+}
+_MICRO: Final = Decimal(1_000_000)
+_MOST: Final = 2**63 - 1
+_NO_ACTIONS: Final = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One object on one account day (or in one of its hours; `hour` -1: the whole day).
+
+    `values` follow `metrics.ADDITIVE`; `reach` is None where Meta cannot know it; `actions` is canonical
+    JSON of every action type and window.
+    """
+
+    level: str
+    object_id: str
+    campaign_id: str
+    adset_id: str
+    day: date
+    hour: int
+    breakdown: str
+    values: tuple[int, ...]
+    reach: int | None
+    actions: str
+
+    @property
+    def key(self) -> tuple[str, str, date, int, str]:
+        return (self.level, self.object_id, self.day, self.hour, self.breakdown)
+
+
+def read(row: Mapping[str, Any], *, level: str) -> Row:
+    """The row of one day, or of one hour where the hourly breakdown was asked for; raises `BadRow`."""
+    try:
+        day = date.fromisoformat(row["date_start"])
+        if row.get("date_stop", row["date_start"]) != row["date_start"]:
+            raise BadRow("A row covers more than one day.")
+        object_id = _id(row[IDS[level]])
+    except (KeyError, TypeError, ValueError):
+        raise BadRow(f"A {level} row has no id or no date.") from None
+    hour = _hour(row.get(HOUR))
+    counts, amounts = _lists(row.get("actions")), _lists(row.get("action_values"))
+    values = dict.fromkeys(ADDITIVE, 0)
+    values["spend"] = _micro(row.get("spend", 0))
+    for column, name in _COUNTS.items():
+        values[column] = _whole(row.get(name, 0))
+    for column, name in _LISTS.items():
+        values[column] = sum(_micro(item.get("value", 0)) for item in _lists(row.get(name)).values())
+    for column, types in FAMILIES.items():
+        kind = next((kind for kind in types if kind in counts or kind in amounts), None)
+        if kind is None:
+            continue
+        values[column] = _micro(counts.get(kind, {}).get("value", 0))
+        if column in VALUES:
+            values[VALUES[column]] = _micro(amounts.get(kind, {}).get("value", 0))
+    return Row(
+        level=level,
+        object_id=object_id,
+        campaign_id=_id(row["campaign_id"]) if level != "account" and row.get("campaign_id") else "",
+        adset_id=_id(row["adset_id"]) if level in ("adset", "ad") and row.get("adset_id") else "",
+        day=day,
+        hour=hour,
+        breakdown="",
+        values=tuple(values.values()),
+        reach=None if hour >= 0 else _whole(row.get("reach", 0)),
+        actions=_canonical(counts, amounts),
+    )
+
+
+def reach(row: Mapping[str, Any], *, level: str) -> tuple[str, int]:
+    """Object and reach of a period row; raises `BadRow`."""
+    try:
+        return _id(row[IDS[level]]), _whole(row.get("reach", 0))
+    except KeyError:
+        raise BadRow(f"A {level} row has no id.") from None
+
+
+def _id(value: object) -> str:
+    text = str(value)
+    if not text.isascii() or not text.isdigit() or len(text) > 40:
+        raise BadRow("An id is not a number.")
+    return text
+
+
+def _hour(label: object) -> int:
+    # "13:00:00 - 13:59:59"; a day without impressions may come as one row without the label.
+    if label is None:
+        return -1
+    text = str(label)[:2]
+    if not text.isdigit() or int(text) > 23:
+        raise BadRow("An hour is not between 00 and 23.")
+    return int(text)
+
+
+def _number(value: object) -> Decimal:
+    if isinstance(value, bool):
+        raise BadRow("A number is not a number.")
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        raise BadRow("A number is not a number.") from None
+    if not number.is_finite() or number < 0:
+        raise BadRow("A number is negative or endless.")
+    return number
+
+
+def _micro(value: object) -> int:
+    if value in (0, "0"):
+        return 0
+    number = _number(value)
+    if number > _MOST / _MICRO:
+        raise BadRow("A number is too large.")
+    return int((number * _MICRO).to_integral_value(ROUND_HALF_UP))
+
+
+def _whole(value: object) -> int:
+    number = _number(value)
+    if number != number.to_integral_value() or number > _MOST:
+        raise BadRow("A count is not a whole number.")
+    return int(number)
+
+
+def _lists(items: object) -> dict[str, dict[str, str]]:
+    """`[{"action_type": "lead", "value": "3", ...}]` by type; the later of two equal types is not believed."""
+    if items is None:
+        return {}
+    if not isinstance(items, list):
+        raise BadRow("Actions are not a list.")
+    found: dict[str, dict[str, str]] = {}
+    for item in items:
+        if not isinstance(item, dict) or "action_type" not in item:
+            raise BadRow("An action has no type.")
+        windows = {str(key): str(value) for key, value in item.items() if key != "action_type"}
+        found.setdefault(str(item["action_type"]), windows)
+    return found
+
+
+def _canonical(counts: Mapping[str, object], amounts: Mapping[str, object]) -> str:
+    if not counts and not amounts:
+        return _NO_ACTIONS
+    kept = {"actions": counts, "action_values": amounts}
+    text = json.dumps(
+        {name: part for name, part in kept.items() if part}, sort_keys=True, separators=(",", ":")
+    )
+    # PostgreSQL's jsonb has no NUL; an action type never has one, so a row that does is not believed.
+    if "\\u0000" in text:
+        raise BadRow("An action's name holds a NUL.")
+    return text

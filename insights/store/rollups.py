@@ -1,0 +1,176 @@
+"""Sums kept at hand, refreshed in the upsert's transaction for exactly the days it touched.
+
+    ad rows -> CampaignDay, AccountDay      campaign hour rows -> AccountHour
+    ad rows -> WindowSum of ad, ad set, campaign and account over 1, 3, 7, 14, 28 full days up to yesterday
+
+Each is deleted and summed anew for its day, so it is equal to the facts whatever came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+from django.db import connection
+
+from insights.metrics import ADDITIVE
+from insights.models import AccountDay, AccountHour, CampaignDay, DayRow, HourRow, WindowSum
+from insights.store.staging import as_date
+from insights.windows import Period, sliding
+
+#: Hours are read per campaign: one call for a day of fifty campaigns, where ads would take sixty.
+HOUR_LEVEL: Final = "campaign"
+_COLUMNS: Final = ", ".join(ADDITIVE)
+_SUMS: Final = ", ".join(f"CAST(SUM({name}) AS bigint)" for name in ADDITIVE)
+_MICRO: Final = Decimal(1_000_000)
+#: Which column of an ad row names the object of each level ("" is the account itself).
+OWNER: Final = {"ad": "object_id", "adset": "adset_id", "campaign": "campaign_id"}
+
+
+def refresh_days(*, account_id: int, days: Collection[date]) -> None:
+    """Campaign and account sums of these days."""
+    for model, name in ((CampaignDay, "campaign_id"), (AccountDay, "")):
+        own = f"{name}, " if name else ""
+        _rebuild(
+            f"INSERT INTO {model._meta.db_table} (ad_account_id, {own}day, {_COLUMNS})"  # noqa: S608
+            f" SELECT ad_account_id, {own}day, {_SUMS} FROM {DayRow._meta.db_table}"
+            f" WHERE ad_account_id = %s AND level = 'ad' AND breakdown = '' AND day IN (_days_)"
+            f" GROUP BY ad_account_id, {own}day",
+            table=model._meta.db_table,
+            account_id=account_id,
+            days=days,
+        )
+
+
+def refresh_hours(*, account_id: int, days: Collection[date]) -> None:
+    """Account sums of each hour of these days."""
+    _rebuild(
+        f"INSERT INTO {AccountHour._meta.db_table} (ad_account_id, day, hour, {_COLUMNS})"  # noqa: S608
+        f" SELECT ad_account_id, day, hour, {_SUMS} FROM {HourRow._meta.db_table}"
+        f" WHERE ad_account_id = %s AND level = '{HOUR_LEVEL}' AND breakdown = '' AND day IN (_days_)"
+        " GROUP BY ad_account_id, day, hour",
+        table=AccountHour._meta.db_table,
+        account_id=account_id,
+        days=days,
+    )
+
+
+def refresh_windows(*, account_id: int, until: date, days: Collection[date] | None) -> None:
+    """Window sums that end at `until`; only those that hold one of `days` (None: all of them)."""
+    for period in sliding(until):
+        if days is not None and not any(period.since <= day <= period.until for day in days):
+            continue
+        _window(account_id, period)
+
+
+def _window(account_id: int, period: Period) -> None:
+    table = WindowSum._meta.db_table
+    since, until = (connection.ops.adapt_datefield_value(day) for day in (period.since, period.until))
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"DELETE FROM {table} WHERE ad_account_id = %s AND days = %s",  # noqa: S608
+            [account_id, period.days],
+        )
+        for level, owner in (*OWNER.items(), ("account", "")):
+            named, group = (owner, f" GROUP BY {owner}") if owner else ("'account'", " GROUP BY ad_account_id")
+            cursor.execute(
+                f"INSERT INTO {table} (ad_account_id, level, object_id, days, until, active_days, {_COLUMNS})"  # noqa: S608
+                f" SELECT CAST(%s AS bigint), '{level}', {named}, {period.days}, {_date()},"
+                f" COUNT(DISTINCT CASE WHEN impressions > 0 THEN day END), {_SUMS} FROM {DayRow._meta.db_table}"
+                " WHERE ad_account_id = %s AND level = 'ad' AND breakdown = '' AND day BETWEEN %s AND %s"
+                f"{group}",
+                [account_id, until, account_id, since, until],
+            )
+
+
+def spent(*, account_id: int, days: Collection[date]) -> list[tuple[str, str, date, Decimal]]:
+    """Spend of each campaign and ad set on these days: what owns a budget."""
+    found: list[tuple[str, str, date, Decimal]] = []
+    with connection.cursor() as cursor:
+        for level in ("campaign", "adset"):
+            for part in _parts(days):
+                owner = OWNER[level]
+                cursor.execute(
+                    f"SELECT {owner}, day, SUM(spend) FROM {DayRow._meta.db_table}"  # noqa: S608
+                    " WHERE ad_account_id = %s AND level = 'ad' AND breakdown = ''"
+                    f" AND day IN ({', '.join(['%s'] * len(part))}) GROUP BY {owner}, day",
+                    [account_id, *part],
+                )
+                found += [
+                    (level, object_id, as_date(day), Decimal(int(micro)) / _MICRO)
+                    for object_id, day, micro in cursor.fetchall()
+                ]
+    return found
+
+
+def disagreeing(*, account_id: int, days: Collection[date]) -> set[tuple[str, date]]:
+    """(level, day) pairs whose rows do not add up to the account's own row in spend, impressions or clicks.
+
+    Meta leaves out what is deleted or archived unless asked, and answers levels a moment apart: a sum of
+    parts that differs from the whole is said, not hidden.
+    """
+    sums: dict[tuple[str, date], tuple[int, ...]] = {}
+    with connection.cursor() as cursor:
+        for part in _parts(days):
+            cursor.execute(
+                "SELECT level, day, SUM(spend), SUM(impressions), SUM(clicks)"  # noqa: S608
+                f" FROM {DayRow._meta.db_table} WHERE ad_account_id = %s AND breakdown = ''"
+                f" AND day IN ({', '.join(['%s'] * len(part))}) GROUP BY level, day",
+                [account_id, *part],
+            )
+            for level, day, *numbers in cursor.fetchall():
+                sums[level, as_date(day)] = tuple(int(number) for number in numbers)
+    nothing = (0, 0, 0)
+    return {
+        (level, day)
+        for day in days
+        for level in ("ad", "adset", "campaign")
+        if sums.get((level, day), nothing) != sums.get(("account", day), nothing)
+    }
+
+
+def checksum(*, account_id: int) -> dict[str, int]:
+    """How many rollup rows differ from the facts, per rollup; all zero unless something is broken."""
+    ads = f"{DayRow._meta.db_table} WHERE ad_account_id = %s AND level = 'ad' AND breakdown = ''"
+    hours = f"{HourRow._meta.db_table} WHERE ad_account_id = %s AND level = '{HOUR_LEVEL}' AND breakdown = ''"
+    return {
+        model._meta.db_table: _differ(model._meta.db_table, source, names, account_id)
+        for model, source, names in (
+            (CampaignDay, ads, "campaign_id, day"),
+            (AccountDay, ads, "day"),
+            (AccountHour, hours, "day, hour"),
+        )
+    }
+
+
+def _differ(table: str, source: str, names: str, account_id: int) -> int:
+    facts = f"SELECT {names}, {_SUMS} FROM {source} GROUP BY {names}"  # noqa: S608
+    kept = f"SELECT {names}, {_COLUMNS} FROM {table} WHERE ad_account_id = %s"  # noqa: S608
+    total = 0
+    with connection.cursor() as cursor:
+        for left, right in ((facts, kept), (kept, facts)):
+            cursor.execute(f"SELECT COUNT(*) FROM ({left} EXCEPT {right}) x", [account_id, account_id])  # noqa: S608
+            total += int(cursor.fetchone()[0])
+    return total
+
+
+def _rebuild(insert: str, *, table: str, account_id: int, days: Collection[date]) -> None:
+    with connection.cursor() as cursor:
+        for part in _parts(days):
+            marks = ", ".join(["%s"] * len(part))
+            cursor.execute(
+                f"DELETE FROM {table} WHERE ad_account_id = %s AND day IN ({marks})",  # noqa: S608
+                [account_id, *part],
+            )
+            cursor.execute(insert.replace("_days_", marks), [account_id, *part])
+
+
+def _parts(days: Collection[date], size: int = 400) -> Iterable[list[Any]]:
+    ordered = [connection.ops.adapt_datefield_value(day) for day in sorted(days)]
+    return (ordered[index : index + size] for index in range(0, len(ordered), size))
+
+
+def _date() -> str:
+    return "CAST(%s AS date)" if connection.vendor == "postgresql" else "%s"

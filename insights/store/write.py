@@ -1,0 +1,242 @@
+"""The one way into the facts.
+
+rows + slices of one read
+    -> lock the account's data version            two fetches of one account wait for each other
+    -> leave out slices that a newer read filled  a slow answer never overwrites a later one
+    -> merge the rows, file revisions             `staging`
+    -> rollups, window sums, levels-agree check   `rollups`, for the touched days only
+    -> slices, spend reported to campaigns        so that floor 3 judges with the same numbers
+    -> one version up if anything moved           -> commit -> data_arrived
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+import campaigns.changes.exposure as exposure
+import insights.store.rollups as rollups
+from accounts.models import AdAccount
+from insights.models import DataVersion, PeriodReach, Slice
+from insights.rows import Row
+from insights.signals import data_arrived
+from insights.store.staging import Merged, grain, merge
+from insights.windows import DAY, Period, today
+
+
+@dataclass(frozen=True)
+class Read:
+    """One (level, day) that a fetch has read; `complete` when every page of it arrived and was understood."""
+
+    kind: str  # day, hour
+    level: str
+    day: date
+    complete: bool = True
+
+
+@dataclass(frozen=True)
+class UpsertResult:
+    """What an upsert did to the facts; `data_version` is the account's after it."""
+
+    inserted: int
+    changed: int
+    unchanged: int
+    data_version: int
+
+    @property
+    def moved(self) -> bool:
+        return bool(self.inserted or self.changed)
+
+
+def upsert(
+    *, ad_account: AdAccount, rows: Iterable[Row], slices: Sequence[Read], now: datetime
+) -> UpsertResult:
+    """Store what one fetch, begun at `now`, has read: all of it or nothing.
+
+    Rows outside the slices are stored too; rows of a slice that a later fetch has filled are left out. In a
+    complete slice an object that is absent has no row any more (its old values stay as a revision).
+    """
+    account_id = int(ad_account.pk)
+    day_now = today(now, ad_account.timezone_name)
+    with transaction.atomic():
+        version = _locked(account_id)
+        stored = _stored(account_id, slices)
+        late = {key for key, seen in stored.items() if seen.fetched_at > now}
+        current = [one for one in slices if (one.kind, one.level, one.day) not in late]
+        kept = _once(row for row in rows if (_kind(row), row.level, row.day) not in late)
+        merged = {
+            name: merge(
+                grain=grain(name),
+                account_id=account_id,
+                rows=[row for row in kept if _kind(row) == name],
+                whole=[(one.level, one.day) for one in current if one.kind == name and one.complete],
+                now=now,
+                today=day_now,
+            )
+            for name in {*(_kind(row) for row in kept), *(one.kind for one in current)}
+        }
+        days = {day for level, day in _moved(merged, "day") if level == "ad"}
+        if days:
+            rollups.refresh_days(account_id=account_id, days=days)
+        if hours := {day for level, day in _moved(merged, "hour") if level == rollups.HOUR_LEVEL}:
+            rollups.refresh_hours(account_id=account_id, days=hours)
+        _windows(version, days, until=day_now - DAY)
+        _slices(ad_account, current, stored, merged, kept, now=now)
+        _report(
+            account_id,
+            merged,
+            days,
+            trust="ready" if all(one.complete for one in current) else "partial",
+            now=now,
+        )
+        if any(one.inserted or one.changed for one in merged.values()):
+            version.version += 1
+            version.changed_at = now
+            number = version.version
+            transaction.on_commit(
+                lambda: data_arrived.send(sender=DataVersion, ad_account_id=account_id, data_version=number)
+            )
+        version.save()
+    return UpsertResult(
+        inserted=sum(one.inserted for one in merged.values()),
+        changed=sum(one.changed for one in merged.values()),
+        unchanged=sum(one.unchanged for one in merged.values()),
+        data_version=version.version,
+    )
+
+
+def keep_reach(
+    *, ad_account: AdAccount, level: str, period: Period, reach: Sequence[tuple[str, int]], now: datetime
+) -> int:
+    """Store the de-duplicated reach of a period, as Meta answered it. Returns how many objects have one."""
+    rows = [
+        PeriodReach(
+            ad_account_id=ad_account.pk,
+            level=level,
+            object_id=object_id,
+            since=period.since,
+            until=period.until,
+            reach=people,
+            as_of=now,
+        )
+        for object_id, people in dict(reach).items()
+    ]
+    PeriodReach.everything.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["ad_account_id", "level", "object_id", "since", "until"],
+        update_fields=["reach", "as_of"],
+        batch_size=500,
+    )
+    return len(rows)
+
+
+def _locked(account_id: int) -> DataVersion:
+    DataVersion.everything.get_or_create(ad_account_id=account_id)
+    found: DataVersion = DataVersion.everything.select_for_update().get(ad_account_id=account_id)
+    return found
+
+
+def _kind(row: Row) -> str:
+    return "hour" if row.hour >= 0 else "day"
+
+
+def _once(rows: Iterable[Row]) -> list[Row]:
+    """Each key once. Of two answers for one key (a page that shifted) the larger is kept, in whatever order they
+    came."""
+    found: dict[tuple[object, ...], Row] = {}
+    for row in rows:
+        seen = found.get(row.key)
+        if seen is None or (seen.values, seen.actions) < (row.values, row.actions):
+            found[row.key] = row
+    return list(found.values())
+
+
+def _moved(merged: dict[str, Merged], kind: str) -> frozenset[tuple[str, date]]:
+    return merged[kind].moved if kind in merged else frozenset()
+
+
+def _stored(account_id: int, slices: Sequence[Read]) -> dict[tuple[str, str, date], Slice]:
+    if not slices:
+        return {}
+    days = [one.day for one in slices]
+    rows = Slice.objects.of(account_id).filter(breakdown="", day__range=(min(days), max(days)))
+    return {(row.kind, row.level, row.day): row for row in rows}
+
+
+def _windows(version: DataVersion, days: set[date], *, until: date) -> None:
+    """Window sums end yesterday: all anew when the account's day has turned, else those with a touched day."""
+    if version.windows_until != until:
+        rollups.refresh_windows(account_id=version.ad_account_id, until=until, days=None)
+        version.windows_until = until
+    elif days:
+        rollups.refresh_windows(account_id=version.ad_account_id, until=until, days=days)
+
+
+def _slices(
+    ad_account: AdAccount,
+    current: Sequence[Read],
+    stored: dict[tuple[str, str, date], Slice],
+    merged: dict[str, Merged],
+    rows: Sequence[Row],
+    *,
+    now: datetime,
+) -> None:
+    counts: dict[tuple[str, str, date], int] = {}
+    for row in rows:
+        key = (_kind(row), row.level, row.day)
+        counts[key] = counts.get(key, 0) + 1
+    day_slices = {one.day for one in current if one.kind == "day"}
+    apart = rollups.disagreeing(account_id=int(ad_account.pk), days=day_slices) if day_slices else set()
+    fresh = []
+    for one in {(one.kind, one.level, one.day): one for one in current}.values():
+        key = (one.kind, one.level, one.day)
+        before = stored.get(key)
+        still = before is not None and (one.level, one.day) not in _moved(merged, one.kind)
+        fresh.append(
+            Slice(
+                ad_account_id=ad_account.pk,
+                kind=one.kind,
+                level=one.level,
+                day=one.day,
+                complete=one.complete,
+                fetched_at=now,
+                as_of=before.as_of if before is not None and still else now,
+                zone=ad_account.timezone_name,
+                rows=counts.get(key, 0),
+                agrees=one.kind != "day" or (one.level, one.day) not in apart,
+            )
+        )
+    Slice.everything.bulk_create(
+        fresh,
+        update_conflicts=True,
+        unique_fields=["ad_account_id", "kind", "level", "day", "breakdown"],
+        update_fields=["complete", "fetched_at", "as_of", "zone", "rows", "agrees"],
+        batch_size=500,
+    )
+
+
+def _report(
+    account_id: int, merged: dict[str, Merged], days: set[date], *, trust: str, now: datetime
+) -> None:
+    """Tell floor 3 what the owners of budgets have spent, in this transaction."""
+    if not days:
+        return
+    found = {key[:3]: key[3] for key in rollups.spent(account_id=account_id, days=days)}
+    for level, object_id, day in merged["day"].gone:
+        if level in ("campaign", "adset"):
+            found.setdefault((level, object_id, day), Decimal(0))
+    exposure.report(
+        ad_account_id=account_id,
+        rows=[
+            exposure.Spent(level=level, object_id=object_id, day=day, spend=spend)
+            for (level, object_id, day), spend in found.items()
+        ],
+        as_of=now,
+        trust=trust,
+        now=now,
+    )

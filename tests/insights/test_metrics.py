@@ -1,0 +1,98 @@
+"""Sum first, divide last; unknown stays unknown; every number of the registry can be explained."""
+
+from decimal import Decimal as D
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insights.errors import UnknownMetric
+from insights.metrics import ADDITIVE, ALIASES, FAMILIES, METRICS, RESULTS, evaluate, named, rounded, with_result
+
+whole = st.integers(0, 10**9).map(D)
+money = st.integers(0, 10**14).map(lambda cents: D(cents) / 100)
+sums = st.fixed_dictionaries({name: money if kind == "money" else whole for name, kind in ADDITIVE.items()})
+
+
+def test_every_formula_stands_on_a_base_that_rows_have():
+    known = {*ADDITIVE, "reach", "conversions", "conversion_value"}
+    for metric in METRICS.values():
+        assert set(metric.bases) <= known, metric.name
+
+
+def test_aliases_and_results_lead_somewhere():
+    assert all(target in METRICS for target in ALIASES.values())
+    assert set(RESULTS.values()) <= set(ADDITIVE)
+    assert all(column in ADDITIVE for column in FAMILIES)
+
+
+@given(a=sums, b=sums)
+def test_ratios_of_sums_lie_between_the_ratios_of_the_parts(a, b):
+    both = {name: a[name] + b[name] for name in a}
+    for name in ("ctr", "cpc", "cpm", "link_ctr", "cost_per_link_click"):
+        parts = [value for value in (evaluate(name, a), evaluate(name, b)) if value is not None]
+        total = evaluate(name, both)
+        if len(parts) == 2:
+            assert min(parts) - D("1e-15") * max(parts) <= total <= max(parts) * (1 + D("1e-15"))
+
+
+@given(a=sums, b=sums)
+def test_only_summable_metrics_add_up(a, b):
+    both = {name: a[name] + b[name] for name in a}
+    for metric in METRICS.values():
+        if metric.summable and metric.top in a:
+            assert evaluate(metric.name, both) == evaluate(metric.name, a) + evaluate(metric.name, b)
+
+
+def test_a_ratio_over_nothing_or_over_the_unknown_is_unknown():
+    assert evaluate("ctr", {"clicks": D(0), "impressions": D(0)}) is None
+    assert evaluate("ctr", {"clicks": D(3), "impressions": None}) is None
+    assert evaluate("cpc", {"spend": None, "clicks": D(3)}) is None
+    assert evaluate("frequency", {"impressions": D(100), "reach": None}) is None
+    assert evaluate("cpa", {"spend": D(10)}) is None
+
+
+def test_ctr_is_in_percent_as_meta_reports_it():
+    assert evaluate("ctr", {"clicks": D(402), "impressions": D(18342)}).quantize(D("0.000001")) == D("2.191691")
+
+
+def test_meta_s_own_example_row_is_recomputed():
+    row = {"impressions": D(18342), "reach": D(15210), "clicks": D(402), "spend": D("128.47")}
+    six = D("0.000001")
+    assert evaluate("frequency", row).quantize(six) == D("1.205917")
+    assert evaluate("cpc", row).quantize(six) == D("0.319577")
+    assert evaluate("cpm", row).quantize(six) == D("7.004144")
+
+
+def test_the_client_s_result_is_chosen_at_read_time():
+    row = {"purchases": D(7), "purchase_value": D("412.5"), "leads": D(3), "lead_value": D(0), "link_clicks": D(40), "spend": D(21)}
+    sales = with_result(row, result_action="purchase")
+    assert (evaluate("conversions", sales), evaluate("cpa", sales)) == (7, 3)
+    leads = with_result(row, result_action="lead")
+    assert (evaluate("conversions", leads), evaluate("cpa", leads)) == (3, 7)
+    assert evaluate("conversion_value", with_result(row, result_action="link_click")) is None
+
+
+def test_a_result_that_is_not_measured_is_unknown_not_zero():
+    odd = with_result({"purchases": D(7), "spend": D(1)}, result_action="app_custom_event.other")
+    assert evaluate("conversions", odd) is None
+    assert evaluate("roas", odd) is None
+
+
+def test_an_unknown_name_is_refused_with_the_names_there_are():
+    with pytest.raises(UnknownMetric) as caught:
+        named("engagement_score")
+    assert "ctr" in caught.value.allowed
+    assert named("inline_link_clicks").name == "link_clicks"
+    assert named("CTR").name == "ctr"
+
+
+def test_hourly_numbers_are_only_those_that_meta_answers_by_the_hour():
+    assert METRICS["ctr"].hourly
+    assert not METRICS["reach"].hourly
+    assert not METRICS["cpa"].hourly
+
+
+@pytest.mark.parametrize("value, text", [("2.1916909999", "2.191691"), ("1200", "1200"), ("0.10", "0.1"), ("0", "0")])
+def test_rounding_keeps_six_decimals_and_no_exponent(value, text):
+    assert f"{rounded(D(value))}" == text
