@@ -56,6 +56,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         found = super().get_provider(request, provider, client_id=client_id)
         if found.id == "facebook":
             found.oauth2_adapter_class = MetaOAuth2Adapter
+            # Signing in asks for who it is and nothing else; only `connect` asks for META_SCOPES.
+            found.get_scope_from_request = lambda request: ["public_profile"]
         return found
 
     def get_requests_session(self) -> Any:

@@ -15,7 +15,7 @@ _SECRET = re.compile(
     r"([^\s&\"',;}]+)"
     # `code` and `state` are secrets only in a query string; as words of an error they help
     r"|((?<=[?&])(?:code|state)=)[^\s&\"']+"
-    r"|\bEAA[A-Za-z0-9]{8,}"
+    r"|\bEAA[A-Za-z0-9_\-]{8,}"
     r"|(\bBearer\s+)[A-Za-z0-9._\-|]{8,}"
     r"|\bmak_[A-Za-z0-9]{4,}_[A-Za-z0-9_\-]{16,}"
 )
