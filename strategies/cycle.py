@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.db.models import Q, QuerySet
+
 import accounts.leases as leases
 import insights.interest as interest
 import strategies.decisions as decisions
@@ -204,22 +206,23 @@ def _offer(
         for intent in judgement.intents:
             evidence = evidence or _evidence(strategy, now)
             try:
-                offered.append(
-                    proposals.offer(
-                        strategy=strategy,
-                        intent=intent,
-                        case=cases[intent.case],
-                        subject=judgement.subject,
-                        snapshot=snapshot,
-                        decision=rows[intent.object_id],
-                        evidence=evidence,
-                        open_=book.open.get(_key(intent)),
-                        now=now,
-                    )
+                proposal = proposals.offer(
+                    strategy=strategy,
+                    intent=intent,
+                    case=cases[intent.case],
+                    subject=judgement.subject,
+                    snapshot=snapshot,
+                    decision=rows[intent.object_id],
+                    evidence=evidence,
+                    open_=book.open.get(_key(intent)),
+                    now=now,
                 )
             except Refused as refused:
                 # The change path does not take it (a hold, a moved value): the record says so, the rest goes on.
                 decisions.note(rows[intent.object_id], code=refused.code, reason=str(refused))
+                continue
+            if proposal is not None:
+                offered.append(proposal)
     return offered
 
 
@@ -261,3 +264,22 @@ def _summary(outcome: Outcome, offered: Sequence[Proposal]) -> str:
     words = ", ".join(f"{number} {verdict.replace('_', ' ')}" for verdict, number in sorted(counts.items()))
     proposed = f"{len(offered)} proposal{'' if len(offered) == 1 else 's'} open"
     return f"{sum(counts.values())} objects judged: {words or 'none'}; {proposed}."
+
+
+def due(*, now: datetime) -> list[Strategy]:
+    """Active strategies of enabled ad accounts that were not evaluated for `EVERY`. After an outage each is
+    due once, however many rounds were missed."""
+    rows = Strategy.everything.filter(status=StrategyStatus.ACTIVE).select_related("ad_account", "client")
+    rows = rows.filter(Q(last_evaluated_at=None) | Q(last_evaluated_at__lte=now - EVERY))
+    return _runnable(rows)
+
+
+def of_account(*, ad_account_id: int) -> list[Strategy]:
+    """The account's active strategies, if it is enabled."""
+    rows = Strategy.everything.filter(status=StrategyStatus.ACTIVE, ad_account_id=ad_account_id)
+    return _runnable(rows.select_related("ad_account", "client"))
+
+
+def _runnable(rows: QuerySet[Strategy]) -> list[Strategy]:
+    enabled = rows.filter(ad_account__enabled_at__isnull=False, ad_account__archived_at__isnull=True)
+    return list(enabled.order_by("last_evaluated_at", "pk"))

@@ -18,7 +18,7 @@ from accounts.models import AdAccount
 from accounts.tenancy import Principal
 from insights.metrics import METRICS
 from strategies.engine.evaluate import judge
-from strategies.engine.rules import RuleSet, dump_set, parse_set
+from strategies.engine.rules import RuleSet, dump_set, metrics_of, parse_set
 from strategies.engine.types import CaseTrace, Judgement, Snapshot, Subject, Trace, Trust, Verdict
 from strategies.models import Decision, Strategy
 
@@ -48,7 +48,7 @@ def record(
         old = before.get(row.object_id)
         if old is None or not _same_answer(old, row):
             fresh.append(row)
-        elif old.data_version == row.data_version and old.record == row.record:
+        elif _nothing_new(old, row):
             counted.append(old.pk)
             row = old
         else:
@@ -68,6 +68,7 @@ def record(
 
 
 _RENEWED = [
+    "reason_code",
     "reason",
     "since",
     "until",
@@ -89,15 +90,16 @@ def _renew(old: Decision, new: Decision) -> Decision:
     return old
 
 
+def _nothing_new(old: Decision, new: Decision) -> bool:
+    return (old.data_version, old.reason_code, old.record) == (new.data_version, new.reason_code, new.record)
+
+
 def _same_answer(old: Decision, new: Decision) -> bool:
-    same = (old.verdict, old.reason_code, old.strategy_version) == (
-        new.verdict,
-        new.reason_code,
-        new.strategy_version,
-    )
-    if same and new.verdict in EVENTS:
+    if (old.verdict, old.strategy_version) != (new.verdict, new.strategy_version):
+        return False
+    if new.verdict in EVENTS:
         return bool(old.until == new.until and old.record == new.record)
-    return same
+    return old.reason_code == new.reason_code
 
 
 def _row(
@@ -121,7 +123,7 @@ def _row(
         as_of=snapshot.as_of,
         trust=snapshot.trust.value,
         record={
-            "subject": _subject_json(subject),
+            "subject": _subject_json(subject, _asked(rule_set)),
             "snapshot": {
                 "currency": snapshot.currency,
                 "minor_unit": _text(snapshot.minor_unit),
@@ -140,7 +142,14 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else format(value, "f")
 
 
-def _subject_json(subject: Subject) -> dict[str, Any]:
+def _asked(rule_set: RuleSet) -> frozenset[str]:
+    """Metrics that a record keeps: those that the rules ask for, and what the minimum of data is counted in."""
+    return frozenset({"impressions", "spend", "conversions"}).union(
+        *(metrics_of(case.when) for case in rule_set.cases)
+    )
+
+
+def _subject_json(subject: Subject, asked: frozenset[str]) -> dict[str, Any]:
     return {
         "level": subject.level,
         "object_id": subject.object_id,
@@ -155,7 +164,7 @@ def _subject_json(subject: Subject) -> dict[str, Any]:
         "start": subject.start.isoformat() if subject.start else None,
         "end": subject.end.isoformat() if subject.end else None,
         "values": {
-            window: {metric: _text(value) for metric, value in values.items()}
+            window: {metric: _text(value) for metric, value in sorted(values.items()) if metric in asked}
             for window, values in subject.values.items()
         },
     }

@@ -119,13 +119,18 @@ def offer(
     evidence: Evidence,
     open_: Proposal | None,
     now: datetime,
-) -> Proposal:
-    """Offer an intent, or refresh the open proposal that says the same. Raises `Refused` when the change path
-    does not take the change."""
+) -> Proposal | None:
+    """Offer an intent, or refresh the open proposal that says the same.
+
+    `None` when the open one said something else about the same seven days (a person moved the budget meanwhile):
+    it is withdrawn, and the next window may offer again. Raises `Refused` when the change path does not take it.
+    """
     if open_ is not None:
         if _says_the_same(open_, intent, strategy):
             return _refresh(open_, intent, case, subject, snapshot, decision, now)
         withdraw(proposal=open_, reason="A newer evaluation asks for something else.", now=now)
+        if (open_.strategy_version, open_.window_key) == (strategy.version, window_key(snapshot)):
+            return None
     change = _file(strategy, intent, case, subject, snapshot, evidence, now)
     fate = FATE.get(change.state, S.APPROVED) if change else S.OPEN
     row = Proposal(
@@ -343,10 +348,10 @@ def _close(
     fields = {"state": state, "reason": reason[:500], "decided_at": now, "decided_by_id": by}
     with transaction.atomic():
         rows = Proposal.objects.of(proposal.client_id).filter(pk=proposal.pk)
-        if not rows.filter(state=S.OPEN).update(**fields):
-            # The change's own signal may have closed it a moment ago, in the same sense; the person's name is kept.
-            if not rows.filter(state=state).update(reason=fields["reason"], decided_by_id=by):
-                raise ProposalClosed("Somebody else decided about this proposal a moment ago.")
+        moved = rows.filter(state=S.OPEN).update(**fields)
+        # The change's own signal may have closed it a moment ago, in the same sense; then the name is added.
+        if not moved and not rows.filter(state=state).update(reason=fields["reason"], decided_by_id=by):
+            raise ProposalClosed("Somebody else decided about this proposal a moment ago.")
         _announce(proposal)
     proposal.refresh_from_db()
     return proposal

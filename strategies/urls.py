@@ -1,5 +1,19 @@
+"""The API paths of this floor."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from strategies.api import meta, proposals, saved
+
+urlpatterns: list[URLPattern] = [
+    path("api/meta/strategies/execute", meta.ExecuteStrategy.as_view(), name="api_execute_strategy"),
+    path("api/meta/strategies/<str:account_id>", meta.Strategies.as_view(), name="api_meta_strategies"),
+    path("api/strategies", saved.SavedStrategies.as_view(), name="api_strategies"),
+    path("api/strategies/<uuid:uuid>", saved.SavedStrategy.as_view(), name="api_strategy"),
+    path("api/proposals", proposals.Proposals.as_view(), name="api_proposals"),
+    path("api/proposals/<uuid:uuid>", proposals.OneProposal.as_view(), name="api_proposal"),
+    path("api/proposals/<uuid:uuid>/approve", proposals.Approve.as_view(), name="api_approve_proposal"),
+    path("api/proposals/<uuid:uuid>/reject", proposals.Reject.as_view(), name="api_reject_proposal"),
+    path("api/decisions", proposals.Decisions.as_view(), name="api_decisions"),
+]

@@ -20,10 +20,10 @@ from strategies.engine.types import Values
 
 MIN_IMPRESSIONS = Decimal(1000)
 MIN_EVENTS = Decimal(10)
-_PER_CLICK = frozenset({"cpc", "link_cpc", "cost_per_link_click"})
+_PER_CLICK = frozenset({"cpc", "cost_per_link_click"})
 _CLICK_RATE = frozenset({"ctr", "link_ctr"})
-_PER_RESULT = frozenset({"cpa", "cost_per_conversion"})
-_PER_IMPRESSION = frozenset({"cpm", "frequency", "cpp"})
+_PER_RESULT = frozenset({"cpa"})
+_PER_IMPRESSION = frozenset({"cpm", "frequency"})
 
 
 def shortfall(*, metric: str, threshold: Decimal, values: Values) -> str:

@@ -10,13 +10,10 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
 
+from insights.metrics import METRICS
 from strategies.engine.rules import OPERATORS, All, Any_, Compare, FactIs, Node, Not, Number, RuleSet
 from strategies.engine.types import LAST_7_DAYS, WINDOWS, Action, CaseTrace, Intent, Snapshot, Subject, Trace
 
-_NAMES: Mapping[str, str] = {"ctr": "CTR", "cpc": "CPC", "cpm": "CPM", "cpa": "CPA", "roas": "ROAS"}
-_MONEY = frozenset({"spend", "cpc", "cpm", "cpa", "conversion_value", "link_cpc"})
-_PERCENT = frozenset({"ctr", "link_ctr"})
-_COUNT = frozenset({"impressions", "clicks", "reach", "link_clicks"})
 _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _VERB: Mapping[Action, tuple[str, str]] = {
     Action.PAUSE: ("Pause", "Paused"),
@@ -48,17 +45,19 @@ def figure(metric: str, value: Decimal | None, snapshot: Snapshot) -> str:
     """A metric's value as people read it."""
     if value is None:
         return "not known"
-    if metric in _MONEY:
+    known = METRICS.get(metric)
+    unit, decimals = (known.unit, known.decimals) if known else ("ratio", 2)
+    if unit == "money":
         return money(value, snapshot.currency, snapshot.minor_unit)
-    if metric in _PERCENT:
-        return f"{value.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,f} %"
-    if metric in _COUNT or value == value.to_integral_value():
-        return f"{value.to_integral_value(ROUND_HALF_EVEN):,f}"
-    return f"{value.quantize(Decimal('0.01'), ROUND_HALF_EVEN):,f}"
+    shown = value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+    return f"{shown:,f} %" if unit == "percent" else f"{shown:,f}"
 
 
 def name(metric: str) -> str:
-    return _NAMES.get(metric, metric.replace("_", " "))
+    """The metric's label inside a sentence: "CTR", "cost per link click"."""
+    label = METRICS[metric].label if metric in METRICS else metric
+    first = label.split()[0]
+    return label if first.isupper() else label[0].lower() + label[1:]
 
 
 def because(trace: Trace, snapshot: Snapshot, *, past: bool = False) -> str:
@@ -156,9 +155,10 @@ def _nested(node: Node, currency: str, minor_unit: Decimal | None) -> str:
 
 
 def _limit(metric: str, value: Decimal, currency: str) -> str:
-    if metric in _PERCENT:
+    unit = METRICS[metric].unit if metric in METRICS else "ratio"
+    if unit == "percent":
         return f"{value:f} %"
-    return f"{currency} {value:,f}".strip() if metric in _MONEY else f"{value:,f}"
+    return f"{currency} {value:,f}".strip() if unit == "money" else f"{value:,f}"
 
 
 def read_rules(rule_set: RuleSet, *, currency: str) -> tuple[str, ...]:

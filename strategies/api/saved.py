@@ -1,0 +1,70 @@
+"""`/api/strategies`: strategies as people write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+import strategies.drafts as drafts
+from accounts.api.base import TenantAPIView
+from accounts.idempotency import idempotent
+from metaads.clock import now
+from strategies.api.base import CLIENT, ERRORS, KEY, body, text
+from strategies.api.shapes import AccountStrategy, StrategyEdit, StrategyList, strategy_json
+from strategies.errors import BadRules
+
+_ACCOUNT = OpenApiParameter("account", str, description="Of this ad account only.")
+_GIVEN = {"accountId", "name", "type", "status", "rules", "actions"}
+
+
+class SavedStrategies(TenantAPIView):
+    @extend_schema(
+        summary="Saved strategies", parameters=[CLIENT, _ACCOUNT], responses={200: StrategyList, **ERRORS}
+    )
+    def get(self, request: Request) -> Response:
+        account = request.query_params.get("account")
+        rows = drafts.list_(
+            self.principal,
+            client=self.client() if "client" in request.query_params else None,
+            ad_account=self.ad_account(account) if account else None,
+        )
+        return Response({"strategies": [strategy_json(row) for row in rows]})
+
+    @extend_schema(
+        summary="Save a new strategy",
+        parameters=[KEY],
+        request=AccountStrategy,
+        responses={201: AccountStrategy, **ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """It is active unless `status` says otherwise; every change it asks for waits for a person."""
+        data = dict(body(request))
+        unknown = sorted(set(data) - _GIVEN)
+        if unknown:
+            raise BadRules("This is not known here.", errors=[(key, "is not known") for key in unknown])
+        account = self.ad_account(text(data, "accountId"), verb="edit_strategy")
+        row = drafts.create(principal=self.principal, ad_account=account, data=data, now=now())
+        return Response(strategy_json(row), status=201, headers={"Location": f"/api/strategies/{row.uuid}"})
+
+
+class SavedStrategy(TenantAPIView):
+    @extend_schema(summary="One strategy", responses={200: AccountStrategy, **ERRORS})
+    def get(self, request: Request, uuid: Any) -> Response:
+        return Response(strategy_json(drafts.get(self.principal, str(uuid))))
+
+    @extend_schema(
+        summary="Edit a strategy",
+        parameters=[KEY],
+        request=StrategyEdit,
+        responses={200: AccountStrategy, **ERRORS},
+    )
+    @idempotent
+    def patch(self, request: Request, uuid: Any) -> Response:
+        """New rules, actions or type make a new version; what the old one has open is withdrawn."""
+        row = drafts.get(self.principal, str(uuid), verb="edit_strategy")
+        row = drafts.edit(strategy=row, principal=self.principal, data=body(request), now=now())
+        return Response(strategy_json(row))
