@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from metaads.graph.errors import Answer, Unknown, classify, not_answered
+from metaads.graph.errors import Answer, Kind, Unknown, classify, not_answered
 from metaads.graph.transport import encode
 
 MAX_ITEMS: Final = 50
 _ROUNDS: Final = 3
 
-Post = Callable[[str], Answer]
+Post = Callable[[str, int], Answer]
 
 
 @dataclass(frozen=True)
@@ -32,40 +32,49 @@ class Read:
     method: str = "GET"
 
 
-def read_many(post: Post, reads: Sequence[Read]) -> list[Answer]:
-    """Read everything, at most 50 in a request. `post(batch_json)` sends one batch and returns its OK
-    answer or raises.
+def read_many(
+    post: Post, reads: Sequence[Read], *, tell: Callable[[Answer], None] = lambda answer: None
+) -> list[Answer]:
+    """Read everything, at most 50 in a request. `post(batch_json, count)` sends one batch and returns its OK
+    answer or raises; `tell` hears the answer of each item as soon as its batch is in.
 
     The answers stand in the order of `reads`, each classified by itself. Raises ValueError, before anything
-    is sent, when an item is no GET, and a GraphError when a whole batch fails.
+    is sent, for an item that is no plain GET, and a GraphError when a whole batch fails. Once an item was
+    throttled no further batch is sent; what was not read carries that throttle with `sent` False.
     """
-    for read in reads:
-        if read.method != "GET":
-            raise ValueError("a batch only reads")
+    items = [_written(read) for read in reads]
     answers: dict[int, Answer] = {}
     waiting = list(range(len(reads)))
     for _ in range(_ROUNDS):
-        unfinished: list[int] = []
         for start in range(0, len(waiting), MAX_ITEMS):
             chunk = waiting[start : start + MAX_ITEMS]
-            for place, answer in zip(chunk, _one_batch(post, [reads[place] for place in chunk]), strict=True):
-                if answer is None:
-                    unfinished.append(place)
-                else:
-                    answers[place] = answer
-        waiting = unfinished
+            found = _one_batch(post, [items[place] for place in chunk])
+            here = {place: answer for place, answer in zip(chunk, found, strict=True) if answer is not None}
+            for answer in here.values():
+                tell(answer)
+            answers |= here
+            throttle = next((answer for answer in here.values() if answer.kind is Kind.THROTTLED), None)
+            if throttle is not None:
+                unread = replace(throttle, sent=False, headers={})
+                return [answers.get(place, unread) for place in range(len(reads))]
+        waiting = [place for place in waiting if place not in answers]
         if not waiting:
             break
     lost = not_answered("batch_item_unfinished", sent=True)
     return [answers.get(place, lost) for place in range(len(reads))]
 
 
-def _one_batch(post: Post, reads: Sequence[Read]) -> list[Answer | None]:
-    items = [{"method": "GET", "relative_url": _relative(read)} for read in reads]
-    answer = post(json.dumps(items, separators=(",", ":")))
-    if not isinstance(answer.body, list) or len(answer.body) != len(reads):
+def _one_batch(post: Post, items: Sequence[dict[str, str]]) -> list[Answer | None]:
+    answer = post(json.dumps(items, separators=(",", ":")), len(items))
+    if not isinstance(answer.body, list) or len(answer.body) != len(items):
         raise Unknown(not_answered("batch_malformed", sent=True, status=answer.status))
     return [None if item is None else _item(item) for item in answer.body]
+
+
+def _written(read: Read) -> dict[str, str]:
+    if read.method != "GET":
+        raise ValueError("a batch only reads")
+    return {"method": "GET", "relative_url": _relative(read)}
 
 
 def _relative(read: Read) -> str:

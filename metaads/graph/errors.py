@@ -343,9 +343,12 @@ KEPT_HEADERS: Final = frozenset(
 )
 
 _SECRET_PARAMS: Final = re.compile(
-    r"(?i)\b(access_token|input_token|fb_exchange_token|appsecret_proof|client_secret|app_secret|signed_request|code"
+    r"(?i)\b(access_token|input_token|fb_exchange_token|appsecret_proof|client_secret|app_secret|signed_request"
     r"|verify_token|authorization)(\"?\s*[=:]\s*\"?)(?:bearer\s+)?[^\s&\"'<>,;)]+"
 )
+_CODES: Final = re.compile(
+    r"(?i)\b(code=)[A-Za-z0-9_.%#-]{12,}"
+)  # of the login dialog; error codes are short
 _TOKEN_SHAPES: Final = re.compile(
     r"EA[A-Za-z0-9]{18,}|\b\d{6,}\|[A-Za-z0-9_-]{8,}|(?i:bearer\s+[^\s\"',;]+)|\b[0-9a-f]{64}\b"
 )
@@ -362,6 +365,7 @@ def redact(text: str, *, secrets: Iterable[str] = (), limit: int = 500) -> str:
             text = text.replace(secret, "[hidden]")
     text = _URLS.sub("[url]", text)
     text = _SECRET_PARAMS.sub(r"\1\2[hidden]", text)
+    text = _CODES.sub(r"\1[hidden]", text)
     text = _TOKEN_SHAPES.sub("[hidden]", text)
     text = _CONTROL.sub(" ", text).encode("utf-8", "replace").decode("utf-8")
     return text[:limit]

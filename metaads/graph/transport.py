@@ -330,6 +330,8 @@ class Transport:
         response: requests.Response | None = None
         try:
             environment = session.merge_environment_settings(prepared.url, {}, True, None, None)
+            if self.base_url.startswith("http://"):
+                environment["proxies"] = {}  # a token in plain text stays on this machine, or in its network
             response = session.send(
                 prepared,
                 allow_redirects=False,
@@ -445,6 +447,11 @@ def _checked_base(base_url: str, *, hosts: frozenset[str], plain: frozenset[str]
     if parts.scheme != "https" and not (parts.scheme == "http" and host in plain):
         raise ValueError("tokens travel over https; plain http is for a sandbox on this machine")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+#: For the one other module that plugs a wire: its types, without an import of `requests`.
+Session = requests.Session
+Adapter = requests.adapters.BaseAdapter
 
 
 def new_session() -> requests.Session:

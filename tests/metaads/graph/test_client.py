@@ -268,6 +268,33 @@ def test_a_throttled_batch_is_raised_as_such() -> None:
     assert len(script.asked) == 1
 
 
+def test_a_throttled_item_stops_the_batches_that_would_follow() -> None:
+    def reply(asked: Asked) -> Any:
+        reads = json.loads(asked.form["batch"])
+        return [
+            item({"error": {"code": 17, "error_subcode": 2446079, "message": "x"}}, code=400) for _ in reads
+        ]
+
+    client, script, _ = reader(reply)
+    answers = client.batch([Read(str(number)) for number in range(60)])
+    assert len(script.asked) == 1
+    assert {answer.kind for answer in answers} == {Kind.THROTTLED}
+    assert [answer.sent for answer in answers] == [True] * 50 + [False] * 10
+
+
+def test_every_item_of_a_batch_counts_as_a_call() -> None:
+    before: list[int] = []
+    after: list[Kind] = []
+    client, _, _ = reader(
+        [[item({"id": "1"}), item({"error": {"code": 10, "message": "x"}}, code=403)]],
+        before_call=lambda: before.append(1),
+        on_answer=lambda answer: after.append(answer.kind),
+    )
+    client.batch([Read("1"), Read("2")])
+    assert len(before) == 2
+    assert after == [Kind.OK, Kind.NOT_PERMITTED]
+
+
 def test_nothing_to_read_sends_nothing() -> None:
     client, script, _ = reader([])
     assert client.batch([]) == []

@@ -182,6 +182,7 @@ CANARY = "EAACanaryCanaryCanaryCanary1234567890"
         f'{{"access_token": "{CANARY}"}}',
         f"Authorization: Bearer {CANARY}",
         "client_secret=CanarySecretValue rest",
+        "code=CanarySecretValue#_=_",
         "appsecret_proof=CanarySecretValue",
         "app 123456789|CanarySecretValue-x",
         "proof " + "c0ffee" * 10 + "abcd",
@@ -193,6 +194,13 @@ def test_texts_of_meta_never_carry_a_secret_on(text: str) -> None:
     shown = f"{answer!r} {errors.error_for(answer)} {errors.error_for(answer)!r} {answer.user_title}"
     for secret in (CANARY, "CanarySecretValue", "c0ffeec0ffee"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize(
+    "text", ["error code: 1487007", "(#100) code=33 of 3", "Invalid parameter: daily_budget"]
+)
+def test_what_is_no_secret_stays_readable(text: str) -> None:
+    assert read({"error": {"code": 100, "message": text}}, status=400).message == text
 
 
 def test_a_secret_that_is_known_is_hidden_whatever_its_shape() -> None:

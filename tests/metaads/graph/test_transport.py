@@ -94,6 +94,16 @@ def test_a_netrc_file_never_replaces_the_token(tmp_path: Any, monkeypatch: pytes
     assert "Authorization" not in script.asked[1].headers
 
 
+def test_a_proxy_of_the_environment_never_sees_a_plain_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    with wire(OK) as proxy, wire(OK) as server:
+        monkeypatch.setenv("HTTP_PROXY", proxy.address)
+        monkeypatch.setenv("http_proxy", proxy.address)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.delenv("no_proxy", raising=False)
+        assert at(server.address).request("GET", "me", token=TOKEN).ok
+    assert (proxy.connections, server.connections) == (0, 1)
+
+
 # What may not
 
 
