@@ -76,7 +76,7 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
     "config.apps.AdminSite",
-    "unfold",
+    "unfold.apps.BasicAppConfig",  # not "unfold": that one swaps admin.site for an empty site of its own
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -351,7 +351,7 @@ SPECTACULAR_SETTINGS = {
 }
 UNFOLD = {"SITE_TITLE": "metaads operations", "SITE_HEADER": "metaads operations", "SITE_URL": "/"}
 
-LOGGING = {
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {"redact": {"()": "accounts.redaction.RedactSecrets"}},
