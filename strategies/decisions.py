@@ -68,6 +68,7 @@ def record(
 
 
 _RENEWED = [
+    "verdict",
     "reason_code",
     "reason",
     "since",
@@ -95,11 +96,12 @@ def _nothing_new(old: Decision, new: Decision) -> bool:
 
 
 def _same_answer(old: Decision, new: Decision) -> bool:
-    if (old.verdict, old.strategy_version) != (new.verdict, new.strategy_version):
+    if old.strategy_version != new.strategy_version:
         return False
     if new.verdict in EVENTS:
+        # Not the verdict: `held` may have been noted afterwards, when the change path did not take it.
         return bool(old.until == new.until and old.record == new.record)
-    return old.reason_code == new.reason_code
+    return (old.verdict, old.reason_code) == (new.verdict, new.reason_code)
 
 
 def _row(
@@ -191,10 +193,10 @@ def _trace_json(trace: Trace) -> dict[str, Any]:
 
 
 def note(decision: Decision, *, code: str, reason: str) -> None:
-    """Add to a record that the change path did not take what was decided."""
-    decision.reason_code, decision.reason = code[:40], reason[:600]
+    """Add to a record that the change path did not take what was decided, and why."""
+    decision.verdict, decision.reason_code, decision.reason = Verdict.HELD.value, code[:40], reason[:600]
     rows = Decision.objects.of(decision.client_id).filter(pk=decision.pk)
-    rows.update(reason_code=decision.reason_code, reason=decision.reason)
+    rows.update(verdict=decision.verdict, reason_code=decision.reason_code, reason=decision.reason)
 
 
 def replay(decision: Decision) -> Judgement:

@@ -64,7 +64,7 @@ def check(data: Mapping[str, Any]) -> dict[str, Any]:
     """The checked, stored form of name, type, status, rules and actions. Raises `BadRules` naming every mistake."""
     errors: list[tuple[str, str]] = []
     name, type_, status = (data.get(key) for key in ("name", "type", "status"))
-    if not isinstance(name, str) or not name.strip() or len(name) > 200:
+    if not isinstance(name, str) or not name.strip() or len(name) > 200 or "\x00" in name:
         errors.append(("name", "must be a text of 1 to 200 characters"))
     if type_ not in TYPES:
         errors.append(("type", f"must be one of {', '.join(TYPES)}"))

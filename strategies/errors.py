@@ -19,6 +19,13 @@ class ProposalClosed(Conflict):
     advice = "Read the proposal again; a newer one may be waiting."
 
 
+class NotTaken(Conflict):
+    """The change path's guards refused what a strategy asked for; it asks again later."""
+
+    code = "not_taken"
+    advice = "It is asked for again when the reason may have gone."
+
+
 class DigestMismatch(Conflict):
     """What was approved is not what is offered now."""
 

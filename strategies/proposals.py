@@ -31,10 +31,12 @@ from campaigns.states import ChangeState, Evidence, Field, Level, Source
 from insights.live import publish
 from strategies.engine.types import ADVICE, CaseTrace, Intent, Snapshot, Subject
 from strategies.engine.wording import basis, effect, sentence
-from strategies.errors import DigestMismatch, ProposalClosed
+from strategies.errors import DigestMismatch, NotTaken, ProposalClosed
 from strategies.models import Decision, Proposal, ProposalState, Strategy
 
 REST = timedelta(days=3)
+#: How long after the guards refused a change the same one is filed again.
+ASK_AGAIN = timedelta(hours=3)
 
 S = ProposalState
 #: What a change's state says about its proposal; states on the way are "approved".
@@ -149,7 +151,6 @@ def offer(
         currency=snapshot.currency,
         digest=change.digest if change else digest_of(intent, strategy),
         state=fate,
-        reason=(change.error_text[:500] if change and fate is not S.OPEN else ""),
         window_key=window_key(snapshot),
         created_at=now,
         expires_at=change.expires_at if change else now + timedelta(hours=strategy.client.approval_hours),
@@ -230,10 +231,23 @@ def _file(
     evidence: Evidence,
     now: datetime,
 ) -> Change | None:
-    """File the intent's change: one key per (strategy, version, object, field, window), so a repeat files nothing."""
+    """File the intent's change: one key per (strategy, version, object, field, window), so a repeat files nothing.
+
+    Raises `NotTaken` when the guards refuse it; that leaves no proposal, and it is filed again after `ASK_AGAIN`.
+    """
     if intent.action in ADVICE or intent.target is None:
         return None
-    parts = (strategy.uuid, strategy.version, intent.object_id, intent.field, window_key(snapshot))
+    key = ":".join(
+        map(str, (strategy.uuid, strategy.version, intent.object_id, intent.field, window_key(snapshot)))
+    )
+    refused = Change.objects.of(strategy.client_id).filter(
+        key__startswith=key, state=ChangeState.REJECTED.value
+    )
+    last: Change | None = refused.order_by("-created_at").first()
+    if last is not None:
+        if now - last.created_at < ASK_AGAIN:
+            raise _not_taken(last)
+        key = f"{key}:{refused.count()}"
     filed: Change = request.file(
         principal=access.system(strategy.client),
         ad_account=strategy.ad_account,
@@ -243,12 +257,18 @@ def _file(
         target=intent.target,
         reason=sentence(intent, case, subject, snapshot)[:1000],
         source=Source.STRATEGY,
-        key=":".join(map(str, parts)),
+        key=key,
         evidence=evidence,
         strategy_ref=str(strategy.uuid),
         now=now,
     )
+    if filed.state == ChangeState.REJECTED:
+        raise _not_taken(filed)
     return filed
+
+
+def _not_taken(change: Change) -> NotTaken:
+    return NotTaken(change.error_text or "The change path refused it.", advice=change.advice)
 
 
 def _announce(row: Proposal) -> None:
