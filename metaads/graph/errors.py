@@ -52,7 +52,8 @@ class Rule:
     name: str
     kind: Kind
     advice: str
-    wait: float | None = None  # seconds to stay away, where Meta's pages give a figure
+    wait: float | None = None  # THROTTLED: seconds to stay away, where Meta's pages give a figure
+    throttles: str = ""  # THROTTLED: who has to stay away - app, account, or object (that one kind of change)
     reduce: bool = False  # ask for less
     definite: bool = False  # AUTH only: one answer is proof that the token is dead
 
@@ -63,7 +64,8 @@ class Answer:
 
     `status` is 0 when no complete answer arrived. `sent` is False only when the request provably never left
     this machine; a TRANSIENT or UNKNOWN answer with `sent=True` may have taken effect. `retry_after` is in
-    seconds. `headers` holds only usage and version headers, names in lower case. `blame` names the
+    seconds, and `throttles` says who has to wait: the app, the account, or only changes like this one to this
+    object. `headers` holds only usage and version headers, names in lower case. `blame` names the
     parameters that Meta complains about.
     """
 
@@ -80,6 +82,7 @@ class Answer:
     reduce: bool = False
     advice: str = ""
     rule: str = ""
+    throttles: str = ""
     definite: bool = False
     sent: bool = True
     blame: tuple[str, ...] = ()
@@ -119,8 +122,8 @@ def _refused(name: str, advice: str = _FIX) -> Rule:
     return Rule(name, Kind.REFUSED, advice)
 
 
-def _throttled(name: str, wait: float, advice: str = _SLOW) -> Rule:
-    return Rule(name, Kind.THROTTLED, advice, wait=wait)
+def _throttled(name: str, wait: float, advice: str = _SLOW, *, throttles: str = "account") -> Rule:
+    return Rule(name, Kind.THROTTLED, advice, wait=wait, throttles=throttles)
 
 
 def _transient(name: str, advice: str = _RETRY) -> Rule:
@@ -159,24 +162,30 @@ RULES: Final[Mapping[tuple[int | None, int | None], Rule]] = {
     (None, 1504038): _too_much("insights_timed_out"),
     (100, 1487534): _too_much("insights_too_large"),
     # Throttles. Meta sends them as HTTP 400 and without Retry-After; waits are its published block times.
-    (4, None): _throttled("app_limit", 300.0),
-    (4, 1504022): _throttled("insights_load", 60.0),
-    (4, 1504039): _throttled("insights_app_limit", 60.0),
+    (4, None): _throttled("app_limit", 300.0, throttles="app"),
+    (4, 1504022): _throttled("insights_load", 60.0, throttles="app"),
+    (4, 1504039): _throttled("insights_app_limit", 60.0, throttles="app"),
     (17, None): _throttled("user_limit", 300.0),
     (17, 2446079): _throttled("account_score", 300.0),
     (17, 1885172): _throttled(
-        "spend_limit_changes", 86400.0, "The account's spend limit changed ten times today."
+        "spend_limit_changes",
+        86400.0,
+        "The account's spend limit changed ten times today.",
+        throttles="object",
     ),
     (32, None): _throttled("page_limit", 300.0),
-    (341, None): _throttled("app_limit_temporary", 600.0),
+    (341, None): _throttled("app_limit_temporary", 600.0, throttles="app"),
     (613, None): _throttled("custom_limit", 300.0),
     (613, 1487742): _throttled("account_calls", 300.0),
     (613, 5044001): _throttled("mutations_per_second", 10.0),
     (613, 1487632): _throttled(
-        "budget_changes", 3600.0, "An ad set takes four budget changes an hour; wait for one hour."
+        "budget_changes",
+        3600.0,
+        "An ad set takes four budget changes an hour; wait for one hour.",
+        throttles="object",
     ),
     (613, 1487225): _throttled(
-        "ad_creation", 3600.0, "Wait, or raise the account's daily spend limit at Meta."
+        "ad_creation", 3600.0, "Wait, or raise the account's daily spend limit at Meta.", throttles="object"
     ),
     (613, 1996): _throttled("irregular_volume", 300.0),
     **{
@@ -282,7 +291,8 @@ _REDUCE_TEXT: Final = _too_much("reduce_the_data")
 
 
 def _unknown(
-    name: str, advice: str = "Nobody can tell whether this took effect; it is looked up before anything else."
+    name: str,
+    advice: str = "Meta's answer could not be understood. A read is tried again; a change is looked up first.",
 ) -> Rule:
     return Rule(name, Kind.UNKNOWN, advice)
 
@@ -492,6 +502,7 @@ def _answer(rule: Rule, *, status: int, data: Any, headers: Mapping[str, str], *
         reduce=rule.reduce,
         advice=rule.advice,
         rule=rule.name,
+        throttles=rule.throttles,
         definite=rule.definite,
         headers=headers,
         **parts,

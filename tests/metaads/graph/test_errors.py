@@ -137,6 +137,16 @@ def test_an_ad_set_that_had_four_budget_changes_waits_for_an_hour() -> None:
     assert error.retry_after == 3600.0
 
 
+@pytest.mark.parametrize(
+    ("code", "subcode", "expected"),
+    [(4, None, "app"), (341, None, "app"), (17, 2446079, "account"), (80004, 2446079, "account"),
+     (613, 1487632, "object"), (613, 1487225, "object"), (17, 1885172, "object"), (190, 463, "")],
+)  # fmt: skip
+def test_a_throttle_says_who_has_to_wait(code: int, subcode: int | None, expected: str) -> None:
+    error = {"code": code, "error_subcode": subcode, "message": "x"}
+    assert read({"error": error}, status=400).throttles == expected
+
+
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_each_kind_has_its_exception_class(case: Case) -> None:
     classes = {

@@ -104,6 +104,33 @@ def test_a_proxy_of_the_environment_never_sees_a_plain_token(monkeypatch: pytest
     assert (proxy.connections, server.connections) == (0, 1)
 
 
+def test_several_requests_in_flight_do_not_mix() -> None:
+    with wire(OK) as server:
+        transport = at(server.address)
+        refused: list[int] = []
+
+        def guard() -> None:
+            raise TooLate
+
+        def write(number: int) -> None:
+            try:
+                transport.request("POST", str(number), token=TOKEN, data={"a": 1}, guard=guard, fresh=True)
+            except TooLate:
+                refused.append(number)
+
+        def read(number: int) -> None:
+            assert transport.request("GET", str(number), token=TOKEN).ok
+
+        threads = [threading.Thread(target=(write, read)[number % 2], args=(number,)) for number in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(timeout=10)
+    assert sorted(refused) == list(range(0, 16, 2))
+    assert {request.split(b" ")[0] for request in server.requests} == {b"GET"}
+    assert len(server.requests) == 8
+
+
 # What may not
 
 
