@@ -75,8 +75,9 @@ ALLOWED_HOSTS = sorted({_public.hostname or "localhost", "127.0.0.1", "localhost
 CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
 
 INSTALLED_APPS = [
+    # Before the admin, whose templates it replaces; not "unfold", which swaps admin.site for an empty one.
+    "unfold.apps.BasicAppConfig",
     "config.apps.AdminSite",
-    "unfold.apps.BasicAppConfig",  # not "unfold": that one swaps admin.site for an empty site of its own
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
