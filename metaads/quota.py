@@ -99,10 +99,11 @@ def check(*, scope: str, use: str, now: datetime) -> None:
 def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
     """Note what an answer said about the quota; `use` is for symmetry with `check` and the counters above."""
     usage = parse(answer.headers)
-    throttled = answer.kind is Kind.THROTTLED
+    # A limit on one kind of change (four budget edits an hour) is that change's to wait for, not the account's.
+    throttled = answer.kind is Kind.THROTTLED and answer.throttles != "object"
     if not (usage.known or throttled or usage.percent):
         return
-    target = APP if throttled and answer.code in APP_CODES else scope
+    target = APP if throttled and (answer.throttles == "app" or answer.code in APP_CODES) else scope
     for name in {scope, target}:
         QuotaScope.objects.get_or_create(pk=name)
     if usage.known or usage.percent:
