@@ -320,7 +320,8 @@ class LedgerLine(Tenant):
     after = models.CharField(max_length=200, blank=True)
     currency = models.CharField(max_length=3, blank=True)
     by = models.CharField(
-        max_length=10, help_text="person, key, system (us); outside, meta, other_app, us_outside"
+        max_length=10,
+        help_text="person, key, system (us); outside, meta, other_app, unknown, us_outside, us_late",
     )
     actor_id = models.CharField(
         max_length=40, blank=True, help_text="Our user's number, or Meta's id of who did it."

@@ -240,7 +240,8 @@ def _switches(intent: Intent, at: Situation) -> list[Reason]:
     )
     if at.held_at is not None and blind:
         reasons.append(Reason("held", at.held_reason, "Wait until the hold ends, or resume the object."))
-    if at.other_open:
+    # A stop waits behind it (the partial unique index keeps them apart); everything else has to ask again.
+    if at.other_open and intent.direction is not Direction.STOP:
         text = f"Another change of this {intent.field.words} is on its way."
         reasons.append(Reason("other_open", text, "Wait until it has ended."))
     return reasons

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import campaigns.changes.ledger as ledger
 import metaads.graph.money as money
@@ -44,11 +45,10 @@ def check(*, ad_account: AdAccount, now: datetime) -> list[Breach]:
     for change in changes:
         breaches += _attempts(change, attempts.get(change.pk, []))
         breaches += _path(change, paths.get(change.pk, []))
-        if ChangeState(change.state) in OPEN - {ChangeState.NEEDS_HUMAN, ChangeState.HELD_AUTH}:
-            if now - change.state_at > timedelta(hours=2):
-                breaches.append(
-                    Breach("N27", str(change.uuid), f"It has been {change.state} for more than two hours.")
-                )
+        moving = ChangeState(change.state) in OPEN - {ChangeState.NEEDS_HUMAN, ChangeState.HELD_AUTH}
+        if moving and now - change.state_at > timedelta(hours=2):
+            text = f"It has been {change.state} for more than two hours."
+            breaches.append(Breach("N27", str(change.uuid), text))
     return breaches
 
 
@@ -83,6 +83,6 @@ def _path(change: Change, states: list[str]) -> list[Breach]:
         return [Breach("N16", str(change.uuid), "Its lines in the ledger do not lead to its state.")]
     return [
         Breach("N16", str(change.uuid), f"{old} -> {new} is not in the table of states.")
-        for old, new in zip(states, states[1:], strict=False)
+        for old, new in pairwise(states)
         if ChangeState(new) not in TRANSITIONS[ChangeState(old)]
     ]

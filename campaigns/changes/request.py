@@ -195,9 +195,6 @@ def _judged(change: Change, *, principal: Principal, now: datetime) -> Change:
     change.digest = digest_of(change)
     change.save(force_insert=True)
     ledger.begin(change, now=now, by=ledger.actor(principal), note=change.reason)
-    # A stop may wait behind another change of the same field; everything else has to ask again later.
-    if change.direction is Direction.STOP:
-        reasons = tuple(reason for reason in reasons if reason.code != "other_open")
     if reasons:
         _refuse(change, reasons, now=now)
     return change

@@ -72,7 +72,7 @@ def _begin(claim: Claim, *, now: datetime) -> datetime | None:
             reading.let_go(claim, not_before=due)
             return due
         ledger.transition(change, to=S.VERIFYING, now=now)
-        claim.change.state = change.state
+        claim.change.state, claim.change.state_at = change.state, change.state_at
     return None
 
 

@@ -1,0 +1,105 @@
+"""Background work of the campaigns floor. A message carries an id and only wakes work that the database knows.
+
+`sweep` runs every few seconds and finds everything that is due; losing every message costs seconds. `advance`
+carries one change on from step to step, so that an approval is confirmed in some ten seconds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+from celery import shared_task
+from django.db.models import Q
+
+import campaigns.changes.approvals as approvals
+import campaigns.changes.send as sending
+import campaigns.changes.settle as settling
+import campaigns.sync as sync
+from accounts.errors import Refused
+from accounts.models import AdAccount
+from campaigns.models import Change
+from campaigns.states import ChangeState
+from metaads.clock import now
+
+log = logging.getLogger(__name__)
+
+#: Between two steps of one change a task comes back by itself, if it is this soon; the sweep does the rest.
+SOON = 10.0
+_PAUSE = 0.2
+
+
+@shared_task(queue="write")
+def advance(change_id: str) -> None:
+    """Take the change (its UUID) one step on; come back when the next step is due soon."""
+    due = step(change_id, now())
+    wait = (due - now()).total_seconds() if due is not None else None
+    if wait is not None and wait <= SOON:
+        advance.apply_async((change_id,), countdown=max(wait, 0) + _PAUSE)
+
+
+def step(change_id: str, moment: datetime) -> datetime | None:
+    """One step by whichever of the two is responsible for the state; when to come back."""
+    due = sending.send(change_id, now=moment, clock=now)
+    return due or settling.settle(change_id, now=moment, clock=now)
+
+
+@shared_task(queue="control")
+def sweep() -> int:
+    """Find everything that is due: approvals that ran out, changes to send, to settle, and abandoned ones."""
+    moment = now()
+    approvals.expire_waiting(now=moment)
+    return send_due() + settle_due()
+
+
+@shared_task(queue="write")
+def send_due() -> int:
+    return _each(sending.STATES, sending.send)
+
+
+@shared_task(queue="control")
+def settle_due() -> int:
+    return _each(settling.STATES, settling.settle)
+
+
+def _each(states: tuple[ChangeState, ...], do: Callable[..., datetime | None], limit: int = 100) -> int:
+    moment = now()
+    due = Change.everything.filter(
+        Q(not_before__isnull=True) | Q(not_before__lte=moment),
+        Q(lease_until__isnull=True) | Q(lease_until__lte=moment),
+        state__in=[state.value for state in states],
+    )
+    ids = [str(uuid) for uuid in due.order_by("not_before").values_list("uuid", flat=True)[:limit]]
+    for change_id in ids:
+        try:
+            do(change_id, now=now(), clock=now)
+        except Exception:
+            # One change that cannot be moved must not keep the others from moving.
+            log.exception("change %s could not be taken a step on", change_id)
+    return len(ids)
+
+
+@shared_task(queue="sync")
+def sync_structure(ad_account_id: int) -> None:
+    """Read the structure of one ad account (our id)."""
+    account = AdAccount.everything.select_related("client", "connection").filter(pk=ad_account_id).first()
+    if account is None or not account.enabled:
+        return
+    try:
+        sync.run(ad_account=account, now=now())
+    except Refused as refusal:
+        log.warning("structure of %s was not read: %s", account.act_id, refusal)
+
+
+@shared_task(queue="sync")
+def sync_due() -> int:
+    """Start a structure read of every account that is switched on (the schedule says how often)."""
+    ids = list(
+        AdAccount.everything.filter(enabled_at__isnull=False, archived_at__isnull=True).values_list(
+            "pk", flat=True
+        )
+    )
+    for ad_account_id in ids:
+        sync_structure.delay(ad_account_id)
+    return len(ids)
