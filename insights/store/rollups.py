@@ -74,7 +74,9 @@ def _window(account_id: int, period: Period) -> None:
             [account_id, period.days],
         )
         for level, owner in (*OWNER.items(), ("account", "")):
-            named, group = (owner, f" GROUP BY {owner}") if owner else ("'account'", " GROUP BY ad_account_id")
+            named, group = (
+                (owner, f" GROUP BY {owner}") if owner else ("'account'", " GROUP BY ad_account_id")
+            )
             cursor.execute(
                 f"INSERT INTO {table} (ad_account_id, level, object_id, days, until, active_days, {_COLUMNS})"  # noqa: S608
                 f" SELECT CAST(%s AS bigint), '{level}', {named}, {period.days}, {_date()},"

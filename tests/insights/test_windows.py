@@ -7,9 +7,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from insights.errors import UnknownPeriod, UnknownZone
-from insights.windows import DAY, PRESETS, Period, due, fraction, halves, hours, last, preset, runs, starts, today, zone
+from insights.windows import (
+    DAY,
+    PRESETS,
+    Period,
+    due,
+    fraction,
+    halves,
+    hours,
+    last,
+    preset,
+    runs,
+    starts,
+    today,
+    zone,
+)
 
-ZONES = ("America/New_York", "Europe/Berlin", "Asia/Tokyo", "Asia/Kolkata", "Australia/Lord_Howe", "America/Sao_Paulo", "UTC")
+ZONES = (
+    "America/New_York",
+    "Europe/Berlin",
+    "Asia/Tokyo",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "UTC",
+)
 days = st.dates(date(2016, 1, 1), date(2030, 12, 31))
 
 
@@ -43,7 +65,9 @@ def test_an_account_ahead_of_utc_is_already_in_tomorrow():
 
 def test_last_7_days_leave_today_out_and_presets_are_known_by_meta_s_names():
     assert preset("last_7d", today=date(2026, 11, 18)) == Period(date(2026, 11, 11), date(2026, 11, 17))
-    assert preset("last_week_mon_sun", today=date(2026, 11, 18)) == Period(date(2026, 11, 9), date(2026, 11, 15))
+    assert preset("last_week_mon_sun", today=date(2026, 11, 18)) == Period(
+        date(2026, 11, 9), date(2026, 11, 15)
+    )
     assert preset("last_month", today=date(2026, 3, 31)) == Period(date(2026, 2, 1), date(2026, 2, 28))
     with pytest.raises(UnknownPeriod) as caught:
         preset("lifetime", today=date(2026, 11, 18))

@@ -1,0 +1,165 @@
+"""Push: say *what* changed, never the numbers. The page asks the API; a missed push costs nothing, a gap is seen.
+
+    publish(client, topic, id)
+        no REDIS_URL -> this process's hub            REDIS_URL -> one Redis channel -> each process's hub
+    hub: next sequence of (client, topic), serialised once
+        -> each socket's outlet (bounded; a slow reader keeps the latest of each thing) -> `insights.stream`
+
+`publish` never raises: losing Redis costs freshness, not correctness.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import threading
+from collections import OrderedDict, defaultdict
+from typing import Any, Final
+
+import redis
+from django.conf import settings
+
+from accounts.models import Client
+
+log = logging.getLogger(__name__)
+
+CHANNEL: Final = "metaads:live"
+TOPICS: Final = frozenset({"insights", "change", "proposal", "alert", "connection", "progress", "strategy"})
+#: Different things that one slow socket may have waiting; beyond it the oldest is dropped, and seen as a gap.
+OUTLET_LIMIT: Final = 64
+_RETRY_SECONDS: Final = 1.0
+
+
+class Outlet:
+    """One socket's waiting frames. `offer` and `take` run on the socket's own loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = OUTLET_LIMIT) -> None:
+        self.loop = loop
+        self.dropped = 0
+        self._limit = limit
+        self._waiting: OrderedDict[tuple[str, str], str] = OrderedDict()
+        self._ready = asyncio.Event()
+
+    def offer(self, key: tuple[str, str], text: str) -> None:
+        """Queue a frame; a newer frame of the same thing replaces the waiting one."""
+        if self._waiting.pop(key, None) is not None:
+            self.dropped += 1
+        self._waiting[key] = text
+        if len(self._waiting) > self._limit:
+            self._waiting.popitem(last=False)
+            self.dropped += 1
+        self._ready.set()
+
+    async def take(self) -> list[str]:
+        """All waiting frames, oldest first; waits for the first."""
+        await self._ready.wait()
+        self._ready.clear()
+        texts = list(self._waiting.values())
+        self._waiting.clear()
+        return texts
+
+
+class Hub:
+    """The sockets of this process by client. Any thread may deliver."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outlets: dict[int, set[Outlet]] = defaultdict(set)
+        self._sequences: dict[tuple[int, str], int] = defaultdict(int)
+        self._listener: threading.Thread | None = None
+
+    def register(self, *, client_id: int, outlet: Outlet) -> None:
+        with self._lock:
+            self._outlets[client_id].add(outlet)
+            if settings.REDIS_URL and self._listener is None:
+                self._listener = threading.Thread(target=self._listen, name="live", daemon=True)
+                self._listener.start()
+
+    def unregister(self, *, client_id: int, outlet: Outlet) -> None:
+        with self._lock:
+            self._outlets[client_id].discard(outlet)
+
+    def sockets(self) -> int:
+        """How many sockets this process serves."""
+        with self._lock:
+            return sum(len(found) for found in self._outlets.values())
+
+    def deliver(self, *, client_id: int, topic: str, id: str, sequence: int | None = None) -> None:
+        """Hand one frame to every socket of the client; without `sequence` this process counts."""
+        with self._lock:
+            if sequence is None:
+                self._sequences[client_id, topic] += 1
+                sequence = self._sequences[client_id, topic]
+            outlets = list(self._outlets.get(client_id, ()))
+        if not outlets:
+            return
+        text = json.dumps({"topic": topic, "id": id, "sequence": sequence}, separators=(",", ":"))
+        by_loop: dict[asyncio.AbstractEventLoop, list[Outlet]] = defaultdict(list)
+        for outlet in outlets:
+            by_loop[outlet.loop].append(outlet)
+        for loop, mine in by_loop.items():
+            try:
+                loop.call_soon_threadsafe(_offer, mine, (topic, id), text)
+            except RuntimeError:  # the loop has ended, and its sockets with it
+                log.debug("A live loop has ended with %s sockets.", len(mine))
+
+    def _listen(self) -> None:
+        """One subscription per process; a broken one is renewed, and what was missed shows as a gap."""
+        pause = threading.Event()
+        while True:
+            try:
+                with redis.Redis.from_url(settings.REDIS_URL).pubsub(ignore_subscribe_messages=True) as heard:
+                    heard.subscribe(CHANNEL)
+                    for message in heard.listen():
+                        self._hear(message)
+            except redis.RedisError as error:
+                log.warning("Live push has lost Redis (%s); trying again.", type(error).__name__)
+                pause.wait(_RETRY_SECONDS)
+
+    def _hear(self, message: Any) -> None:
+        try:
+            frame = json.loads(message["data"])
+            self.deliver(
+                client_id=int(frame["client"]),
+                topic=str(frame["topic"]),
+                id=str(frame["id"]),
+                sequence=int(frame["sequence"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            log.warning("A live message could not be read and was left out.")
+
+
+hub = Hub()
+
+
+def publish(*, client_id: int | None, topic: str, id: str) -> None:
+    """Tell every open page of the client that this thing changed (None: of every client)."""
+    if topic not in TOPICS:
+        raise ValueError(f"a topic is one of {', '.join(sorted(TOPICS))}")
+    targets = [client_id] if client_id is not None else list(Client.objects.values_list("pk", flat=True))
+    for target in targets:
+        if settings.REDIS_URL:
+            _send(target, topic, id)
+        else:
+            hub.deliver(client_id=target, topic=topic, id=id)
+
+
+_connection: redis.Redis | None = None
+
+
+def _send(client_id: int, topic: str, id: str) -> None:
+    global _connection
+    try:
+        if _connection is None:
+            _connection = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+        sequence = _connection.incr(f"{CHANNEL}:{client_id}:{topic}")
+        frame = {"client": client_id, "topic": topic, "id": id, "sequence": int(sequence)}  # type: ignore[arg-type]
+        _connection.publish(CHANNEL, json.dumps(frame))
+    except redis.RedisError as error:
+        log.warning("A live message was not sent (%s).", type(error).__name__)
+
+
+def _offer(outlets: list[Outlet], key: tuple[str, str], text: str) -> None:
+    for outlet in outlets:
+        outlet.offer(key, text)

@@ -1,0 +1,127 @@
+"""The socket of a page: `ws/live/?client=<slug>`, signed in by session cookie, from our own origin only.
+
+    connect -> origin, session, membership -> outlet at the hub -> frames {"topic", "id", "sequence"}
+    before a delivery, and at least every 15 s: session, person and membership again -> else close
+
+While it is open, the tick hears that somebody is watching.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from datetime import timedelta
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from channels.db import database_sync_to_async
+from channels.generic.websocket import AsyncWebsocketConsumer
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.urls import path
+
+import accounts.access as access
+from accounts.errors import Refused
+from insights.interest import report
+from insights.live import Outlet, hub
+from metaads.clock import monotonic, now
+
+#: Close codes of ours: the page stops trying at 4401 and 4404.
+NOT_SIGNED_IN: Final = 4401
+WRONG_ORIGIN: Final = 4403
+NO_CLIENT: Final = 4404
+RECHECK_SECONDS: Final = 15.0
+WATCHING: Final = timedelta(seconds=60)
+
+
+class LiveConsumer(AsyncWebsocketConsumer):
+    """One open page."""
+
+    def __init__(self, *args: Any, recheck_seconds: float = RECHECK_SECONDS, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._recheck = recheck_seconds
+        self._outlet: Outlet | None = None
+        self._client_id = 0
+        self._checked = 0.0
+        self._pump: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        if not _own_origin(self.scope):
+            await self.close(WRONG_ORIGIN)
+            return
+        client_id, refusal = await self._look()
+        if refusal:
+            await self.close(refusal)
+            return
+        self._client_id = client_id
+        self._outlet = Outlet(asyncio.get_running_loop())
+        # Registered before the page hears "open", so nothing falls between its first read and this socket.
+        hub.register(client_id=client_id, outlet=self._outlet)
+        await self.accept()
+        self._pump = asyncio.create_task(self._run(self._outlet))
+
+    async def disconnect(self, code: int) -> None:
+        if self._outlet is not None:
+            hub.unregister(client_id=self._client_id, outlet=self._outlet)
+        if self._pump is not None and self._pump is not asyncio.current_task():
+            self._pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._pump
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Pages say nothing here; what they send is not read."""
+
+    async def _run(self, outlet: Outlet) -> None:
+        while True:
+            texts: list[str] = []
+            with contextlib.suppress(TimeoutError):
+                texts = await asyncio.wait_for(outlet.take(), timeout=max(self._recheck, 0.05))
+            if monotonic() - self._checked >= self._recheck:
+                client_id, refusal = await self._look()
+                if refusal or client_id != self._client_id:
+                    hub.unregister(client_id=self._client_id, outlet=outlet)
+                    await self.close(refusal or NO_CLIENT)
+                    return
+            for text in texts:
+                await self.send(text_data=text)
+
+    async def _look(self) -> tuple[int, int]:
+        """The client's id, or 0 and the close code."""
+        found = await database_sync_to_async(_may_see)(self.scope)
+        self._checked = monotonic()
+        return found
+
+
+def _own_origin(scope: Any) -> bool:
+    headers = dict(scope.get("headers") or ())
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    host = headers.get(b"host", b"").decode("latin-1")
+    where = urlsplit(origin)
+    ours = urlsplit(settings.PUBLIC_URL)
+    if (where.scheme, where.netloc) == (ours.scheme, ours.netloc):
+        return True
+    # Reached by another allowed name (a tunnel, 127.0.0.1): the page's own host is the origin then.
+    return bool(host) and where.netloc == host and where.scheme in ("http", "https")
+
+
+def _may_see(scope: Any) -> tuple[int, int]:
+    session = scope.get("session")
+    if session is None or not session.session_key or not session.exists(session.session_key):
+        return 0, NOT_SIGNED_IN
+    # A fresh look at the session: the scope's own copy knows no logout.
+    holder = type("Holder", (), {"session": type(session._wrapped)(session.session_key)})()
+    principal = access.principal_of(get_user(holder))
+    if principal.kind == "nobody":
+        return 0, NOT_SIGNED_IN
+    wanted = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+    try:
+        client = access.client(principal, wanted.get("client", [None])[0])
+    except Refused:
+        return 0, NO_CLIENT
+    for account in access.ad_accounts(principal, client=client, enabled=True):
+        if wanted.get("ad_account", [account.act_id])[0] in (account.act_id, account.meta_id):
+            report(ad_account_id=account.pk, reason="watching", weight=10, until=now() + WATCHING)
+    return client.pk, 0
+
+
+websocket_urlpatterns = [path("ws/live/", LiveConsumer.as_asgi())]

@@ -1,0 +1,273 @@
+"""Whatever way pages arrive - twice, shuffled, cut, again - the table ends the same, and what it said is kept."""
+
+import random
+from datetime import timedelta
+from decimal import Decimal as D
+
+import pytest
+from django.db import connection
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from campaigns.models import ExposureRow
+from insights.models import (
+    AccountDay,
+    AccountHour,
+    CampaignDay,
+    DataVersion,
+    DayRow,
+    Revision,
+    Slice,
+    WindowSum,
+)
+from insights.store.rollups import checksum
+from insights.store.write import Read, upsert
+from insights.windows import DAY
+from tests.insights.conftest import NOW, TODAY, row
+
+pytestmark = pytest.mark.django_db
+
+
+def facts(ad_account):
+    skip = {"id", "known_from"}
+    return sorted(
+        tuple(sorted((key, str(value)) for key, value in one.items() if key not in skip))
+        for one in DayRow.objects.of(ad_account).values()
+    )
+
+
+def kept(ad_account):
+    """Everything derived, without keys."""
+    return [
+        sorted(
+            tuple(str(v) for k, v in sorted(one.items()) if k != "id")
+            for one in model.objects.of(ad_account).values()
+        )
+        for model in (CampaignDay, AccountDay, AccountHour, WindowSum)
+    ]
+
+
+numbers = st.fixed_dictionaries(
+    {
+        "object_id": st.sampled_from(["30", "31", "32"]),
+        "age": st.integers(0, 9),
+        "spend": st.integers(0, 5000).map(lambda cents: f"{D(cents) / 100}"),
+        "impressions": st.integers(0, 9000),
+        "clicks": st.integers(0, 90),
+        "actions": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "action_type": st.sampled_from(["lead", "omni_purchase"]),
+                    "value": st.sampled_from(["1", "2"]),
+                }
+            ),
+            max_size=1,
+        ),
+    }
+)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(given_rows=st.lists(numbers, max_size=25), seed=st.integers(0, 99))
+def test_duplicates_order_and_restarts_end_in_the_same_table(ad_account, given_rows, seed):
+    for model in (DayRow, Slice, CampaignDay, AccountDay, WindowSum, DataVersion, Revision, ExposureRow):
+        model.everything.filter(ad_account_id=ad_account.pk).delete()
+    rows = [
+        row(day=TODAY - one["age"] * DAY, **{k: v for k, v in one.items() if k != "age"})
+        for one in given_rows
+    ]
+    slices = [Read("day", "ad", TODAY - age * DAY) for age in range(10)]
+    upsert(ad_account=ad_account, rows=rows, slices=slices, now=NOW)
+    once, sums = facts(ad_account), kept(ad_account)
+
+    shuffled = rows * 2
+    random.Random(seed).shuffle(shuffled)
+    half = len(shuffled) // 2
+    DayRow.everything.filter(ad_account_id=ad_account.pk).delete()
+    Slice.everything.filter(ad_account_id=ad_account.pk).delete()
+    upsert(ad_account=ad_account, rows=shuffled[:half], slices=[], now=NOW)  # a run that died half-way
+    upsert(ad_account=ad_account, rows=shuffled, slices=slices, now=NOW + timedelta(seconds=1))
+    again = upsert(ad_account=ad_account, rows=shuffled, slices=slices, now=NOW + timedelta(seconds=2))
+
+    assert facts(ad_account) == once
+    assert kept(ad_account) == sums
+    assert not again.moved
+    assert checksum(account_id=ad_account.pk) == dict.fromkeys(checksum(account_id=ad_account.pk), 0)
+
+
+def test_an_unchanged_read_writes_no_row_and_raises_no_version(
+    ad_account, django_capture_on_commit_callbacks
+):
+    from insights.signals import data_arrived
+
+    heard = []
+
+    def listen(**kwargs):
+        heard.append((kwargs["ad_account_id"], kwargs["data_version"]))
+
+    data_arrived.connect(listen)
+    try:
+        for turn in range(2):
+            with django_capture_on_commit_callbacks(execute=True):
+                result = upsert(
+                    ad_account=ad_account,
+                    rows=[row(spend="1.50", impressions=10)],
+                    slices=[Read("day", "ad", TODAY)],
+                    now=NOW + timedelta(minutes=turn),
+                )
+    finally:
+        data_arrived.disconnect(listen)
+    assert (result.inserted, result.changed, result.unchanged, result.data_version) == (0, 0, 1, 1)
+    assert heard == [(ad_account.pk, 1)]
+    only = DayRow.objects.of(ad_account).get()
+    assert only.known_from == NOW
+    seen = Slice.objects.of(ad_account).get()
+    assert (seen.as_of, seen.fetched_at) == (NOW, NOW + timedelta(minutes=1))
+
+
+def test_a_restated_closed_day_files_what_it_said_with_from_and_to(ad_account):
+    day, later = TODAY - DAY, NOW + timedelta(minutes=1)
+    slices = [Read("day", "ad", day)]
+    buy = [{"action_type": "purchase", "value": "2", "7d_click": "2"}]
+    upsert(ad_account=ad_account, rows=[row(day=day, spend="2.00", reach=9)], slices=slices, now=NOW)
+    upsert(
+        ad_account=ad_account,
+        rows=[row(day=day, spend="2.00", reach=9, actions=buy)],
+        slices=slices,
+        now=later,
+    )
+    old = Revision.objects.of(ad_account).get()
+    assert (old.known_from, old.known_to) == (NOW, later)
+    assert (old.values["spend"], old.values["purchases"], old.values["reach"]) == (2_000_000, 0, 9)
+    new = DayRow.objects.of(ad_account).get()
+    assert (new.purchases, new.known_from) == (D(2), later)
+    assert new.actions == {"actions": {"purchase": {"value": "2", "7d_click": "2"}}}
+
+
+def test_the_running_day_files_a_revision_once_an_hour_at_most(ad_account):
+    for minute in range(0, 150, 10):
+        upsert(
+            ad_account=ad_account,
+            rows=[row(spend=f"{minute + 1}.00")],
+            slices=[Read("day", "ad", TODAY)],
+            now=NOW + timedelta(minutes=minute),
+        )
+    spends = [one.values["spend"] // 1_000_000 for one in Revision.objects.of(ad_account).order_by("id")]
+    assert spends == [51, 111]  # the last word of 15:xx and of 16:xx
+
+
+def test_a_slow_answer_never_overwrites_a_later_one(ad_account):
+    slices = [Read("day", "ad", TODAY)]
+    upsert(ad_account=ad_account, rows=[row(spend="9.00")], slices=slices, now=NOW)
+    late = upsert(
+        ad_account=ad_account, rows=[row(spend="5.00")], slices=slices, now=NOW - timedelta(seconds=20)
+    )
+    assert not late.moved
+    assert DayRow.objects.of(ad_account).get().spend == D(9)
+
+
+def test_an_object_that_a_complete_read_leaves_out_has_no_row_any_more(ad_account):
+    both = [row(object_id="30", spend="1"), row(object_id="31", spend="2")]
+    upsert(ad_account=ad_account, rows=both, slices=[Read("day", "ad", TODAY)], now=NOW)
+    upsert(
+        ad_account=ad_account,
+        rows=both[:1],
+        slices=[Read("day", "ad", TODAY, complete=False)],
+        now=NOW + timedelta(hours=1),
+    )
+    assert DayRow.objects.of(ad_account).count() == 2
+    upsert(
+        ad_account=ad_account, rows=both[:1], slices=[Read("day", "ad", TODAY)], now=NOW + timedelta(hours=2)
+    )
+    assert [one.object_id for one in DayRow.objects.of(ad_account)] == ["30"]
+    assert AccountDay.objects.of(ad_account).get().spend == D(1)
+    assert Revision.objects.of(ad_account).get().object_id == "31"
+
+
+def test_parts_that_do_not_add_up_to_the_account_are_marked(ad_account):
+    rows = [
+        row(spend="1.00", impressions=5),
+        row(level="account", object_id="1", spend="3.00", impressions=5),
+    ]
+    upsert(
+        ad_account=ad_account,
+        rows=rows,
+        slices=[Read("day", "ad", TODAY), Read("day", "account", TODAY)],
+        now=NOW,
+    )
+    assert dict(Slice.objects.of(ad_account).values_list("level", "agrees")) == {"ad": False, "account": True}
+
+
+def test_window_sums_hold_full_days_up_to_yesterday_and_turn_with_the_account_s_day(ad_account):
+    rows = [row(day=TODAY - age * DAY, spend="1.00", impressions=10) for age in range(30)]
+    upsert(ad_account=ad_account, rows=rows, slices=[], now=NOW)
+    found = {one.days: one for one in WindowSum.objects.of(ad_account).filter(level="campaign")}
+    assert {days: one.spend for days, one in found.items()} == {days: D(days) for days in (1, 3, 7, 14, 28)}
+    assert found[7].until == TODAY - DAY
+    assert found[7].active_days == 7
+    # 04:59 UTC is still the same account day; at 05:00 the next one begins and today's spend joins the window.
+    upsert(
+        ad_account=ad_account,
+        rows=[],
+        slices=[Read("day", "account", TODAY + DAY)],
+        now=NOW + timedelta(hours=15),
+    )
+    assert WindowSum.objects.of(ad_account).get(level="ad", days=1).until == TODAY
+
+
+def test_what_budgets_have_spent_is_reported_down_in_the_same_transaction(ad_account):
+    upsert(
+        ad_account=ad_account,
+        rows=[row(object_id="30", spend="1.25"), row(object_id="31", spend="2.50")],
+        slices=[Read("day", "ad", TODAY)],
+        now=NOW,
+    )
+    told = {(one.level, one.object_id): (one.spend, one.trust) for one in ExposureRow.objects.of(ad_account)}
+    assert told == {("campaign", "10"): (D("3.75"), "ready"), ("adset", "20"): (D("3.75"), "ready")}
+
+
+def test_hours_add_up_in_the_account_s_hour(ad_account):
+    from insights.rows import read
+    from tests.insights.conftest import wire
+
+    rows = [
+        read(
+            {
+                **wire("campaign", str(10 + one), spend="1.5", impressions=3),
+                "hourly_stats_aggregated_by_advertiser_time_zone": "09:00:00 - 09:59:59",
+            },
+            level="campaign",
+        )
+        for one in range(2)
+    ]
+    upsert(ad_account=ad_account, rows=rows, slices=[Read("hour", "campaign", TODAY)], now=NOW)
+    only = AccountHour.objects.of(ad_account).get()
+    assert (only.hour, only.spend, only.impressions) == (9, D(3), 6)
+    assert DayRow.objects.of(ad_account).count() == 0
+
+
+def test_two_accounts_never_touch_each_other(ad_account, agency):
+    from accounts.models import AdAccount
+
+    other = AdAccount.everything.create(
+        client=agency.southwind, meta_id="2", name="B", currency="JPY", timezone_name="Asia/Tokyo"
+    )
+    for one, spend in ((ad_account, "1"), (other, "2")):
+        upsert(ad_account=one, rows=[row(spend=spend)], slices=[Read("day", "ad", TODAY)], now=NOW)
+    upsert(ad_account=other, rows=[], slices=[Read("day", "ad", TODAY)], now=NOW + timedelta(minutes=1))
+    assert DayRow.objects.of(ad_account).get().spend == D(1)
+    assert AccountDay.objects.of(ad_account).get().spend == D(1)
+    assert not DayRow.objects.of(other).exists()
+
+
+def test_the_columns_are_those_of_the_registry():
+    from insights.metrics import ADDITIVE
+
+    for model in (DayRow, CampaignDay, AccountDay, AccountHour, WindowSum):
+        names = [field.name for field in model._meta.fields]
+        assert [name for name in names if name in ADDITIVE] == list(ADDITIVE)
+    assert connection.vendor in ("sqlite", "postgresql")
