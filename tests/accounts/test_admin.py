@@ -1,0 +1,118 @@
+"""The operations site: rows by client, secrets nowhere, and every registered page opens."""
+
+import pytest
+from django.contrib import admin
+from django.urls import reverse
+
+from accounts.admin import ScopedAdmin
+from accounts.keys import issue
+from accounts.models import AdAccount, ApiKey, MetaConnection, User
+from tests.conftest import PASSWORD, START
+
+CANARY = "EAAcanaryInTheAdmin0123456789"
+OURS = [model for model in admin.site._registry if model._meta.app_label == "accounts"]
+
+
+@pytest.fixture
+def world(agency):
+    for client in (agency.northwind, agency.southwind):
+        row = MetaConnection.everything.create(
+            client=client,
+            meta_user_id="1",
+            meta_user_name=f"{client} person",
+            token=CANARY,
+            connected_at=START,
+        )
+        AdAccount.everything.create(
+            client=client,
+            meta_id=f"77{client.pk}",
+            name=f"{client} shop",
+            currency="USD",
+            timezone_name="UTC",
+            connection=row,
+        )
+    agency.key, agency.secret = issue(
+        user=agency.users.ivan, name="k", principal=agency.principals.alice, now=START
+    )
+    return agency
+
+
+def url(model, page="changelist", *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+@pytest.mark.parametrize("model", OURS)
+def test_every_list_opens_for_an_owner_and_searches(client, world, model):
+    client.force_login(world.users.alice)
+    for query in ({}, {"q": "north"}):
+        assert client.get(url(model), query).status_code == 200
+
+
+def test_staff_see_the_rows_of_their_clients_only(client, world):
+    client.force_login(world.users.charlie)
+    page = client.get(url(AdAccount)).content.decode()
+    assert "Southwind shop" in page
+    assert "Northwind" not in page
+    foreign = AdAccount.everything.get(name="Northwind shop")
+    assert client.get(url(AdAccount, "change", foreign.pk)).status_code == 302
+    assert client.get(url(User)).status_code == 403
+
+
+def test_neither_token_nor_digest_is_rendered(client, world):
+    client.force_login(world.users.alice)
+    row = MetaConnection.everything.first()
+    for model, pk in ((MetaConnection, row.pk), (ApiKey, world.key.pk)):
+        for address in (url(model), url(model, "change", pk)):
+            page = client.get(address)
+            assert page.status_code == 200
+            text = page.content.decode()
+            assert CANARY not in text
+            assert world.key.digest not in text
+            assert "Token" not in text or model is ApiKey
+
+
+def test_a_client_side_person_does_not_get_in(client, world):
+    client.force_login(world.users.vic)
+    assert client.get(url(AdAccount)).status_code in (302, 403)
+
+
+def test_connections_cannot_be_edited_or_deleted(client, world):
+    client.force_login(world.users.alice)
+    row = MetaConnection.everything.first()
+    assert client.post(url(MetaConnection, "change", row.pk), {"state": "revoked"}).status_code == 403
+    assert client.post(url(MetaConnection, "delete", row.pk), {"post": "yes"}).status_code == 403
+    assert client.get(url(MetaConnection, "add")).status_code == 403
+
+
+def test_an_owner_adds_a_person_with_a_role(client, world):
+    client.force_login(world.users.alice)
+    answer = client.post(
+        url(User, "add"), {"email": "Dora@Example.com", "name": "Dora", "password": PASSWORD}
+    )
+    assert answer.status_code == 302, answer.content.decode()[:2000]
+    dora = User.objects.get(email="dora@example.com")
+    assert dora.check_password(PASSWORD)
+    from accounts.models import Membership
+
+    answer = client.post(
+        url(Membership, "add"), {"user": dora.pk, "client": world.northwind.pk, "role": "analyst"}
+    )
+    assert answer.status_code == 302
+    dora.refresh_from_db()
+    assert dora.is_staff
+
+
+def test_a_key_made_here_is_shown_once_and_works(client, world):
+    client.force_login(world.users.alice)
+    answer = client.post(
+        url(ApiKey, "add"), {"user": world.users.ivan.pk, "name": "new", "scopes": "[]"}, follow=True
+    )
+    text = answer.content.decode()
+    key = text[text.index("mak_") :].split("<")[0].split()[0]
+    client.logout()
+    assert client.get("/api/meta/validate-token", headers={"X-API-Key": key}).status_code == 200
+
+
+@pytest.mark.parametrize("model", OURS)
+def test_all_of_ours_stand_on_the_scoped_base(model):
+    assert isinstance(admin.site._registry[model], ScopedAdmin)
