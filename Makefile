@@ -103,7 +103,7 @@ server: install
 # --- test ------------------------------------------------------------------------------------------------------
 
 # A test belongs to a leg by its marker; what needs a server is left out where none is named (.ci/run names both).
-LEG = not chromium and not prove$(if $(TEST_DATABASE_URL),, and not postgres)$(if $(TEST_REDIS_URL),, and not redis)
+LEG = not chromium and not prove$(if $(TEST_DATABASE_URL),, and not postgres)$(if $(TEST_REDIS_URL), and not embedded, and not redis)
 
 test: $(DEV)
 	$(PY) -m pytest $(T) -m "$(LEG)" -n $(JOBS) --dist loadfile -q

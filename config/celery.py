@@ -64,7 +64,7 @@ def _entry(task: str, seconds: float, queue: str) -> dict[str, Any]:
     }
 
 
-class OnlyBeat(Scheduler):  # type: ignore[misc]
+class OnlyBeat(Scheduler):
     """A beat that is silent while another one holds the lease, so that a second beat is a spare, not a double."""
 
     SECONDS = 30.0

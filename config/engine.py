@@ -54,7 +54,7 @@ class EngineBusy(Exception):
     """Another process runs the engine for this installation; the text says what to do."""
 
 
-class _Worker(WorkController):  # type: ignore[misc]
+class _Worker(WorkController):
     """A Celery worker that tells when it has begun to consume."""
 
     def __init__(self, **kwargs: Any) -> None:

@@ -127,9 +127,8 @@ def read(source: Mapping[str, str] | None = None, *, files: bool = True) -> dict
     values: dict[str, str] = {}
     dotenv = ROOT / ".env"
     if files and dotenv.is_file():
-        loaded = environ.Env()
-        loaded.ENVIRON = values
-        loaded.read_env(str(dotenv))
+        # `read_env` writes to the class's ENVIRON, which is the process's own environment if not replaced.
+        type("File", (environ.Env,), {"ENVIRON": values}).read_env(str(dotenv))
     values.update(source)
     reader = environ.Env()
     reader.ENVIRON = values

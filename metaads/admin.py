@@ -11,7 +11,7 @@ from unfold.admin import ModelAdmin
 from metaads.models import Notice, QuotaScope, WebhookDelivery
 
 
-class Readable(ModelAdmin):  # type: ignore[misc]
+class Readable(ModelAdmin):
     """Rows to read and search, never to add, change or delete."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:

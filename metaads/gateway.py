@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -29,10 +30,6 @@ from metaads.graph.usage import version_warning
 from metaads.graph.writer import GraphWriter
 from metaads.notices import VERSION, report
 
-if TYPE_CHECKING:
-    from requests import Session
-    from requests.adapters import BaseAdapter
-
 READ_USES = frozenset({"read", "insights", "verify"})
 WRITE_USES = frozenset({"write", "pause"})
 #: Connect and read time-outs of the sign-in library's own calls, in seconds.
@@ -40,7 +37,8 @@ TIMEOUT = (3.0, 10.0)
 
 _lock = threading.Lock()
 _transports: dict[tuple[object, ...], Transport] = {}
-_adapter: BaseAdapter | None = None
+#: A `requests` adapter; the type is not named because only `graph.transport` imports that library.
+_adapter: Any = None
 
 
 def transport(*, keep_alive: bool = True) -> Transport:
@@ -68,7 +66,7 @@ def client(*, token: str, ad_account: str | None, use: str = "read") -> GraphCli
         before_call=functools.partial(_ask, scope=scope, use=use),
         on_answer=functools.partial(_heard, scope=scope, use=use),
         # In process there is nobody to wait for between two tries.
-        **({"sleep": _no_pause} if _adapter is not None else {}),
+        sleep=_no_pause if _adapter is not None else time.sleep,
     )
 
 
@@ -82,8 +80,8 @@ def writer(*, token: str, ad_account: str, use: str = "write") -> GraphWriter:
     return _QuotaWriter(transport(keep_alive=False), token, scope=_scope(ad_account), use=use)
 
 
-def requests_session() -> Session:
-    """A session for the sign-in library's calls: it reaches the configured Graph host and nothing else, follows
+def requests_session() -> Any:
+    """A `requests.Session` for the sign-in library's calls: it reaches the configured Graph host and nothing else, follows
     no redirect and gives up after `TIMEOUT`."""
     session = new_session()
     adapter = _adapter or session.get_adapter(settings.META["graph_url"])
@@ -100,8 +98,8 @@ def requests_session() -> Session:
 
 
 @contextmanager
-def plugged(adapter: BaseAdapter) -> Iterator[None]:
-    """Send everything that is made in this block through `adapter` (process-wide)."""
+def plugged(adapter: Any) -> Iterator[None]:
+    """Send everything that is made in this block through `adapter`, a `requests` adapter (process-wide)."""
     global _adapter
     before, _adapter = _adapter, adapter
     try:

@@ -1,0 +1,197 @@
+"""Rules that no linter knows: one clock, one reader of the environment, one writer, tenants named, money exact."""
+
+from __future__ import annotations
+
+import ast
+
+from tests.architecture.source import Module, modules, resolved
+
+#: Who may read the machine's clock. `time.monotonic` counts for deadlines and is not on the list.
+CLOCKS = {"metaads.clock", "metaads.sandbox.clock"}
+CLOCK_CALLS = {
+    "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
+    "time.time", "time.time_ns", "django.utils.timezone.now", "django.utils.timezone.localdate",
+}  # fmt: skip
+
+#: Who may read the process's environment, and who may set a default for Django's settings module.
+ENVIRONMENT = {"config.env"}
+
+#: Uses of `Model.everything` (all tenants at once): module -> why it may. A new use is argued here.
+EVERYTHING: dict[str, str] = {}
+
+#: DecimalField and FloatField that hold no money: (module, field) -> what it is.
+NUMBERS = {
+    ("accounts.models", "target_roas"): "a ratio",
+    ("metaads.models", "percent"): "how full a quota is, from Meta's headers",
+}
+
+
+def where(found: list[tuple[Module, ast.AST]]) -> list[str]:
+    return [module.at(node) for module, node in found]
+
+
+def test_only_the_two_clocks_read_the_time() -> None:
+    found = [
+        (module, node)
+        for module in modules()
+        if module.name not in CLOCKS
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute | ast.Name) and resolved(module, node) in CLOCK_CALLS
+    ]
+    assert where(found) == []
+
+
+def test_only_one_module_reads_the_environment() -> None:
+    found = [
+        (module, node)
+        for module in modules()
+        if module.name not in ENVIRONMENT
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute | ast.Name)
+        and resolved(module, node) in {"os.environ", "os.getenv", "os.environb"}
+        if not _sets_settings_module(module, node)
+    ]
+    assert where(found) == []
+
+
+def _sets_settings_module(module: Module, node: ast.AST) -> bool:
+    """`os.environ.setdefault("DJANGO_SETTINGS_MODULE", ...)`, as every entry point of Django has it."""
+    return any(
+        resolved(module, call.func) == "os.environ.setdefault"
+        and isinstance(call.func, ast.Attribute)
+        and call.func.value is node
+        and ast.unparse(call.args[0]) == "'DJANGO_SETTINGS_MODULE'"
+        for call in module.calls()
+    )
+
+
+def test_a_child_process_gets_its_environment_from_one_place() -> None:
+    """`os.environ` handed to a child would be a read; the demo command builds the child's from `config.env`'s table."""
+    found = [
+        module.name
+        for module in modules()
+        if "os.environ.copy" in module.text or "**os.environ" in module.text
+    ]
+    assert found == []
+
+
+def test_every_use_of_everything_is_listed_with_its_reason() -> None:
+    used = {
+        module.name
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr == "everything"
+    }
+    assert used - EVERYTHING.keys() == set(), "not listed"
+    assert EVERYTHING.keys() - used == set(), "listed and not used any more"
+
+
+def test_base_managers_are_not_reached_for() -> None:
+    """The admin's common base may: it scopes what it gets."""
+    found = [
+        (module, node)
+        for module in modules()
+        if module.name != "accounts.admin"
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"_base_manager", "_default_manager"}
+    ]
+    assert where(found) == []
+
+
+def test_money_is_never_a_decimal_or_float_column() -> None:
+    found = set()
+    for module in modules():
+        for node in ast.walk(module.tree):
+            value = getattr(node, "value", None)
+            if not isinstance(node, ast.Assign | ast.AnnAssign) or not isinstance(value, ast.Call):
+                continue
+            if resolved(module, value.func).split(".")[-1] in {
+                "DecimalField",
+                "FloatField",
+            } and ".models." in (resolved(module, value.func) + "."):
+                target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+                found.add((module.name, ast.unparse(target)))
+    assert found - NUMBERS.keys() == set()
+    assert NUMBERS.keys() - found == set(), "listed and not there any more"
+
+
+def test_tasks_are_started_by_edges_and_after_commit() -> None:
+    """`.delay` and `.apply_async` appear only inside `transaction.on_commit(...)`, or where there is no transaction:
+    in a task itself, in a command, in the engine, and in a receiver (signals are sent after commit)."""
+    direct = {"tasks", "management", "engine", "receivers"}
+    allowed = (
+        "tasks",
+        "receivers",
+        "api",
+        "views",
+        "admin",
+        "management",
+        "pages",
+        "adapters",
+        "forms",
+        "engine",
+        "stream",
+    )
+    found = []
+    for module in modules():
+        for call in module.calls():
+            name = resolved(module, call.func).rsplit(".", 1)[-1]
+            if not (isinstance(call.func, ast.Attribute) and name in {"delay", "apply_async"}):
+                continue
+            if module.name.split(".")[1] not in allowed:
+                found.append(f"{module.at(call)}: a topic starts a task")
+            elif not (_inside_on_commit(module, call) or module.name.split(".")[1] in direct):
+                found.append(f"{module.at(call)}: not after commit")
+        for node in ast.walk(module.tree):
+            # handed over uncalled, too: partial(task.delay, id)
+            started = isinstance(node, ast.Attribute) and node.attr in {"delay", "apply_async"}
+            if started and module.name.split(".")[1] not in allowed:
+                found.append(f"{module.at(node)}: a topic starts a task")
+    assert sorted(set(found)) == []
+
+
+def _inside_on_commit(module: Module, wanted: ast.AST) -> bool:
+    return any(
+        resolved(module, call.func).endswith("on_commit") and any(inner is wanted for inner in ast.walk(call))
+        for call in module.calls()
+    )
+
+
+def test_only_send_makes_a_writer() -> None:
+    """`metaads.gateway.writer` is called in one function of one module, and nobody else names the class."""
+    callers = {
+        module.name
+        for module in modules()
+        for call in module.calls()
+        if resolved(module, call.func) in {"metaads.gateway.writer", "metaads.graph.writer.GraphWriter"}
+    }
+    assert callers - {"campaigns.changes.send"} == set()
+
+
+def test_nobody_posts_to_meta_but_the_writer_and_the_three_that_ask_or_sign_in() -> None:
+    """A POST that changes an ad object exists once; batch, report runs, OAuth and subscriptions post other things."""
+    posting = {
+        module.name
+        for module in modules()
+        if module.name.startswith("metaads.graph.")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and node.value in {"POST", "DELETE"}
+    }
+    allowed = {"transport", "writer", "client", "batch", "report_runs", "oauth", "subscriptions"}
+    assert {name.rsplit(".", 1)[-1] for name in posting} - allowed == set()
+
+
+def test_a_state_of_a_change_is_assigned_in_one_place() -> None:
+    """Only the ledger moves a change from state to state, so that no transition goes unrecorded."""
+    found = []
+    for module in modules():
+        if not module.name.startswith("campaigns.changes.") or module.name == "campaigns.changes.ledger":
+            continue
+        for node in ast.walk(module.tree):
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            copied = isinstance(node, ast.Assign) and ast.unparse(node.value).endswith(
+                ".state"
+            )  # a row read again
+            if not copied and any(isinstance(one, ast.Attribute) and one.attr == "state" for one in targets):
+                found.append(module.at(node))
+    assert found == []
