@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 import requests.adapters
+from urllib3 import HTTPHeaderDict
 from urllib3.response import HTTPResponse
 
 from metaads.sandbox.app import Sandbox
@@ -32,15 +33,15 @@ class WSGIAdapter(requests.adapters.BaseAdapter):
         raw = HTTPResponse(
             body=io.BytesIO(body),
             status=status,
-            headers=headers,
+            headers=HTTPHeaderDict(headers),
             preload_content=False,
             decode_content=False,
             reason=None,
             request_method=request.method,
         )
-        response = requests.adapters.HTTPAdapter().build_response(request, raw)  # type: ignore[no-untyped-call]
+        response = requests.adapters.HTTPAdapter().build_response(request, raw)
         if not kwargs.get("stream"):
-            response.content  # noqa: B018 - read now, as a session does
+            response.content
         return response
 
     def close(self) -> None:

@@ -2,8 +2,8 @@
 
     environ -> /_sandbox/ control | dialog page | Graph call (one, or a batch) -> faults, limits, handlers -> bytes
 
-Everything below is handed its clock, world and journal from here. One lock: calls are answered one after another, which is
-what makes the same calls give the same bytes.
+Everything below is handed its clock, world and journal from here. One lock: calls are answered one after
+another, which is what makes the same calls give the same bytes.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from metaads.sandbox.delivery.engine import Engine
 from metaads.sandbox.errors import GraphError, NoAnswer
 from metaads.sandbox.faults import Faults
 from metaads.sandbox.handlers import batch, perform
-from metaads.sandbox.handlers.call import Answer, Call, Desk
 from metaads.sandbox.handlers.body import parameters
+from metaads.sandbox.handlers.call import Answer, Call, Desk
 from metaads.sandbox.journal import Journal
 from metaads.sandbox.limits import FULL, Limits
 from metaads.sandbox.oauth_dialog import Dialog
@@ -54,7 +54,7 @@ class Sandbox:
         journal_path: pathlib.Path | None = None,
         speed: float = 1.0,
         app_id: str = "1000000000000001",
-        app_secret: str = "sandbox-secret",
+        app_secret: str = "sandbox-secret",  # noqa: S107 - the offline app's, not a secret
         base_url: str | None = None,
         tier: str = FULL,
     ) -> None:
@@ -280,7 +280,8 @@ def serve(
 ) -> wsgiref.simple_server.WSGIServer:
     """A threading server bound to the port (0 = any free one), not yet running: call ``serve_forever``.
 
-    Raises ``OSError`` when the port is busy. An unanswered call holds its socket for ``silence`` seconds, then closes it.
+    Raises ``OSError`` when the port is busy. An unanswered call holds its socket for ``silence`` seconds, then
+    closes it.
     """
 
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:

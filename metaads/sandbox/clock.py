@@ -1,7 +1,8 @@
 """The sandbox's time.
 
-A sandbox never reads the machine's time except through a ``Clock`` handed to it. In process one ``ManualClock`` is shared by
-product and sandbox; out of process ``MachineClock`` follows the machine plus an offset that only ``/_sandbox/clock`` sets.
+A sandbox never reads the machine's time except through a ``Clock`` handed to it. In process one
+``ManualClock`` is shared by product and sandbox; out of process ``MachineClock`` follows the machine plus an
+offset that only ``/_sandbox/clock`` sets.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """``/_sandbox/``: time, faults, human edits, tokens, the truth and the history. Never mounted by the product.
 
-GET    state                                     POST   clock    {"advance": s} {"set": iso} {"freeze": true} {"resume": true}
-POST   faults  {name, match, times, ...}         DELETE faults   [?id=]           GET faults
+GET    state                                     POST   clock    {"advance": s} {"set": iso} {"freeze": true}
+{"resume": true} POST   faults  {name, match, times, ...}         DELETE faults   [?id=]           GET faults
 POST   edit    {object_id, field, value, actor}  POST   token    {user, scopes, expires_in}
 POST   revoke  {user, subcode}                   GET    truth    ?account&since&until&level  or ?object_id
 GET    history                                   POST   webhook  {changes, entry_id} -> signed body and header

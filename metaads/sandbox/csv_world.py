@@ -1,8 +1,8 @@
 """A flat export of ads as a world (``--world csv:PATH``).
 
-One line per ad: its one day, campaign, ad set, targeting, impressions, clicks, spend and two kinds of conversions. Days are
-shifted by whole days so that the file's last day is the day before the world's first start; spend is rounded half up to cents
-per ad, as Meta shows it. Column names: see ``COLUMNS``.
+One line per ad: its one day, campaign, ad set, targeting, impressions, clicks, spend and two kinds of
+conversions. Days are shifted by whole days so that the file's last day is the day before the world's first
+start; spend is rounded half up to cents per ad, as Meta shows it. Column names: see ``COLUMNS``.
 """
 
 from __future__ import annotations

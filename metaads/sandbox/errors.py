@@ -1,7 +1,7 @@
 """What the sandbox refuses, and how the wire says so.
 
-``GraphError`` is Meta's envelope (reference 3.1); ``NoAnswer`` is the wire going silent, whether or not the effect happened.
-The table of codes is the sandbox's own reading of reference 3.3: the product's client has another one.
+``GraphError`` is Meta's envelope (reference 3.1); ``NoAnswer`` is the wire going silent, whether or not the
+effect happened. The table of codes is the sandbox's own reading of reference 3.3: the product's client has another one.
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ def gone(object_id: str) -> GraphError:
     """100/33: not there, not supported, or not yours (reference 3.3)."""
     return GraphError(
         100,
-        f"Unsupported get request. Object with ID '{object_id}' does not exist, cannot be loaded due to missing permissions, "
+        f"Unsupported get request. Object with ID '{object_id}' does not exist, cannot be loaded due to "
+        f"missing permissions, "
         "or does not support this operation.",
         subcode=33,
         kind=METHOD,
@@ -97,11 +98,13 @@ def unknown_field(name: str, node_type: str) -> GraphError:
 
 AUTH_MESSAGES = {
     458: "Error validating access token: The user has not authorized application.",
-    459: "Error validating access token: You cannot access the app till you log in to www.facebook.com and follow the "
+    459: "Error validating access token: You cannot access the app till you log in to www.facebook.com "
+    "and follow the "
     "instructions given.",
     460: "Error validating access token: The session has been invalidated because the user changed their password.",
     463: "Error validating access token: Session has expired.",
-    464: "Error validating access token: Sessions for the user are not allowed because the user is not a confirmed user.",
+    464: "Error validating access token: Sessions for the user are not allowed because the user is not a "
+    "confirmed user.",
     467: "Error validating access token: This may be because the user logged out or may be due to a system error.",
     492: "Error validating access token: Session does not match current stored session.",
 }
@@ -138,7 +141,8 @@ THROTTLES: dict[int, tuple[int | None, str]] = {
     80003: (2446079, "(#80003) There have been too many calls to this custom audience."),
     80004: (
         2446079,
-        "(#80004) There have been too many calls to this ad-account. Wait a bit and try again. For more info, please refer "
+        "(#80004) There have been too many calls to this ad-account. Wait a bit and try again. For more "
+        "info, please refer "
         "to https://developers.facebook.com/docs/graph-api/overview/rate-limiting.",
     ),
 }
@@ -181,5 +185,6 @@ def retired(version: str) -> GraphError:
     """2635: the Marketing API version is over (reference 1.1)."""
     return GraphError(
         2635,
-        f"(#2635) You are calling a deprecated version of the Ads API ({version}). Please update to the latest version: v26.0.",
+        f"(#2635) You are calling a deprecated version of the Ads API ({version}). Please update to the "
+        f"latest version: v26.0.",
     )

@@ -110,7 +110,7 @@ class Faults:
         }
         self._journal.append(at=at, kind="fault", data=data)
         self._replay(data)
-        return int(data["id"])  # type: ignore[call-overload]
+        return self._next - 1
 
     def take(self, facts: Mapping[str, str], *, at: float) -> Fault | None:
         """The first armed fault that fits, used up once."""

@@ -39,7 +39,9 @@ class Journal:
             self._load(path)
 
     def open(self, *, world: str, seed: int, start: float) -> float:
-        """Bind the journal to a world; returns the world's first start (unix seconds), the recorded one if there is one."""
+        """Bind the journal to a world; returns the world's first start (unix seconds), the recorded one if
+        there is one.
+        """
         if self.header:
             if (self.header["world"], self.header["seed"]) != (world, seed):
                 raise JournalMismatch(

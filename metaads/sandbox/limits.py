@@ -1,7 +1,8 @@
 """Rate limits and the four usage headers (reference section 4), per access tier.
 
-The score of an ad account rises by 1 per read and 3 per write and decays evenly over 300 seconds. Business-use-case quotas
-count calls of the rolling hour. Mutations are capped per second, an ad set's budget changes per hour.
+The score of an ad account rises by 1 per read and 3 per write and decays evenly over 300 seconds.
+Business-use-case quotas count calls of the rolling hour. Mutations are capped per second, an ad set's budget
+changes per hour.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ TIERS = {LIMITED: Tier(LIMITED, 60, 300, 300, 600), FULL: Tier(FULL, 9_000, 60, 
 
 
 class Limits:
-    """Counts calls by ad account and says when it is enough. Not part of the world's state: a restart starts at zero."""
+    """Counts calls by ad account and says when it is enough. Not part of the world's state: a restart starts
+    at zero.
+    """
 
     def __init__(self, *, tier: str = FULL) -> None:
         self.tier = TIERS[tier]

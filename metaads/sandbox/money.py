@@ -1,18 +1,71 @@
 """Currency offsets and money texts as Meta writes them.
 
-Minor units = major units x offset. The offsets are Meta's own table (graph-api reference 6.2), which differs from ISO 4217.
-Inside the sandbox every amount is an ``int`` of minor units.
+Minor units = major units x offset. The offsets are Meta's own table (graph-api reference 6.2), which differs
+from ISO 4217. Inside the sandbox every amount is an ``int`` of minor units.
 """
 
 from __future__ import annotations
 
-WHOLE = frozenset("CLP COP CRC HUF IDR ISK JPY KRW PYG TWD VND".split())
+WHOLE = frozenset(["CLP", "COP", "CRC", "HUF", "IDR", "ISK", "JPY", "KRW", "PYG", "TWD", "VND"])
 HUNDREDTHS = frozenset(
-    (
-        "AED ARS AUD BDT BGN BHD BOB BRL CAD CHF CNY CZK DKK DZD EGP EUR FBZ GBP GTQ HKD HNL HRK ILS INR JOD KES LKR "
-        "LTL LVL MOP MXN MYR NGN NIO NOK NZD PEN PHP PKR PLN QAR RON RSD RUB SAR SEK SGD SKK THB TRY UAH USD UYU VEF "
-        "VES ZAR"
-    ).split()
+    [
+        "AED",
+        "ARS",
+        "AUD",
+        "BDT",
+        "BGN",
+        "BHD",
+        "BOB",
+        "BRL",
+        "CAD",
+        "CHF",
+        "CNY",
+        "CZK",
+        "DKK",
+        "DZD",
+        "EGP",
+        "EUR",
+        "FBZ",
+        "GBP",
+        "GTQ",
+        "HKD",
+        "HNL",
+        "HRK",
+        "ILS",
+        "INR",
+        "JOD",
+        "KES",
+        "LKR",
+        "LTL",
+        "LVL",
+        "MOP",
+        "MXN",
+        "MYR",
+        "NGN",
+        "NIO",
+        "NOK",
+        "NZD",
+        "PEN",
+        "PHP",
+        "PKR",
+        "PLN",
+        "QAR",
+        "RON",
+        "RSD",
+        "RUB",
+        "SAR",
+        "SEK",
+        "SGD",
+        "SKK",
+        "THB",
+        "TRY",
+        "UAH",
+        "USD",
+        "UYU",
+        "VEF",
+        "VES",
+        "ZAR",
+    ]
 )
 
 # Smallest daily budget by currency, minor units (USD from the reference's fixture; the rest set to the same worth).
@@ -52,4 +105,4 @@ def ratio_text(numerator: int, denominator: int, places: int = 6) -> str:
 
 def minimum_daily_budget(currency: str) -> int:
     """Smallest daily budget that the account accepts, in minor units."""
-    return _MINIMUM.get(currency, 100 if offset(currency) == 100 else 100)
+    return _MINIMUM.get(currency, 100)

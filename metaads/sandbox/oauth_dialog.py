@@ -1,6 +1,7 @@
 """The login dialog: a page where a person sees who he is and what is asked, and continues or cancels (reference 2.1).
 
-``GET /vX/dialog/oauth`` shows the form; the form's POST redirects back with ``code`` and ``state``, or with the error quartet.
+``GET /vX/dialog/oauth`` shows the form; the form's POST redirects back with ``code`` and ``state``, or with
+the error quartet.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ WORDS = {
     "pages_read_engagement": "Read your pages' content",
 }
 STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;background:#eef1f5;color:#111;margin:0;padding:1rem}main{max-width:26rem;margin:2rem auto;"
-    "background:#fff;padding:1.5rem;border-radius:.5rem;box-shadow:0 1px 4px #0003}button{font:inherit;padding:.6rem 1.2rem;border-radius:"
-    ".4rem;border:1px solid #888;background:#fff;cursor:pointer}button.go{background:#0a58ca;border-color:#0a58ca;color:#fff}fieldset{border:"
-    "1px solid #ccc;border-radius:.4rem;margin:1rem 0}label{display:block;padding:.2rem 0}.note{color:#555;font-size:.85rem}"
+    "body{font:16px/1.5 system-ui,sans-serif;"
+    "background:#eef1f5;color:#111;margin:0;padding:1rem}"
+    "main{max-width:26rem;margin:2rem auto;background:#fff;padding:1.5rem;border-radius:.5rem}"
+    "button{font:inherit;padding:.6rem 1.2rem;border-radius:.4rem;border:1px solid #888;background:#fff;cursor:pointer}"
+    "button.go{background:#0a58ca;border-color:#0a58ca;color:#fff}"
+    "fieldset{border:1px solid #ccc;border-radius:.4rem;margin:1rem 0}"
+    "label{display:block;padding:.2rem 0}"
+    ".note{color:#555;font-size:.85rem}"
 )
 
 
@@ -71,7 +76,8 @@ class Dialog:
             if person.kind == "USER"
         )
         scopes = "".join(
-            f'<label><input type="checkbox" name="grant_{scope}" value="1" checked{" disabled" if scope == ALWAYS else ""}> '
+            f'<label><input type="checkbox" name="grant_{scope}" value="1" checked'
+            f"{' disabled' if scope == ALWAYS else ''}> "
             f'{html.escape(WORDS.get(scope, scope))} <span class="note">{html.escape(scope)}</span></label>'
             for scope in asked
         )
@@ -79,7 +85,8 @@ class Dialog:
             "Log in with Facebook",
             (
                 '<p class="note">Offline sandbox: nothing leaves this machine.</p><form method="post">'
-                f"{keep}<fieldset><legend>You are</legend>{users}</fieldset><fieldset><legend>Sandbox App asks for</legend>{scopes}</fieldset>"
+                f"{keep}<fieldset><legend>You are</legend>{users}</fieldset>"
+                f"<fieldset><legend>Sandbox App asks for</legend>{scopes}</fieldset>"
                 '<button class="go" name="decision" value="continue">Continue</button> '
                 '<button name="decision" value="cancel">Cancel</button></form>'
             ),
@@ -140,7 +147,8 @@ def _redirect(params: dict[str, Any], answer: dict[str, str]) -> Plain:
 
 def _page(title: str, body: str, *, status: int = 200) -> Plain:
     text = (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}</title><style>{STYLE}</style></head><body><main><h1>{title}</h1>{body}</main></body></html>"
     )
     return status, text.encode(), HTML, []

@@ -1,7 +1,8 @@
 """Named worlds: who there is, what they advertise, and how well it works.
 
-Each builder fills a ``World`` from its seed and first start; nothing here depends on the machine's time. ``demo`` is an agency
-with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each awkward time zone.
+Each builder fills a ``World`` from its seed and first start; nothing here depends on the machine's time.
+``demo`` is an agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each
+awkward time zone.
 """
 
 from __future__ import annotations

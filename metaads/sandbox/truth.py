@@ -1,7 +1,7 @@
 """What really happened, summed by a second route.
 
-These sums go straight over the campaign-days, without the insights reader's grouping, slicing or formatting, so a test can hold
-the one against the other. Money is minor units.
+These sums go straight over the campaign-days, without the insights reader's grouping, slicing or formatting,
+so a test can hold the one against the other. Money is minor units.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Truth:
     def totals(
         self, account_id: str, *, since: dt.date, until: dt.date, now: float, level: str = "account"
     ) -> dict[str, dict[str, int]]:
-        """Sums over [since, until] as shown at ``now``: object id -> numbers. ``level``: account, campaign, adset, ad."""
+        """Sums over [since, until] as shown at ``now``: object id -> numbers. ``level``: account, campaign,
+        adset, ad.
+        """
         result: dict[str, dict[str, int]] = {}
         as_of = self._engine.as_of(now)
         for campaign in self._engine.campaigns(account_id, now):

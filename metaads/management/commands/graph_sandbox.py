@@ -65,8 +65,8 @@ class Command(BaseCommand):
             server = serve(sandbox, port=options["port"], host=options["host"])
         except OSError as error:
             raise CommandError(
-                f"Port {options['port']} on {options['host']} cannot be used ({error.strerror}). Choose another one with --port "
-                "(make demo: GRAPH_PORT=)."
+                f"Port {options['port']} on {options['host']} cannot be used ({error.strerror}). "
+                "Choose another one with --port (make demo: GRAPH_PORT=)."
             ) from None
         done = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):

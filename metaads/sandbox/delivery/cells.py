@@ -1,7 +1,7 @@
 """Breakdowns: a partition of every ad-day into cells.
 
-The weights of an ad are fixed by its traits and the seed; whole numbers are split by flooring running sums, so cells add up
-to the total exactly. Conversions fall into a cell one by one.
+The weights of an ad are fixed by its traits and the seed; whole numbers are split by flooring running sums, so
+cells add up to the total exactly. Conversions fall into a cell one by one.
 """
 
 from __future__ import annotations

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-# Share of a day's impressions by local hour (people sleep), and the auction price by local hour (evenings are contested).
+# Share of a day's impressions by local hour (people sleep), and the auction price by local hour (evenings are
+# contested).
 VOLUME = np.array(
     [
         1.6,
@@ -127,7 +128,8 @@ def season(day: dt.date) -> float:
 def hours_of(day: dt.date, zone: str) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """A local day as (edges in unix seconds, local hour of each piece); 23, 24 or 25 pieces around a clock change.
 
-    Half-hour changes (Lord Howe) and zones with odd offsets come out right because each piece is cut at a full local hour.
+    Half-hour changes (Lord Howe) and zones with odd offsets come out right because each piece is cut at a full
+    local hour.
     """
     tz = zoneinfo.ZoneInfo(zone)
     start = _midnight(day, tz)

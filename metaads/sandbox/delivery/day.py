@@ -1,10 +1,11 @@
 """One campaign on one account-day: how money becomes impressions, clicks and conversions.
 
-    timelines -> who is on when [ads x pieces] -> money by owner of the budget -> by ad -> price -> impressions -> clicks -> events
+    timelines -> who is on when [ads x pieces] -> money by owner of the budget -> by ad -> price -> impressions
+    -> clicks -> events
 
-The day is cut into pieces (local hours, and every moment at which something changed); inside a piece nothing changes, so the
-day so far at any moment is an interpolation and never depends on what happens later. Whole numbers come from flooring running
-sums, so pieces add up to hours and hours to the day exactly. Money is minor units.
+The day is cut into pieces (local hours, and every moment at which something changed); inside a piece nothing
+changes, so the day so far at any moment is an interpolation and never depends on what happens later. Whole
+numbers come from flooring running sums, so pieces add up to hours and hours to the day exactly. Money is minor units.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ class Events:
 class CampaignDay:
     """A simulated (or given) day of one campaign.
 
-    ``running`` is [COUNTS, ads, pieces + 1] with the running sums plus a phase below 1, so that flooring gives whole numbers.
+    ``running`` is [COUNTS, ads, pieces + 1] with the running sums plus a phase below 1, so that flooring gives
+    whole numbers.
     """
 
     day: dt.date
@@ -85,7 +87,8 @@ class CampaignDay:
             sums[:, :, piece:] = self._at(as_of)[:, :, None]
         pieces = np.diff(np.floor(sums).astype(np.int64), axis=2)
         out = np.zeros((*pieces.shape[:2], 24), dtype=np.int64)
-        np.add.at(out, (slice(None), slice(None), self.labels), pieces)
+        for index, label in enumerate(self.labels):
+            out[:, :, label] += pieces[:, :, index]
         return out
 
     def seen(self, as_of: float) -> NDArray[np.bool_]:

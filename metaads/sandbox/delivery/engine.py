@@ -1,7 +1,8 @@
 """The numbers of the world: campaign-days on demand, remembered until something that touches them changes.
 
-An effect at a moment makes its campaign's days from that day on stale; earlier days stay. ``as_of`` is the current time floored
-to the refresh period (15 minutes divided by the speed): between two refreshes numbers stand still, as Meta's do.
+An effect at a moment makes its campaign's days from that day on stale; earlier days stay. ``as_of`` is the
+current time floored to the refresh period (15 minutes divided by the speed): between two refreshes numbers
+stand still, as Meta's do.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Conversions: when they happen, when Meta reports them, and what they are worth.
 
-Every conversion is an event with a click time and a delay, so what is reported for a day grows with the day's age and stands
-still after 28 days (the restatement of reference 5.6). Delays by attribution bucket: within a day of the click, one to seven
-days, seven to 28 days, and view-through within a day.
+Every conversion is an event with a click time and a delay, so what is reported for a day grows with the day's
+age and stands still after 28 days (the restatement of reference 5.6). Delays by attribution bucket: within a
+day of the click, one to seven days, seven to 28 days, and view-through within a day.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def draw(
     ``running`` [KINDS, ads, pieces + 1] without phase; ``phase`` [KINDS, ads]; ``keys`` [ads] identify ad and day;
     ``order_value`` [ads] in minor units. The j-th event of an ad happens where the running sum crosses ``j - phase``.
     """
-    kinds, ads, width = running.shape
+    kinds, ads, _width = running.shape
     totals = np.floor(running[:, :, -1] + phase).astype(np.int64).ravel()
     size = int(totals.sum())
     if size == 0:

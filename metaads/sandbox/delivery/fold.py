@@ -1,8 +1,9 @@
 """A campaign's life, day by day.
 
-The fold carries what one day leaves to the next: how often people saw each ad lately (fatigue), what was spent of the week and
-of a lifetime budget (pacing), and how many conversions an ad set has had since its last significant edit (learning phase).
-Budget pacing: a day may run over its daily budget by a quarter, a week (Sunday to Saturday) never over seven of them.
+The fold carries what one day leaves to the next: how often people saw each ad lately (fatigue), what was spent
+of the week and of a lifetime budget (pacing), and how many conversions an ad set has had since its last
+significant edit (learning phase). Budget pacing: a day may run over its daily budget by a quarter, a week
+(Sunday to Saturday) never over seven of them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from metaads.sandbox.delivery.day import (
     LINK_CLICKS,
     SPEND,
     CampaignDay,
+    Events,
     no_events,
 )
 from metaads.sandbox.world.nodes import AD, ADSET, Node
@@ -282,7 +284,7 @@ def _phases(keys: NDArray[np.uint64]) -> Floats:
 
 def _conversions(
     ads: list[Node], running: Floats, pieces: _Pieces, keys: NDArray[np.uint64], learning: Floats
-) -> tuple[events.Events, Floats]:
+) -> tuple[Events, Floats]:
     """The day's events, and the expected conversions per ad (for the learning phase)."""
     rates = np.array(
         [[ad.traits.purchase_rate, ad.traits.lead_rate, ad.traits.purchase_rate * 2.6] for ad in ads]
@@ -326,7 +328,9 @@ def _after(
 
 
 def last_significant_edit(world: World, adset: Node, before: float) -> float:
-    """When learning last began: creation, or a budget change above a fifth, a bid or targeting change (reference 11.14)."""
+    """When learning last began: creation, or a budget change above a fifth, a bid or targeting change
+    (reference 11.14).
+    """
     latest = adset.created
     campaign = world.nodes[adset.campaign_id]
     for node, name in (
@@ -382,7 +386,7 @@ def _given(ads: list[Node], day: dt.date, zone: str) -> CampaignDay:
         [curves.seed_of(present[row].id, index) for index, row in enumerate(ad_rows)], dtype=np.uint64
     )
     clicked = np.full(size, (edges[0] + edges[-1]) / 2)
-    given = events.Events(
+    given = Events(
         ad=np.array(ad_rows, dtype=np.int64),
         hour=np.full(size, 12),
         clicked=clicked,

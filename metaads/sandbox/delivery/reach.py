@@ -1,7 +1,8 @@
 """How many people: concave in impressions, so that reach never exceeds the sum of its parts.
 
-An ad set's reach over any days is ``f(impressions)`` with ``f(0) = 0`` and falling slope <= 1; campaigns and accounts are unions
-of independent samples. Rounding is always up: the ceiling of a sub-additive function is sub-additive on whole numbers.
+An ad set's reach over any days is ``f(impressions)`` with ``f(0) = 0`` and falling slope <= 1; campaigns and
+accounts are unions of independent samples. Rounding is always up: the ceiling of a sub-additive function is
+sub-additive on whole numbers.
 """
 
 from __future__ import annotations

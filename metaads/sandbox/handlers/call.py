@@ -36,8 +36,9 @@ class Desk:
 class Call:
     """One Graph call: of a request, or of an item of a batch.
 
-    ``now`` is when it arrived; ``read_at`` is the moment that reads answer for (earlier under *stale read*); ``lands`` is when
-    a write takes effect (later under *late*). ``params`` holds query and body together, values as texts or JSON values.
+    ``now`` is when it arrived; ``read_at`` is the moment that reads answer for (earlier under *stale read*);
+    ``lands`` is when a write takes effect (later under *late*). ``params`` holds query and body together,
+    values as texts or JSON values.
     """
 
     method: str

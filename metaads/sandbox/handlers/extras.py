@@ -1,4 +1,6 @@
-"""Smaller edges of an ad account: activities, estimates, minimum budgets, ads volume, subscriptions (references 6.1, 6.10, 9)."""
+"""Smaller edges of an ad account: activities, estimates, minimum budgets, ads volume, subscriptions
+(references 6.1, 6.10, 9).
+"""
 
 from __future__ import annotations
 
@@ -38,8 +40,21 @@ CATEGORIES = {
 }
 CREATED = {CAMPAIGN: "create_campaign_group", ADSET: "create_ad_set", AD: "create_ad"}
 ACTIVITY_FIELDS = frozenset(
-    "event_time date_time_in_timezone event_type translated_event_type actor_id actor_name application_id application_name object_id "
-    "object_name object_type extra_data tool".split()
+    [
+        "event_time",
+        "date_time_in_timezone",
+        "event_type",
+        "translated_event_type",
+        "actor_id",
+        "actor_name",
+        "application_id",
+        "application_name",
+        "object_id",
+        "object_name",
+        "object_type",
+        "extra_data",
+        "tool",
+    ]
 )
 
 
@@ -83,7 +98,7 @@ def _activity(entry: Entry, node: Node, moment: float, zone: str, at: float) -> 
     data = entry.data
     level = LEVEL_WORD[node.kind]
     if entry.kind == "create":
-        event, category, extra = CREATED[node.kind], TYPE_WORD[node.kind], {"type": "create"}
+        event, category, extra = CREATED[node.kind], TYPE_WORD[node.kind], dict[str, Any](type="create")
     else:
         what = EVENTS.get(data["field"], data["field"])
         event, category = f"update_{level}_{what}", CATEGORIES.get(what, TYPE_WORD[node.kind])

@@ -1,9 +1,10 @@
 """What each fault does to a call or to its answer (reliability reference 7.3).
 
-Options: ``late`` seconds (30) and answer ("timeout" or "success"); ``stale_read`` seconds (60); ``throttle`` code, subcode;
-``auth`` subcode (0 = none); ``transient`` code, subcode; ``reduce`` limit; ``html`` and ``empty`` status; ``odd_body`` body;
-``human_edit_between`` field, value, object_id, seconds; ``cbo_switch`` budget; ``partial_batch`` every; ``enum_new`` value;
-``missing_fields`` names; ``truncated`` share.
+Options: ``late`` seconds (30) and answer ("timeout" or "success"); ``stale_read`` seconds (60);
+``throttle`` code, subcode; ``auth`` subcode (0 = none); ``transient`` code, subcode; ``reduce`` limit;
+``html`` and ``empty`` status; ``odd_body`` body; ``human_edit_between`` field, value, object_id, seconds;
+``cbo_switch`` budget; ``null_batch`` and ``partial_batch`` every; ``enum_new`` value; ``missing_fields``
+names; ``truncated`` share.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from metaads.sandbox.world.nodes import ADSET, Node
 
 DELIVERY = frozenset({"applied_timeout", "applied_500", "late"})
 HUMAN = write.Actor(id="10200000000000777", name="Hanna Human", application_id="")
-HTML = "<!DOCTYPE html><html><head><title>Sorry, something went wrong</title></head><body><h1>Sorry, something went wrong.</h1></body></html>"
+HTML = (
+    "<!DOCTYPE html><html><head><title>Sorry, something went wrong</title></head>"
+    "<body><h1>Sorry, something went wrong.</h1></body></html>"
+)
 NUMERIC = frozenset(
     {"account_status", "bid_amount", "min_daily_budget", "disable_reason", "is_personal", "timezone_id"}
 )
@@ -101,7 +105,7 @@ def wire(fault: Fault) -> Answer:
     return Answer(b"", status=int(fault.options.get("status", 200)))
 
 
-def _reshape(name: str, body: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+def _reshape(name: str, body: dict[str, Any], options: dict[str, Any]) -> Any:
     if name == "dup_page" and body.get("data"):
         # The same rows come again in one answer, as when a page shifts under a reader.
         return body | {"data": [*body["data"], *body["data"]]}

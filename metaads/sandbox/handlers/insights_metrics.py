@@ -1,7 +1,8 @@
 """Sums into the texts of a row: every scalar a JSON string, every metric without data left out (reference 5.4).
 
-Ratios are computed from exact whole numbers. ``actions`` is Meta's hierarchy: the same purchase appears under ``purchase``,
-``omni_purchase`` and the pixel's name, and ``post_engagement`` contains ``link_click``; it must never be summed.
+Ratios are computed from exact whole numbers. ``actions`` is Meta's hierarchy: the same purchase appears under
+``purchase``, ``omni_purchase`` and the pixel's name, and ``post_engagement`` contains ``link_click``; it must
+never be summed.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ DEFAULT = (d.CLICK_1D, d.CLICK_7D, d.VIEW_1D)
 
 @dataclasses.dataclass(slots=True)
 class Sums:
-    """A row's additive numbers: ``counts`` [COUNTS], ``number`` and ``value`` [KINDS, BUCKETS]; reach None = not known."""
+    """A row's additive numbers: ``counts`` [COUNTS], ``number`` and ``value`` [KINDS, BUCKETS]; reach None =
+    not known.
+    """
 
     counts: Ints
     number: Ints

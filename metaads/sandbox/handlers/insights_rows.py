@@ -1,6 +1,7 @@
 """An insights read: which ads, which days, added up into rows.
 
-    ads of the object -> filters -> campaign-days -> (slice, ad, cell) sums -> grouped to the level -> reach -> texts -> sorted
+    ads of the object -> filters -> campaign-days -> (slice, ad, cell) sums -> grouped to the level -> reach ->
+    texts -> sorted
 
 Everything additive is added from ad rows; reach is computed for the row's whole period (never added).
 """
@@ -158,7 +159,10 @@ def _vectors(day: CampaignDay, as_of: float) -> Ints:
     """[ads, WIDTH]: counts, then conversions, then their value."""
     number, value = day.conversions(as_of)
     size = len(day.ads)
-    return np.concatenate((day.counts(as_of).T, number.reshape(size, -1), value.reshape(size, -1)), axis=1)
+    return np.concatenate(
+        (day.counts(as_of).T, number.reshape(size, KINDS * BUCKETS), value.reshape(size, KINDS * BUCKETS)),
+        axis=1,
+    )
 
 
 def _cells(
@@ -170,7 +174,7 @@ def _cells(
     hourly = day.hourly(as_of) if query.hourly else None
     counts = day.counts(as_of)
     for row, ad_id in enumerate(day.ads):
-        if ad_id not in wanted or not counts[IMPRESSIONS, row] and not counts[SPEND, row]:
+        if ad_id not in wanted or (not counts[IMPRESSIONS, row] and not counts[SPEND, row]):
             continue
         mine = np.flatnonzero(seen & (day.events.ad == row))
         if hourly is not None:
@@ -187,11 +191,14 @@ def _cells(
             parts = cells.split(counts[:, row], shares)
             names = [tuple((name, label[name]) for name in query.breakdowns) for label, _weight in labels]
             where = np.searchsorted(np.cumsum(shares)[:-1], uniform(day.events.key[mine], 41), side="right")
-        extra = np.zeros((len(names), 2, KINDS, BUCKETS), dtype=np.int64)
-        np.add.at(extra, (where, 0, day.events.kind[mine], day.events.bucket[mine]), 1)
-        np.add.at(extra, (where, 1, day.events.kind[mine], day.events.bucket[mine]), day.events.value[mine])
+        slot = (where * KINDS + day.events.kind[mine]) * BUCKETS + day.events.bucket[mine]
+        half = len(names) * KINDS * BUCKETS
+        number = np.bincount(slot, minlength=half).astype(np.int64).reshape(len(names), KINDS * BUCKETS)
+        value = np.zeros(half, dtype=np.int64)
+        np.add.at(value, slot, day.events.value[mine])
+        worth = value.reshape(len(names), KINDS * BUCKETS)
         for index, name in enumerate(names):
-            vector = np.concatenate((parts[:, index], extra[index].reshape(-1)))
+            vector = np.concatenate((parts[:, index], number[index], worth[index]))
             if vector.any():
                 found.append((ad_id, name, vector))
     return found

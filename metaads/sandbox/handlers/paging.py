@@ -1,4 +1,6 @@
-"""Cursor pages (reference 8.1): both cursors, an absolute ``next`` that carries the token, no ``next`` on the last page."""
+"""Cursor pages (reference 8.1): both cursors, an absolute ``next`` that carries the token, no ``next`` on the
+last page.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """One call from arrival to answer: fault -> version -> limits -> handler -> fault -> headers.
 
-Batches perform their items here too. Which side of the effect a fault stands on is what this module is about: *dropped* never
-reaches the handler, *applied_timeout* has let it finish.
+Batches perform their items here too. Which side of the effect a fault stands on is what this module is about:
+*dropped* never reaches the handler, *applied_timeout* has let it finish.
 """
 
 from __future__ import annotations

@@ -22,11 +22,25 @@ EDGES: dict[str, dict[str, str]] = {
     CREATIVE: {},
 }
 STATUSES = {
-    CAMPAIGN: frozenset("ACTIVE ARCHIVED DELETED IN_PROCESS PAUSED WITH_ISSUES".split()),
-    ADSET: frozenset("ACTIVE ARCHIVED DELETED IN_PROCESS PAUSED WITH_ISSUES CAMPAIGN_PAUSED".split()),
+    CAMPAIGN: frozenset(["ACTIVE", "ARCHIVED", "DELETED", "IN_PROCESS", "PAUSED", "WITH_ISSUES"]),
+    ADSET: frozenset(
+        ["ACTIVE", "ARCHIVED", "DELETED", "IN_PROCESS", "PAUSED", "WITH_ISSUES", "CAMPAIGN_PAUSED"]
+    ),
     AD: frozenset(
-        "ACTIVE ADSET_PAUSED ARCHIVED CAMPAIGN_PAUSED DELETED DISAPPROVED IN_PROCESS PAUSED PENDING_BILLING_INFO PENDING_REVIEW "
-        "PREAPPROVED WITH_ISSUES".split()
+        [
+            "ACTIVE",
+            "ADSET_PAUSED",
+            "ARCHIVED",
+            "CAMPAIGN_PAUSED",
+            "DELETED",
+            "DISAPPROVED",
+            "IN_PROCESS",
+            "PAUSED",
+            "PENDING_BILLING_INFO",
+            "PENDING_REVIEW",
+            "PREAPPROVED",
+            "WITH_ISSUES",
+        ]
     ),
 }
 PARENTS = {"campaign": CAMPAIGN, "adset": ADSET}

@@ -1,6 +1,7 @@
 """Asynchronous insights: run, status, result (reference 5.7).
 
-A run is a journal entry; its status follows from the clock: not yet there for a moment (100/33), started, running, completed.
+A run is a journal entry; its status follows from the clock: not yet there for a moment (100/33), started,
+running, completed.
 """
 
 from __future__ import annotations
@@ -9,14 +10,14 @@ import json
 from typing import Any
 
 from metaads.sandbox.errors import GraphError, gone, unknown_field
-from metaads.sandbox.handlers import access, read
+from metaads.sandbox.handlers import access, insights_query, read
 from metaads.sandbox.handlers.call import Call, Desk
 from metaads.sandbox.handlers.fields import parse
 from metaads.sandbox.journal import Entry
 from metaads.sandbox.world.nodes import Node
 
-# Seconds after its creation at which a run can be seen, starts, and is ready. Each look counts as two seconds, so that a run
-# finishes under a clock that stands still too.
+# Seconds after its creation at which a run can be seen, starts, and is ready. Each look counts as two seconds,
+# so that a run finishes under a clock that stands still too.
 RACE, START, READY, LOOK = 0.2, 1.0, 4.0, 2.0
 EXPIRY = 30 * 86_400
 
@@ -99,7 +100,7 @@ def _status(desk: Desk, run: Entry, node: Node, age: float) -> dict[str, Any]:
         "async_percent_completion": percent,
         "is_running": text in ("Job Not Started", "Job Running"),
     }
-    query = read.insights_query.parse(
+    query = insights_query.parse(
         run.data["params"],
         own_level="account" if node.kind == "account" else node.kind,
         today=desk.engine.today(node.account_id, run.at),

@@ -1,5 +1,5 @@
-"""Fields of the objects, with the JSON types that Meta sends (references 6.1 to 6.7): budgets are strings of minor units,
-``bid_amount`` and ``account_status`` whole numbers, ids strings, times texts with the account's offset.
+"""Fields of the objects, with the JSON types that Meta sends (references 6.1 to 6.7): budgets are strings of
+minor units, ``bid_amount`` and ``account_status`` whole numbers, ids strings, times texts with the account's offset.
 
 A value of None means the field is absent from the answer.
 """

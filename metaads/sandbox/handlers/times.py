@@ -15,7 +15,9 @@ def text(moment: float, zone: str) -> str:
 
 
 def parse(raw: Any, zone: str, *, field: str) -> float | None:
-    """Unix seconds from ISO-8601 or a number; 0 and empty mean none. A text without an offset is in the account's zone."""
+    """Unix seconds from ISO-8601 or a number; 0 and empty mean none. A text without an offset is in the
+    account's zone.
+    """
     if raw in (None, "", 0, "0"):
         return None
     if isinstance(raw, int | float) or str(raw).lstrip("-").isdigit():

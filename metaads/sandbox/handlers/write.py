@@ -1,6 +1,8 @@
-"""Writing: status, budget, bid, name, end time; create and delete (references 6.3 to 6.9), with Meta's validation errors.
+"""Writing: status, budget, bid, name, end time; create and delete (references 6.3 to 6.9), with Meta's
+validation errors.
 
-    check everything -> validate_only? -> journal one effect per field -> {"success": true}, or the object when fields were asked
+    check everything -> validate_only? -> journal one effect per field -> {"success": true}, or the object when
+    fields were asked
 
 A late effect carries the moment when it lands; reads before then do not see it.
 """
@@ -10,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from metaads.sandbox.errors import GraphError, invalid
+from metaads.sandbox.errors import invalid
 from metaads.sandbox.handlers import access, read, times
 from metaads.sandbox.handlers.call import Call, Desk, words
 from metaads.sandbox.handlers.fields import parse
@@ -22,7 +24,7 @@ from metaads.sandbox.world.state import GONE
 STATUSES = ("ACTIVE", "PAUSED", "ARCHIVED", "DELETED")
 BUDGETS = ("daily_budget", "lifetime_budget")
 STRATEGIES = frozenset(
-    "LOWEST_COST_WITHOUT_CAP LOWEST_COST_WITH_BID_CAP COST_CAP LOWEST_COST_WITH_MIN_ROAS".split()
+    ["LOWEST_COST_WITHOUT_CAP", "LOWEST_COST_WITH_BID_CAP", "COST_CAP", "LOWEST_COST_WITH_MIN_ROAS"]
 )
 OBJECTS = frozenset(
     {
@@ -133,7 +135,15 @@ def create(desk: Desk, call: Call, account: Node, kind: str) -> dict[str, Any]:
     """``POST /act_X/campaigns|adsets|ads|adcreatives``."""
     person = access.may_write(desk, call, account)
     parents = _parents(desk, call, account, kind)
-    draft = Node(id="0", kind=kind, account_id=account.id, created=call.now, initial=False, **parents)
+    draft = Node(
+        id="0",
+        kind=kind,
+        account_id=account.id,
+        created=call.now,
+        initial=False,
+        campaign_id=parents.get("campaign_id", ""),
+        adset_id=parents.get("adset_id", ""),
+    )
     if kind == CAMPAIGN:
         draft.campaign_id = draft.id
     fields = _changes(desk, call, draft)
@@ -155,7 +165,7 @@ def create(desk: Desk, call: Call, account: Node, kind: str) -> dict[str, Any]:
             )
     if "validate_only" in words(call.params.get("execution_options")):
         return {"success": True}
-    fields.setdefault("status", "ACTIVE" if kind != CREATIVE else "ACTIVE")
+    fields.setdefault("status", "ACTIVE")
     new_id = desk.world.new_id()
     parents = parents | (
         {"campaign_id": new_id} if kind == CAMPAIGN else {"adset_id": new_id} if kind == ADSET else {}
@@ -196,7 +206,9 @@ def make(
 
 
 def apply(desk: Desk, call: Call, node: Node, changes: dict[str, Any], actor: Actor) -> None:
-    """Journal the effects, one per field that really changes; a repeated value is still an effect (last writer wins)."""
+    """Journal the effects, one per field that really changes; a repeated value is still an effect (last writer
+    wins).
+    """
     for name, value in changes.items():
         if name in ("adset_budgets", "adset_bid_amounts"):
             _hand_down(desk, call, node, name, value, actor)
@@ -372,12 +384,13 @@ def _check_budgets(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) 
                 title="Budget is set on the campaign",
             )
     if node.kind == CAMPAIGN and wanted and not world.is_cbo(node, at):
-        if any(
+        owned = any(
             adset.get(name, at)
             for adset in world.children(node.id, ADSET, at=at)
             for name in BUDGETS
             if world.status(adset, at) not in GONE
-        ):
+        )
+        if owned:
             raise invalid(
                 "You can only set an ad set budget or a campaign budget",
                 subcode=1885621,

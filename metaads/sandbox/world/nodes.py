@@ -1,7 +1,7 @@
 """Objects of the world: a node is an id, its parents, and for every field a timeline of values.
 
-Fields are timelines because the delivery model asks what a budget was at 14:23 last Tuesday, because an effect may land later
-than its request, and because a stale read answers from the past. All times are unix seconds.
+Fields are timelines because the delivery model asks what a budget was at 14:23 last Tuesday, because an effect
+may land later than its request, and because a stale read answers from the past. All times are unix seconds.
 """
 
 from __future__ import annotations

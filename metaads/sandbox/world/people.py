@@ -134,7 +134,7 @@ class Codes:
             return "This authorization code has expired."
         if uri != redirect_uri:
             return (
-                "Error validating verification code. Please make sure your redirect_uri is identical to the one you used "
-                "in the OAuth dialog request"
+                "Error validating verification code. Please make sure your redirect_uri is identical to the one "
+                "you used in the OAuth dialog request"
             )
         return token

@@ -1,7 +1,7 @@
 """The world: accounts and their trees, people, and every change that the journal holds.
 
-``World`` has one way in for changes (``record``), which writes the journal and applies the entry; replaying a journal applies
-the same entries. Reads name a moment, since each field is a timeline.
+``World`` has one way in for changes (``record``), which writes the journal and applies the entry; replaying a
+journal applies the same entries. Reads name a moment, since each field is a timeline.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 from metaads.sandbox.journal import Entry, Journal
 from metaads.sandbox.world import people
-from metaads.sandbox.world.nodes import ACCOUNT, AD, ADSET, CAMPAIGN, CREATIVE, Node, Timeline, Traits
+from metaads.sandbox.world.nodes import ACCOUNT, ADSET, CAMPAIGN, CREATIVE, Node, Timeline, Traits
 
 # Fields whose change does not move ``updated_time`` (reference 6.3).
 SILENT = frozenset({"daily_budget", "lifetime_budget", "spend_cap"})
@@ -89,8 +89,7 @@ class World:
 
     def ancestors(self, node: Node) -> list[Node]:
         """The ad set and the campaign above, nearest first."""
-        above = [self.nodes[i] for i in (node.adset_id, node.campaign_id) if i and i != node.id]
-        return above
+        return [self.nodes[i] for i in (node.adset_id, node.campaign_id) if i and i != node.id]
 
     def status(self, node: Node, at: float) -> str:
         """The configured status; a deleted or archived parent is inherited (reference 6.4)."""
