@@ -109,7 +109,8 @@ class Hub:
         pause = threading.Event()
         while True:
             try:
-                with redis.Redis.from_url(settings.REDIS_URL).pubsub(ignore_subscribe_messages=True) as heard:
+                client: Any = redis.Redis.from_url(settings.REDIS_URL)
+                with client.pubsub(ignore_subscribe_messages=True) as heard:
                     heard.subscribe(CHANNEL)
                     for message in heard.listen():
                         self._hear(message)
@@ -154,7 +155,7 @@ def _send(client_id: int, topic: str, id: str) -> None:
         if _connection is None:
             _connection = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
         sequence = _connection.incr(f"{CHANNEL}:{client_id}:{topic}")
-        frame = {"client": client_id, "topic": topic, "id": id, "sequence": int(sequence)}  # type: ignore[arg-type]
+        frame = {"client": client_id, "topic": topic, "id": id, "sequence": int(sequence)}
         _connection.publish(CHANNEL, json.dumps(frame))
     except redis.RedisError as error:
         log.warning("A live message was not sent (%s).", type(error).__name__)

@@ -87,7 +87,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _look(self) -> tuple[int, int]:
         """The client's id, or 0 and the close code."""
-        found = await database_sync_to_async(_may_see)(self.scope)
+        found: tuple[int, int] = await database_sync_to_async(_may_see)(self.scope)
         self._checked = monotonic()
         return found
 

@@ -1,0 +1,299 @@
+"""The one reader: pages, the API, rules, alerts and reports ask here and nowhere else.
+
+    period -> what is known of it (`trust`) -> sums of ad rows or their rollups -> the client's result
+           -> `metrics.evaluate`: sum first, divide last -> values under a header that says how far to trust them
+
+The caller got the ad account from `accounts.access`. Over days that were read to the end, an object without
+rows has 0; a period of which nothing was read is None throughout, and one that was read in part is the sum of
+what was read, marked partial. Reach is what Meta answered for that object and period, else None.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Final, Literal
+
+import insights.sums as sums
+import insights.windows as days_of
+from accounts.models import AdAccount
+from insights.metrics import ADDITIVE, METRICS, RESULTS, VALUES, evaluate, named, needed, with_result
+from insights.models import DataVersion, WindowSum
+from insights.trust import Header, Known, Trust, known
+from insights.windows import Period
+
+Values = Mapping[str, Decimal | None]
+ENGINE_DAYS: Final = 7
+__all__ = [
+    "EvidenceParts", "Header", "Point", "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable",
+    "account_today", "evidence", "preset", "series", "table", "totals", "windows",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Totals:
+    header: Header
+    values: Values
+
+
+@dataclass(frozen=True)
+class TableRow:
+    object_id: str
+    values: Values
+
+
+@dataclass(frozen=True)
+class Table:
+    header: Header
+    rows: tuple[TableRow, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """`at` is an account day, or the UTC instant at which an hour of it begins."""
+
+    at: date | datetime
+    values: Values
+
+
+@dataclass(frozen=True)
+class Series:
+    header: Header
+    points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class WindowTable:
+    """Metric -> object -> value over the last `days` full days, for every metric of the registry."""
+
+    header: Header
+    object_ids: tuple[str, ...]
+    days: int
+    columns: Mapping[str, Mapping[str, Decimal | None]]
+
+
+@dataclass(frozen=True)
+class EvidenceParts:
+    """What a decision rests on: the data version, when its numbers last moved, and a digest of the window sums."""
+
+    data_version: int
+    as_of: datetime | None
+    checksum: str
+
+
+def account_today(ad_account: AdAccount, now: datetime) -> date:
+    """The account's day, in its own zone."""
+    return days_of.today(now, ad_account.timezone_name)
+
+
+def preset(name: str, ad_account: AdAccount, now: datetime) -> tuple[date, date]:
+    """First and last day of a named period (last_7d, today ...); raises `errors.UnknownPeriod`."""
+    period = days_of.preset(name, today=account_today(ad_account, now))
+    return period.since, period.until
+
+
+def totals(
+    ad_account: AdAccount,
+    *,
+    since: date,
+    until: date,
+    level: str = "account",
+    object_id: str | None = None,
+    metrics: Sequence[str],
+    now: datetime,
+) -> Totals:
+    """One object's metrics over a period; the account's without `object_id`."""
+    found = table(
+        ad_account,
+        level=level,
+        since=since,
+        until=until,
+        object_ids=[_object(ad_account, level, object_id)],
+        metrics=metrics,
+        now=now,
+    )
+    return Totals(found.header, found.rows[0].values)
+
+
+def table(
+    ad_account: AdAccount,
+    *,
+    level: str,
+    since: date,
+    until: date,
+    parent_id: str | None = None,
+    object_ids: Collection[str] | None = None,
+    metrics: Sequence[str],
+    now: datetime,
+) -> Table:
+    """Metrics of every object of a level that had rows, by id; of exactly `object_ids` where they are given.
+
+    `parent_id` narrows ad sets to a campaign, and ads to an ad set or campaign.
+    """
+    period = Period(since, until)
+    state = known(ad_account=ad_account, period=period, level=level, now=now)
+    bases = _bases(ad_account, metrics)
+    found = sums.by_object(
+        ad_account=ad_account,
+        level=level,
+        period=period,
+        bases=bases & ADDITIVE.keys(),
+        parent_id=parent_id,
+        object_ids=object_ids,
+    )
+    ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
+    people: Mapping[str, int] = {}
+    if "reach" in bases:
+        people = sums.reach(ad_account=ad_account, level=level, period=period, object_ids=ids)
+    rows = []
+    for one in ids:
+        mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(bases, state))
+        mine["reach"] = _reach(people.get(one), mine, state, single=period.days == 1)
+        rows.append(TableRow(one, _values(mine, metrics, ad_account)))
+    return Table(state.header, tuple(rows))
+
+
+def series(
+    ad_account: AdAccount,
+    *,
+    level: str,
+    object_id: str | None = None,
+    since: date,
+    until: date,
+    metrics: Sequence[str],
+    by: Literal["day", "hour"] = "day",
+    now: datetime,
+) -> Series:
+    """Metrics day by day, or hour by hour (accounts and campaigns; others are unknown by the hour).
+
+    A day that was not read to the end is None; future days and hours are left out.
+    """
+    one = _object(ad_account, level, object_id)
+    today = account_today(ad_account, now)
+    if by == "hour":
+        return _hours(ad_account, level, one, Period(since, until), metrics, now)
+    period = Period(since, until)
+    state = known(ad_account=ad_account, period=period, level=level, now=now)
+    bases = _bases(ad_account, metrics)
+    found = sums.by_day(
+        ad_account=ad_account, level=level, object_id=one, period=period, bases=bases & ADDITIVE.keys()
+    )
+    people = (
+        sums.reach_by_day(ad_account=ad_account, level=level, object_id=one, period=period)
+        if "reach" in bases
+        else {}
+    )
+    points = []
+    for day in period:
+        if day > today:
+            break
+        mine: dict[str, Decimal | None] = dict.fromkeys(bases)
+        if day in state.days:
+            mine = dict(found.get(day) or dict.fromkeys(bases & ADDITIVE.keys(), Decimal(0)))
+        if day in state.own_days:
+            mine["reach"] = Decimal(people.get(day, 0))
+        points.append(Point(day, _values(mine, metrics, ad_account)))
+    return Series(state.header, tuple(points))
+
+
+def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENGINE_DAYS) -> WindowTable:
+    """Every metric of every object of a level over the last full days: what rules are judged on."""
+    today = account_today(ad_account, now)
+    period = days_of.last(days, today)
+    state = known(ad_account=ad_account, period=period, level=level, now=now)
+    rows = WindowSum.objects.of(ad_account).filter(level=level, days=days, until=period.until)
+    found: dict[str, dict[str, Decimal | None]] = {
+        str(ad_account.meta_id) if level == "account" else row.object_id: {
+            name: Decimal(getattr(row, name)) for name in ADDITIVE
+        }
+        for row in rows
+    }
+    if not found and state.days:  # the account's day has turned and no upsert has come by yet
+        found = sums.by_object(ad_account=ad_account, level=level, period=period, bases=ADDITIVE.keys())
+    ids = tuple(sorted(found))
+    people = sums.reach(ad_account=ad_account, level=level, period=period, object_ids=ids)
+    columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
+    for one in ids:
+        mine: dict[str, Decimal | None] = dict(found[one])
+        mine["reach"] = _reach(people.get(one), mine, state, single=days == 1)
+        for name, value in _values(mine, tuple(METRICS), ad_account).items():
+            columns[name][one] = value
+    return WindowTable(state.header, ids, days, columns)
+
+
+def evidence(ad_account: AdAccount, now: datetime) -> EvidenceParts:
+    """Data version, age and digest of what `windows` answers now. Equal numbers give an equal digest."""
+    period = days_of.last(ENGINE_DAYS, account_today(ad_account, now))
+    state = known(ad_account=ad_account, period=period, level="campaign", now=now)
+    version = DataVersion.objects.of(ad_account).values_list("version", flat=True).first() or 0
+    rows = WindowSum.objects.of(ad_account).filter(days=ENGINE_DAYS, until=period.until)
+    lines = [
+        [str(value) for value in row]
+        for row in rows.order_by("level", "object_id").values_list("level", "object_id", *ADDITIVE)
+    ]
+    text = json.dumps([ad_account.act_id, str(period.since), str(period.until), lines])
+    return EvidenceParts(version, state.header.data_as_of, hashlib.sha256(text.encode()).hexdigest())
+
+
+def _hours(
+    ad_account: AdAccount, level: str, object_id: str, period: Period, metrics: Sequence[str], now: datetime
+) -> Series:
+    state = known(ad_account=ad_account, period=period, level="campaign", now=now, kind="hour")
+    zone = days_of.zone(ad_account.timezone_name)
+    bases = _bases(ad_account, metrics) & ADDITIVE.keys()
+    found = sums.by_hour(ad_account=ad_account, level=level, object_id=object_id, period=period, bases=bases)
+    zero = dict.fromkeys(bases, Decimal(0))
+    points = []
+    for day in period:
+        seen = set()
+        for at in days_of.hours(day, ad_account.timezone_name):
+            label = at.astimezone(zone).hour
+            if at > now or label in seen:  # the repeated hour of a 25-hour day is one row at Meta
+                continue
+            seen.add(label)
+            mine: dict[str, Decimal | None] = {}
+            if day in state.days and found is not None:
+                mine = dict(found.get((day, label), zero))
+            values = _values(mine, metrics, ad_account)
+            points.append(
+                Point(at, {name: value if named(name).hourly else None for name, value in values.items()})
+            )
+    return Series(state.header, tuple(points))
+
+
+def _object(ad_account: AdAccount, level: str, object_id: str | None) -> str:
+    if level == "account" or object_id is None:
+        return str(ad_account.meta_id)
+    return object_id
+
+
+def _bases(ad_account: AdAccount, metrics: Sequence[str]) -> frozenset[str]:
+    """The columns to be summed: those of the formulas, with the client's result for `conversions`."""
+    bases = set(needed(metrics))
+    result = RESULTS.get(ad_account.client.result_action)
+    if "conversions" in bases and result:
+        bases.add(result)
+    if "conversion_value" in bases and result is not None and result in VALUES:
+        bases.add(VALUES[result])
+    bases -= {"conversions", "conversion_value"}
+    # A period without impressions reaches nobody, so reach needs them to be known as 0.
+    return frozenset(bases | {"impressions"})
+
+
+def _absent(bases: Collection[str], state: Known) -> dict[str, Decimal | None]:
+    return dict.fromkeys(bases, Decimal(0) if state.days else None)
+
+
+def _reach(people: int | None, mine: Values, state: Known, *, single: bool) -> Decimal | None:
+    if people is not None:
+        return Decimal(people)
+    return Decimal(0) if state.whole and mine.get("impressions") == 0 else None
+
+
+def _values(bases: Values, metrics: Sequence[str], ad_account: AdAccount) -> dict[str, Decimal | None]:
+    complete = with_result(bases, result_action=ad_account.client.result_action)
+    return {name: evaluate(name, complete) for name in metrics}

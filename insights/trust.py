@@ -1,0 +1,134 @@
+"""How far a number can be trusted, in one word and with its reasons; it travels with every answer.
+
+unavailable   nothing of the period was read, or the account cannot be read at all
+partial       some days are missing, or parts do not add up to the whole
+stale         read to the end, but too long ago for what it claims
+empty         read to the end, and nothing was delivered: empty is not zero
+ready         none of these
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Final, Literal
+
+from django.conf import settings
+
+import insights.windows as days_of
+from accounts.models import AdAccount
+from insights.models import DataVersion, PollState, Slice
+from insights.windows import DAY, Period
+
+State = Literal["ready", "partial", "stale", "unavailable", "empty"]
+#: Meta refreshes about every 15 minutes; a running day that nobody could check for longer is stale.
+RUNNING_STALE: Final = timedelta(minutes=15)
+#: A day that is still restated is read once per account day.
+CLOSED_STALE: Final = timedelta(hours=26)
+
+
+@dataclass(frozen=True)
+class Trust:
+    state: State
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Header:
+    """What every answer says of itself. Days are the account's; `checked_at` is the last look at Meta,
+    `data_as_of` when the numbers of this period last moved."""
+
+    currency: str
+    zone: str
+    since: date
+    until: date
+    data_version: int
+    checked_at: datetime | None
+    data_as_of: datetime | None
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class Known:
+    """The header, and which days of the period were read to the end at the level that is added up (`days`) and at
+    the level asked for (`own_days`, for reach)."""
+
+    header: Header
+    days: frozenset[date]
+    own_days: frozenset[date]
+    whole: bool
+
+
+def known(*, ad_account: AdAccount, period: Period, level: str, now: datetime, kind: str = "day") -> Known:
+    """What is known of a period of an account now. Days after the account's today are nobody's."""
+    today = days_of.today(now, ad_account.timezone_name)
+    added = "ad" if kind == "day" else "campaign"
+    rows = list(
+        Slice.objects.of(ad_account).filter(
+            kind=kind, breakdown="", level__in={added, level}, day__range=(period.since, period.until)
+        )
+    )
+    wanted = {day for day in period if day <= today}
+    full = {row.day: row for row in rows if row.level == added and row.complete}
+    own = frozenset(row.day for row in rows if row.level == level and row.complete)
+    version = DataVersion.objects.of(ad_account).values_list("version", flat=True).first() or 0
+    poll = PollState.objects.of(ad_account).first()
+    reads = [row.fetched_at for row in rows] + ([poll.checked_at] if poll and poll.checked_at else [])
+    checked = max(reads, default=None)
+    trust = _trust(full, rows, wanted=wanted, today=today, checked=checked, poll=poll, now=now)
+    header = Header(
+        currency=ad_account.currency,
+        zone=ad_account.timezone_name,
+        since=period.since,
+        until=period.until,
+        data_version=version,
+        checked_at=checked,
+        data_as_of=max((row.as_of for row in rows), default=None),
+        trust=trust,
+    )
+    return Known(header, frozenset(full), own, whole=wanted <= full.keys())
+
+
+def _trust(
+    full: dict[date, Slice],
+    rows: list[Slice],
+    *,
+    wanted: set[date],
+    today: date,
+    checked: datetime | None,
+    poll: PollState | None,
+    now: datetime,
+) -> Trust:
+    why = (poll.reason,) if poll is not None and poll.reason else ()
+    if not wanted:
+        return Trust("unavailable", ("The period lies in the future.",))
+    if not full:
+        return Trust("unavailable", ("Nothing of this period has been read yet.", *why))
+    missing = wanted - full.keys()
+    if missing:
+        words = f"{len(missing)} of {len(wanted)} days {'is' if len(missing) == 1 else 'are'} not read yet."
+        return Trust("partial", (words, *why))
+    apart = {row.day for row in rows if not row.agrees}
+    if apart:
+        days = "1 day" if len(apart) == 1 else f"{len(apart)} days"
+        return Trust("partial", (f"On {days} the parts do not add up to the account's total.", *why))
+    late = _late(full, today=today, checked=checked, now=now)
+    if late:
+        return Trust("stale", (late, *why))
+    if not any(row.rows for row in full.values()):
+        return Trust("empty", ("Nothing was delivered in this period.",))
+    return Trust("ready")
+
+
+def _late(full: dict[date, Slice], *, today: date, checked: datetime | None, now: datetime) -> str:
+    patience = max(RUNNING_STALE, timedelta(seconds=3 * settings.POLL_SECONDS))
+    if today in full and (checked is None or now - checked > patience):
+        return f"Today was last checked at {checked:%H:%M} UTC." if checked else "Today was never checked."
+    restated = [
+        row
+        for day, row in full.items()
+        if today - DAY * settings.LOOKBACK_DAYS <= day < today and now - row.fetched_at > CLOSED_STALE
+    ]
+    if restated:
+        return f"{len(restated)} days that Meta may still restate were not read again for a day."
+    return ""
