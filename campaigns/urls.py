@@ -1,5 +1,24 @@
+"""The API paths of this floor."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from campaigns.api.changes import Approve, Changes, ChangeView, Reject, Resolve, Undo
+from campaigns.api.stops import Holds, Release, Resume, Stop
+from campaigns.api.writes import CampaignBudget, CampaignStatus
+
+urlpatterns: list[URLPattern] = [
+    path("api/meta/campaigns/<str:campaign_id>/status", CampaignStatus.as_view(), name="api_campaign_status"),
+    path("api/meta/campaigns/<str:campaign_id>/budget", CampaignBudget.as_view(), name="api_campaign_budget"),
+    path("api/changes", Changes.as_view(), name="api_changes"),
+    path("api/changes/<uuid:uuid>", ChangeView.as_view(), name="api_change"),
+    path("api/changes/<uuid:uuid>/approve", Approve.as_view(), name="api_change_approve"),
+    path("api/changes/<uuid:uuid>/reject", Reject.as_view(), name="api_change_reject"),
+    path("api/changes/<uuid:uuid>/undo", Undo.as_view(), name="api_change_undo"),
+    path("api/changes/<uuid:uuid>/resolve", Resolve.as_view(), name="api_change_resolve"),
+    path("api/stop", Stop.as_view(), name="api_stop"),
+    path("api/release", Release.as_view(), name="api_release"),
+    path("api/holds", Holds.as_view(), name="api_holds"),
+    path("api/holds/<uuid:uuid>/resume", Resume.as_view(), name="api_hold_resume"),
+]

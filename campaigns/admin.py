@@ -1,0 +1,174 @@
+"""The floor's tables in the operations site: read only, searchable by name and Meta's id."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+
+from accounts.admin import ScopedAdmin
+from campaigns.models import (
+    Ad,
+    AdSet,
+    Attempt,
+    Campaign,
+    Change,
+    Creative,
+    ExposureRow,
+    Hold,
+    LedgerLine,
+    Observation,
+    Switch,
+    SyncRun,
+)
+
+
+class ObjectAdmin(ScopedAdmin):
+    list_filter = ("status", "effective_status", "known")
+    list_select_related = ("ad_account", "client")
+    search_fields = ("name", "meta_id", "ad_account__name", "ad_account__meta_id")
+
+
+@admin.register(Campaign)
+class CampaignAdmin(ObjectAdmin):
+    list_display = (
+        "name",
+        "meta_id",
+        "ad_account",
+        "status",
+        "effective_status",
+        "daily_budget",
+        "lifetime_budget",
+        "removed_at",
+    )
+
+
+@admin.register(AdSet)
+class AdSetAdmin(ObjectAdmin):
+    list_display = (
+        "name",
+        "meta_id",
+        "campaign",
+        "status",
+        "effective_status",
+        "daily_budget",
+        "learning_stage",
+        "removed_at",
+    )
+    list_select_related = ("campaign", "ad_account", "client")
+
+
+@admin.register(Ad)
+class AdAdmin(ObjectAdmin):
+    list_display = ("name", "meta_id", "ad_set", "status", "effective_status", "removed_at")
+    list_select_related = ("ad_set", "ad_account", "client")
+
+
+@admin.register(Creative)
+class CreativeAdmin(ObjectAdmin):
+    list_display = ("name", "meta_id", "ad_account", "object_type", "status", "removed_at")
+    list_filter = ("status", "object_type")
+
+
+@admin.register(SyncRun)
+class SyncRunAdmin(ScopedAdmin):
+    list_display = (
+        "ad_account",
+        "state",
+        "started_at",
+        "seen",
+        "created",
+        "changed",
+        "removed",
+        "edits",
+        "error_text",
+    )
+    list_filter = ("state",)
+    list_select_related = ("ad_account",)
+    search_fields = ("ad_account__name", "ad_account__meta_id")
+
+
+@admin.register(Change)
+class ChangeAdmin(ScopedAdmin):
+    list_display = (
+        "created_at",
+        "object_name",
+        "field",
+        "before",
+        "target",
+        "currency",
+        "state",
+        "source",
+        "requested_by",
+    )
+    list_filter = ("state", "source", "field", "level")
+    list_select_related = ("requested_by", "ad_account", "client")
+    search_fields = ("object_name", "object_id", "uuid", "reason", "ad_account__meta_id")
+    date_hierarchy = "created_at"
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ScopedAdmin):
+    list_display = (
+        "committed_at",
+        "change",
+        "n",
+        "value",
+        "outcome",
+        "http_status",
+        "code",
+        "subcode",
+        "fbtrace_id",
+    )
+    list_filter = ("outcome",)
+    list_select_related = ("change",)
+    search_fields = ("object_id", "change__object_name", "change__uuid", "fbtrace_id")
+
+
+@admin.register(Observation)
+class ObservationAdmin(ScopedAdmin):
+    list_display = ("at", "change", "phase", "attempt", "value", "error_text")
+    list_filter = ("phase",)
+    list_select_related = ("change",)
+    search_fields = ("change__object_id", "change__object_name", "change__uuid")
+
+
+@admin.register(LedgerLine)
+class LedgerLineAdmin(ScopedAdmin):
+    list_display = (
+        "at",
+        "ad_account",
+        "seq",
+        "kind",
+        "state",
+        "object_name",
+        "field",
+        "before",
+        "after",
+        "by",
+        "note",
+    )
+    list_filter = ("kind", "state", "by")
+    list_select_related = ("ad_account",)
+    search_fields = ("object_name", "object_id", "note", "change__uuid", "ad_account__meta_id")
+    date_hierarchy = "at"
+
+
+@admin.register(Switch)
+class SwitchAdmin(ScopedAdmin):
+    list_display = ("pulled_at", "scope", "client", "ad_account", "strategy_ref", "reason", "released_at")
+    list_filter = ("scope",)
+    list_select_related = ("client", "ad_account")
+    search_fields = ("reason", "client__name", "ad_account__name")
+
+
+@admin.register(Hold)
+class HoldAdmin(ScopedAdmin):
+    list_display = ("held_at", "object_id", "field", "ours", "theirs", "until", "resumed_at", "reason")
+    list_select_related = ("ad_account",)
+    search_fields = ("object_id", "reason")
+
+
+@admin.register(ExposureRow)
+class ExposureRowAdmin(ScopedAdmin):
+    list_display = ("day", "level", "object_id", "spend", "as_of", "trust")
+    list_filter = ("level", "trust")
+    search_fields = ("object_id",)

@@ -1,0 +1,195 @@
+"""What this floor's API takes and answers, field by field."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+import campaigns.changes.approvals as approvals
+import campaigns.changes.ledger as ledger
+from accounts.tenancy import Principal
+from campaigns.models import Change, Hold, LedgerLine, Switch
+from campaigns.states import Field
+
+_VALUE = {"oneOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}
+
+
+class StatusBody(serializers.Serializer[Any]):
+    status = serializers.ChoiceField(choices=["ACTIVE", "PAUSED"])
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+
+
+class BudgetBody(serializers.Serializer[Any]):
+    """Exactly one of the two budgets, in major units of the account's currency."""
+
+    daily_budget = serializers.DecimalField(required=False, max_digits=18, decimal_places=6)
+    lifetime_budget = serializers.DecimalField(required=False, max_digits=18, decimal_places=6)
+    reason = serializers.CharField(required=False, allow_blank=True, max_length=1000)
+    confirm_large_step = serializers.BooleanField(
+        required=False, default=False, help_text="Needed for a raise of more than 50 %."
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("daily_budget" in attrs) == ("lifetime_budget" in attrs):
+            raise serializers.ValidationError(
+                "Send either daily_budget or lifetime_budget, a number in major units."
+            )
+        return attrs
+
+    @staticmethod
+    def wanted(data: dict[str, Any]) -> tuple[Field, Decimal]:
+        field = Field.DAILY_BUDGET if "daily_budget" in data else Field.LIFETIME_BUDGET
+        return field, data[field.value]
+
+
+class DigestBody(serializers.Serializer[Any]):
+    digest = serializers.CharField(max_length=64, help_text="Of the change as you read it.")
+
+
+class ReasonBody(serializers.Serializer[Any]):
+    reason = serializers.CharField(max_length=500)
+
+
+class ResolveBody(ReasonBody):
+    outcome = serializers.ChoiceField(choices=["APPLIED", "FAILED", "SUPERSEDED"])
+
+
+class StopBody(serializers.Serializer[Any]):
+    """What to stop: everything (owners), a client, an ad account, or a strategy of a client."""
+
+    scope = serializers.ChoiceField(choices=["everything", "client", "ad_account", "strategy"])
+    client = serializers.CharField(required=False, help_text="Slug or UUID; for client and strategy.")
+    account_id = serializers.CharField(required=False, help_text="act_1 or 1; for ad_account.")
+    strategy_id = serializers.CharField(required=False, max_length=100)
+    reason = serializers.CharField(max_length=500)
+
+
+class ChangeShape(serializers.Serializer[Change]):
+    """A change. `before` and `target` are numbers in major units for budgets, words for a status."""
+
+    id = serializers.CharField(source="uuid")
+    state = serializers.CharField()
+    client = serializers.CharField(source="client.slug")
+    account_id = serializers.CharField(source="ad_account.act_id")
+    level = serializers.CharField()
+    object_id = serializers.CharField()
+    object_name = serializers.CharField()
+    field = serializers.CharField()  # type: ignore[assignment]
+    before = serializers.SerializerMethodField()
+    target = serializers.SerializerMethodField()
+    currency = serializers.CharField()
+    direction = serializers.CharField()
+    digest = serializers.CharField()
+    reason = serializers.CharField()
+    source = serializers.CharField()
+    strategy_id = serializers.CharField(source="strategy_ref", allow_null=True)
+    requested_by = serializers.SerializerMethodField()
+    approved_by = serializers.SerializerMethodField()
+    approval_policy = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    approved_at = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField()
+    applied_at = serializers.DateTimeField(allow_null=True)
+    attempts = serializers.IntegerField()
+    possibly_applied = serializers.BooleanField()
+    error = serializers.CharField(source="error_text")
+    advice = serializers.CharField()
+    story = serializers.SerializerMethodField()
+    may_approve = serializers.SerializerMethodField(help_text="Whether you may approve it.")
+
+    @extend_schema_field(_VALUE)
+    def get_before(self, change: Change) -> Decimal | str | None:
+        return _value(change, change.before)
+
+    @extend_schema_field(_VALUE)
+    def get_target(self, change: Change) -> Decimal | str | None:
+        return _value(change, change.target)
+
+    def get_requested_by(self, change: Change) -> str | None:
+        return str(change.requested_by) if change.requested_by else None
+
+    def get_approved_by(self, change: Change) -> str | None:
+        return str(change.approved_by) if change.approved_by else None
+
+    def get_story(self, change: Change) -> str:
+        return ledger.story(change)
+
+    def get_may_approve(self, change: Change) -> bool:
+        principal: Principal | None = self.context.get("principal")
+        return (
+            principal is not None and change.state == "PROPOSED" and approvals.may_approve(change, principal)
+        )
+
+
+def _value(change: Change, text: str) -> Decimal | str | None:
+    if not text:
+        return None
+    return Decimal(text) if Field(change.field).is_money else text
+
+
+class LineShape(serializers.Serializer[LedgerLine]):
+    seq = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    state = serializers.CharField()
+    by = serializers.CharField()
+    note = serializers.CharField()
+    hash = serializers.CharField()
+
+
+class ChangeDetail(ChangeShape):
+    lines = serializers.SerializerMethodField(help_text="Its lines of the ledger, oldest first.")
+
+    @extend_schema_field(LineShape(many=True))
+    def get_lines(self, change: Change) -> Any:
+        rows = ledger.lines(self.context["principal"], change=change).order_by("seq")
+        return LineShape(rows, many=True).data
+
+
+class ChangeList(serializers.Serializer[Any]):
+    changes = ChangeShape(many=True)
+    next = serializers.CharField(allow_null=True, help_text="Send it as `after` for the next page.")
+
+
+class SwitchShape(serializers.Serializer[Switch]):
+    id = serializers.CharField(source="uuid")
+    scope = serializers.CharField()
+    client = serializers.SerializerMethodField()
+    account_id = serializers.SerializerMethodField()
+    strategy_id = serializers.CharField(source="strategy_ref")
+    reason = serializers.CharField()
+    pulled_at = serializers.DateTimeField()
+
+    def get_client(self, row: Switch) -> str | None:
+        return row.client.slug if row.client else None
+
+    def get_account_id(self, row: Switch) -> str | None:
+        return row.ad_account.act_id if row.ad_account else None
+
+
+class SwitchList(serializers.Serializer[Any]):
+    stops = SwitchShape(many=True)
+
+
+class Released(serializers.Serializer[Any]):
+    released = serializers.BooleanField(help_text="False: it was not stopped.")
+
+
+class HoldShape(serializers.Serializer[Hold]):
+    id = serializers.CharField(source="uuid")
+    level = serializers.CharField()
+    object_id = serializers.CharField()
+    field = serializers.CharField()  # type: ignore[assignment]
+    ours = serializers.CharField()
+    theirs = serializers.CharField()
+    reason = serializers.CharField()
+    held_at = serializers.DateTimeField()
+    until = serializers.DateTimeField()
+    resumed_at = serializers.DateTimeField(allow_null=True)
+
+
+class HoldList(serializers.Serializer[Any]):
+    holds = HoldShape(many=True)
