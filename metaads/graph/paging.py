@@ -113,10 +113,11 @@ def _cursor_in(address: object) -> str | None:
 def _blames_cursor(answer: Answer) -> bool:
     """Tell whether a refusal is about the cursor: page one passed with the same parameters, so a bare 100 is.
 
-    Not so for a list that is too deep to page (narrow the query instead) or an object that went away
-    meanwhile.
+    Meta's words for "too deep" count too, since it is not known to keep them for that alone; a slice that is
+    too deep again after a fresh start has to be narrowed, as the answer's advice says. An object that went
+    away meanwhile is no matter of cursors.
     """
-    return answer.rule == "cursor_rejected" or (answer.code == 100 and answer.rule == "invalid_parameter")
+    return answer.rule in ("cursor_rejected", "cursor_too_deep", "invalid_parameter")
 
 
 def _bad(answer: Answer, rule: str, message: str) -> Answer:

@@ -149,13 +149,13 @@ def refusing(rule: str, *, code: int = 100, subcode: int | None = None) -> pagin
     return fetch
 
 
-@pytest.mark.parametrize("rule", ["invalid_parameter", "cursor_rejected"])
+@pytest.mark.parametrize("rule", ["invalid_parameter", "cursor_rejected", "cursor_too_deep"])
 def test_a_cursor_that_meta_no_longer_takes_restarts_the_slice(rule: str) -> None:
     with pytest.raises(paging.CursorExpired):
         walk(refusing(rule))
 
 
-@pytest.mark.parametrize("rule", ["object_missing_or_hidden", "cursor_too_deep"])
+@pytest.mark.parametrize("rule", ["object_missing_or_hidden", "beyond_37_months"])
 def test_other_refusals_are_not_blamed_on_the_cursor(rule: str) -> None:
     with pytest.raises(errors.Refused):
         walk(refusing(rule))
