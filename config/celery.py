@@ -84,9 +84,9 @@ class OnlyBeat(Scheduler):
 
     def _renew(self) -> bool:
         try:
-            close_old_connections()
             return take(name="beat", holder=self._holder, seconds=self.SECONDS, now=now()) is not None
         except DatabaseError:  # away for a while: nothing could be done with a task anyway
+            close_old_connections()
             return False
 
     def close(self) -> None:
