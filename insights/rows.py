@@ -31,6 +31,8 @@ _LISTS: Final = {
     "video_plays": "video_play_actions",
     "thruplays": "video_thruplay_watched_actions",
 }
+#: Meta's default attribution: seven days after a click, one day after a view (docs/meta.md, section 5.1).
+DEFAULT_WINDOWS: Final = ("7d_click", "1d_view")
 _MICRO: Final = Decimal(1_000_000)
 _MOST: Final = 2**63 - 1
 _NO_ACTIONS: Final = "{}"
@@ -76,14 +78,14 @@ def read(row: Mapping[str, Any], *, level: str) -> Row:
     for column, name in _COUNTS.items():
         values[column] = _whole(row.get(name, 0))
     for column, name in _LISTS.items():
-        values[column] = sum(_micro(item.get("value", 0)) for item in _lists(row.get(name)).values())
+        values[column] = sum(_default(item) for item in _lists(row.get(name)).values())
     for column, types in FAMILIES.items():
         kind = next((kind for kind in types if kind in counts or kind in amounts), None)
         if kind is None:
             continue
-        values[column] = _micro(counts.get(kind, {}).get("value", 0))
+        values[column] = _default(counts.get(kind))
         if column in VALUES:
-            values[VALUES[column]] = _micro(amounts.get(kind, {}).get("value", 0))
+            values[VALUES[column]] = _default(amounts.get(kind))
     return Row(
         level=level,
         object_id=object_id,
@@ -142,6 +144,15 @@ def _micro(value: object) -> int:
     if number > _MOST / _MICRO:
         raise BadRow("A number is too large.")
     return int((number * _MICRO).to_integral_value(ROUND_HALF_UP))
+
+
+def _default(windows: Mapping[str, str] | None) -> int:
+    """The account's default window; Meta's pages leave open whether `value` always comes beside others."""
+    if windows is None:
+        return 0
+    if "value" in windows:
+        return _micro(windows["value"])
+    return sum(_micro(windows.get(name, 0)) for name in DEFAULT_WINDOWS)
 
 
 def _whole(value: object) -> int:

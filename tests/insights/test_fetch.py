@@ -1,0 +1,264 @@
+"""What was fetched equals the sandbox's own truth at every level; a stop at any point loses nothing."""
+
+from decimal import Decimal as D
+
+import pytest
+
+from insights.analytics import account_today, series, table, totals, windows
+from insights.fetch import LEVELS, first_sync, progress, refresh
+from insights.metrics import METRICS
+from insights.models import AccountDay, DayRow, FetchRun, Revision, Slice
+from insights.store.rollups import checksum
+from insights.windows import DAY, last
+
+pytestmark = pytest.mark.django_db
+NAMES = ("spend", "impressions", "clicks", "link_clicks", "purchases", "purchase_value", "leads")
+
+
+def truth(sandbox, account, clock, *, level, since, until):
+    """The sandbox's second route: object id without act_ -> numbers in our units."""
+    found = sandbox.truth.totals(
+        account.act_id, since=since, until=until, now=clock.now().timestamp(), level=level
+    )
+    return {
+        key.removeprefix("act_"): {
+            name: D(value[name]) / (100 if name in ("spend", "purchase_value") else 1) for name in NAMES
+        }
+        for key, value in found.items()
+    }
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("days", [1, 7, 27])
+def test_totals_equal_the_sandbox_s_truth_at_every_level_and_window(synced, sandbox, clock, level, days):
+    account = synced.ad_account
+    today = account_today(account, clock.now())
+    since = today - (days - 1) * DAY
+    wanted = truth(sandbox, account, clock, level=level, since=since, until=today)
+    got = table(account, level=level, since=since, until=today, metrics=NAMES, now=clock.now())
+    assert {row.object_id: dict(row.values) for row in got.rows} == {
+        key: value
+        for key, value in wanted.items()
+        if any(value.values()) or key in {r.object_id for r in got.rows}
+    }
+    assert got.header.trust.state == "ready"
+    assert got.header.currency == account.currency
+
+
+def test_every_registry_metric_is_the_formula_over_the_truth(synced, sandbox, clock):
+    account = synced.ad_account
+    period = last(7, account_today(account, clock.now()))
+    numbers = truth(sandbox, account, clock, level="account", since=period.since, until=period.until)[
+        account.meta_id
+    ]
+    got = totals(
+        account, since=period.since, until=period.until, metrics=tuple(METRICS), now=clock.now()
+    ).values
+    assert got["ctr"] == numbers["clicks"] * 100 / numbers["impressions"]
+    assert got["cpm"] == numbers["spend"] * 1000 / numbers["impressions"]
+    assert got["cpc"] == numbers["spend"] / numbers["clicks"]
+    assert got["conversions"] == numbers["purchases"]
+    assert got["roas"] == numbers["purchase_value"] / numbers["spend"]
+    assert got["cpa"] == numbers["spend"] / numbers["purchases"]
+    assert 0 < got["reach"] <= got["impressions"]
+    assert got["frequency"] == got["impressions"] / got["reach"]
+
+
+def test_reach_is_read_and_never_summed(synced, clock):
+    account = synced.ad_account
+    today = account_today(account, clock.now())
+    week, odd = last(7, today), last(5, today)
+    day = totals(account, since=week.until, until=week.until, metrics=["reach"], now=clock.now()).values[
+        "reach"
+    ]
+    seven = totals(account, since=week.since, until=week.until, metrics=["reach"], now=clock.now()).values[
+        "reach"
+    ]
+    points = series(
+        account, level="account", since=week.since, until=week.until, metrics=["reach"], now=clock.now()
+    ).points
+    assert day == points[-1].values["reach"]
+    assert (
+        max(point.values["reach"] for point in points)
+        <= seven
+        < sum(point.values["reach"] for point in points)
+    )
+    assert (
+        totals(account, since=odd.since, until=odd.until, metrics=["reach"], now=clock.now()).values["reach"]
+        is None
+    )
+
+
+def test_days_and_hours_add_up(synced, clock):
+    account = synced.ad_account
+    today = account_today(account, clock.now())
+    hours = series(
+        account,
+        level="account",
+        since=today,
+        until=today,
+        metrics=["spend", "ctr", "cpa"],
+        by="hour",
+        now=clock.now(),
+    )
+    day = totals(account, since=today, until=today, metrics=["spend"], now=clock.now()).values["spend"]
+    assert sum(point.values["spend"] for point in hours.points) == day
+    assert {point.values["cpa"] for point in hours.points} == {None}
+    assert hours.points[-1].at <= clock.now()
+    days = series(
+        account, level="account", since=today - 6 * DAY, until=today, metrics=["spend"], now=clock.now()
+    )
+    whole = totals(account, since=today - 6 * DAY, until=today, metrics=["spend"], now=clock.now())
+    assert sum(point.values["spend"] for point in days.points) == whole.values["spend"]
+
+
+def test_rules_read_seven_full_days(synced, sandbox, clock):
+    account = synced.ad_account
+    period = last(7, account_today(account, clock.now()))
+    wanted = truth(sandbox, account, clock, level="campaign", since=period.since, until=period.until)
+    found = windows(account, level="campaign", now=clock.now())
+    assert (found.header.since, found.header.until, found.days) == (period.since, period.until, 7)
+    assert {one: found.columns["spend"][one] for one in found.object_ids} == {
+        key: value["spend"] for key, value in wanted.items()
+    }
+
+
+def test_restatement_is_followed_and_what_was_known_stays(synced, sandbox, clock):
+    account = synced.ad_account
+    today = account_today(account, clock.now())
+    before = {row.day: row.purchases for row in AccountDay.objects.of(account)}
+    clock.advance(2 * 86_400)
+    refresh(ad_account=account, now=clock.now())
+    after = {row.day: row.purchases for row in AccountDay.objects.of(account)}
+    grown = [day for day in before if after[day] > before[day]]
+    assert grown
+    for day in grown:
+        wanted = truth(sandbox, account, clock, level="account", since=day, until=day)[account.meta_id]
+        assert after[day] == wanted["purchases"]
+    old = Revision.objects.of(account).filter(level="account", day__lt=today, grain="day")
+    assert {row.day for row in old} >= {day for day in grown if day < today}
+    for row in old:
+        assert D(row.values["purchases"]) / 1_000_000 == before[row.day]
+        assert row.known_to == clock.now()
+    assert not any(checksum(account_id=account.pk).values())
+
+
+def test_a_second_sync_reads_little_and_writes_nothing(synced, clock):
+    account = synced.ad_account
+    run = first_sync(ad_account=account, days=28, now=clock.now())
+    assert run.state == "done"
+    assert run.requests <= 5  # today's four levels and its hours
+    assert Revision.objects.of(account).count() == 0
+
+
+def test_the_first_sync_costs_few_calls_however_many_objects(connected, clock):
+    run = first_sync(ad_account=connected.ad_account, days=28, now=clock.now())
+    assert (run.state, run.done, run.total) == ("done", 28, 28)
+    assert run.requests <= 24
+    assert DayRow.objects.of(connected.ad_account).filter(level="ad").count() > 100
+
+
+def test_progress_counts_the_days_and_ends(connected, clock):
+    told = []
+    assert progress(connected.ad_account).state == ""
+    first_sync(ad_account=connected.ad_account, days=28, now=clock.now(), progress=told.append)
+    assert [one.done for one in told] == sorted(one.done for one in told)
+    assert (told[0].done, told[0].total) == (0, 28)
+    assert (told[-1].done, told[-1].state) == (28, "done")
+    assert progress(connected.ad_account) == told[-1]
+
+
+def test_a_sync_that_breaks_is_partial_and_goes_on_where_it_stopped(connected, sandbox, clock):
+    account = connected.ad_account
+
+    def throttle_after_a_week(one):
+        if one.done and one.state == "running":
+            sandbox.faults.arm("throttle", times=1, at=0.0)
+
+    run = first_sync(ad_account=account, days=28, now=clock.now(), progress=throttle_after_a_week)
+    assert run.state == "waiting"
+    assert run.not_before > clock.now()
+    today = account_today(account, clock.now())
+    partial = totals(account, since=today - 27 * DAY, until=today, metrics=["spend"], now=clock.now())
+    assert partial.header.trust.state == "partial"
+    assert "21 of 28 days are not read yet." in partial.header.trust.reasons
+    points = series(
+        account, level="account", since=today - 27 * DAY, until=today, metrics=["spend"], now=clock.now()
+    ).points
+    assert [point.values["spend"] is None for point in points] == [True] * 21 + [False] * 7
+
+    clock.advance(30 * 60)
+    again = first_sync(ad_account=account, days=28, now=clock.now())
+    assert (again.pk, again.state) == (run.pk, "done")
+    assert FetchRun.objects.of(account).count() == 1
+    whole = totals(account, since=today - 27 * DAY, until=today, metrics=["spend"], now=clock.now())
+    assert whole.header.trust.state == "ready"
+
+
+def test_nothing_read_is_unavailable_and_not_zero(connected, clock):
+    account = connected.ad_account
+    today = account_today(account, clock.now())
+    found = totals(account, since=today, until=today, metrics=["spend", "reach", "ctr"], now=clock.now())
+    assert found.header.trust.state == "unavailable"
+    assert set(found.values.values()) == {None}
+
+
+def test_numbers_that_nobody_checks_grow_stale(synced, clock):
+    account = synced.ad_account
+    clock.advance(50 * 60)
+    today = account_today(account, clock.now())
+    found = totals(account, since=today, until=today, metrics=["spend"], now=clock.now())
+    assert found.header.trust.state == "stale"
+    assert "last checked" in found.header.trust.reasons[0]
+
+
+def test_slices_say_in_which_zone_a_day_was_read(synced):
+    assert set(Slice.objects.of(synced.ad_account).values_list("zone", flat=True)) == {
+        synced.ad_account.timezone_name
+    }
+
+
+@pytest.mark.parametrize(
+    "fault", ["transient", "html", "truncated", "empty", "dup_page", "string_numbers", "cursor_expired"]
+)
+def test_a_passing_fault_changes_no_number(connected, sandbox, clock, fault):
+    account = connected.ad_account
+    sandbox.faults.arm(fault, times=1, at=0.0)
+    run = first_sync(ad_account=account, days=7, now=clock.now())
+    if run.state != "done":
+        clock.advance(120)
+        run = first_sync(ad_account=account, days=7, now=clock.now())
+    assert run.state == "done"
+    today = account_today(account, clock.now())
+    for level in LEVELS:
+        wanted = truth(sandbox, account, clock, level=level, since=today - 6 * DAY, until=today)
+        got = table(account, level=level, since=today - 6 * DAY, until=today, metrics=NAMES, now=clock.now())
+        assert {row.object_id: row.values["spend"] for row in got.rows if row.values["spend"]} == {
+            key: value["spend"] for key, value in wanted.items() if value["spend"]
+        }
+
+
+def test_too_much_data_is_asked_for_in_halves(connected, sandbox, clock):
+    sandbox.faults.arm("reduce", times=12, at=0.0)
+    run = first_sync(ad_account=connected.ad_account, days=28, now=clock.now())
+    assert (run.state, run.done) == ("done", 28)
+
+
+def test_a_dead_token_stops_the_sync_and_the_connection_hears_of_it(synced, sandbox, clock):
+    from accounts.models import MetaConnection
+
+    clock.advance(3600)
+    sandbox.faults.arm("auth", times=1, at=0.0, subcode=460)
+    run = refresh(ad_account=synced.ad_account, now=clock.now())
+    assert run.state == "failed"
+    assert "Reconnect" in run.sentence
+    assert MetaConnection.objects.of(synced.northwind).get().state == "reauth_needed"
+
+
+def test_a_paused_connection_is_a_sentence_and_no_crash(connected, clock):
+    from accounts.models import MetaConnection
+
+    MetaConnection.objects.of(connected.northwind).update(state="revoked")
+    run = first_sync(ad_account=connected.ad_account, days=7, now=clock.now())
+    assert run.state == "failed"
+    assert "revoked" in run.sentence.lower()
