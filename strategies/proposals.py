@@ -393,11 +393,12 @@ def withdraw(*, proposal: Proposal, reason: str, now: datetime, state: ProposalS
     try:
         approvals.reject(change=change, principal=access.system(proposal.client), reason=reason, now=now)
     except Refused:
-        # Somebody approved it a moment ago; then the proposal follows its change, as usual.
-        rows = Proposal.objects.of(proposal.client_id).filter(pk=proposal.pk, state=state)
-        rows.update(state=S.OPEN, reason="", decided_at=None)
         change.refresh_from_db()
-        follow(change=change, now=now)
+        if FATE.get(change.state, S.APPROVED) in (S.APPROVED, S.DONE, S.FAILED):
+            # Somebody approved it a moment ago: the proposal follows its change, as usual.
+            rows = Proposal.objects.of(proposal.client_id).filter(pk=proposal.pk, state=state)
+            rows.update(state=S.OPEN, reason="", decided_at=None)
+            follow(change=change, now=now)
 
 
 def follow(*, change: Change, now: datetime, principal: Principal | None = None) -> int:

@@ -96,6 +96,6 @@ def _has_budget(row: ObjectRow) -> bool:
 
 def _values(table: WindowTable, object_id: str, trust: Trust) -> dict[str, Decimal | None]:
     if object_id not in table.object_ids:
-        zero = Decimal(0) if trust is Trust.READY else None
+        zero = Decimal(0) if trust in (Trust.READY, Trust.STALE, Trust.EMPTY) else None
         return dict.fromkeys(_ZERO_WHEN_ABSENT, zero)
     return {metric: column.get(object_id) for metric, column in table.columns.items()}

@@ -14,7 +14,7 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
 from campaigns.states import canonical_amount
-from strategies.engine.evidence import shortfall
+from strategies.engine.evidence import NOT_KNOWN, shortfall
 from strategies.engine.rules import (
     FACTS,
     OPERATORS,
@@ -42,8 +42,6 @@ from strategies.engine.types import (
     Truth,
     Verdict,
 )
-
-NOT_KNOWN = "not known"
 
 
 def evaluate(node: Node, subject: Subject) -> Trace:
@@ -98,12 +96,14 @@ def _compare(node: Compare, subject: Subject) -> Trace:
     else:
         right = _operand(node.than, subject)
     trace = Trace("metric", None, node.metric, left, node.op, right)
-    if left is None or right is None:
-        missing = node.metric if left is None or isinstance(node.than, Number) else node.than.metric
+    if right is None:
+        missing = node.than.metric if isinstance(node.than, MetricOperand) else node.metric
         return _unknown(trace, f"{missing} {NOT_KNOWN}")
     short = shortfall(metric=node.metric, threshold=right, values=values)
-    if short:
+    if short and not short.endswith(NOT_KNOWN):
         return _unknown(trace, f"too little data: {short}")
+    if left is None or short:
+        return _unknown(trace, short if left is not None else f"{node.metric} {NOT_KNOWN}")
     return Trace("metric", compare(left, node.op, right), node.metric, left, node.op, right)
 
 
@@ -159,15 +159,20 @@ def excluded(subject: Subject, *, now: datetime) -> tuple[str, str] | None:
 
 
 def held_by_trust(trust: Trust, *, raising: bool) -> tuple[str, str] | None:
-    """Why figures of this trust forbid to act. A raise needs everything healthy; a stop accepts late or
-    partial figures, because a figure that is not complete is `None` and fires nothing by itself."""
+    """Why figures of this trust forbid to act: (code, sentence), or `None`.
+
+    A raise needs everything healthy. Anything else may rest on figures that are complete and late (stale), never
+    on a part of the days: seven days of which two are missing are not the seven days that the rule names.
+    """
     if trust in (Trust.UNAVAILABLE, Trust.EMPTY):
         return "data_" + trust.value, "There are no figures to judge it by."
-    if raising and trust is not Trust.READY:
+    if trust is Trust.PARTIAL:
         return (
-            "data_" + trust.value,
-            f"The figures are {trust.value}; a budget is only raised on complete, fresh ones.",
+            "data_partial",
+            "Some of the seven days are missing or do not add up; nothing is done until they do.",
         )
+    if raising and trust is Trust.STALE:
+        return "data_stale", "The figures were not checked lately; a budget is only raised on fresh ones."
     return None
 
 

@@ -18,6 +18,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from strategies.engine.types import Values
 
+NOT_KNOWN = "not known"
 MIN_IMPRESSIONS = Decimal(1000)
 MIN_EVENTS = Decimal(10)
 _PER_CLICK = frozenset({"cpc", "cost_per_link_click"})
@@ -47,7 +48,7 @@ def shortfall(*, metric: str, threshold: Decimal, values: Values) -> str:
 
 def _short(have: Decimal | None, need: Decimal, what: str) -> str:
     if have is None:
-        return f"{what} not known"
+        return f"{what} {NOT_KNOWN}"
     if have >= need:
         return ""
     return f"{have:,f} of {need:,f} {what}"

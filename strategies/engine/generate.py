@@ -123,7 +123,7 @@ def median(values: Sequence[Decimal]) -> Decimal:
 
 def _round(value: Decimal, unit: Decimal, *, up: bool) -> Decimal | None:
     rounded = (value / unit).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR) * unit
-    return rounded if rounded > 0 else None
+    return rounded.quantize(unit) if rounded > 0 else None
 
 
 def _line(what: str, middle: Decimal | None, relation: str, limit: Decimal | None, snapshot: Snapshot) -> str:

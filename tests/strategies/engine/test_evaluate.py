@@ -150,15 +150,14 @@ def test_objects_outside_the_scope_are_left_alone_with_a_reason(facts, code):
     assert judgement.reason
 
 
-@pytest.mark.parametrize("trust", [Trust.PARTIAL, Trust.STALE])
-def test_doubtful_figures_hold_raises_and_let_a_stop_through(trust):
-    held = say(subject(), actions=Actions(increaseBudget=True), trust=trust)
-    assert (held.verdict, held.reason_code, held.intents) == (Verdict.HELD, f"data_{trust.value}", ())
-    assert ("pause", "PAUSED") in wanted(say(subject(ctr="0.1"), trust=trust))
+def test_late_figures_hold_raises_and_let_a_stop_through():
+    held = say(subject(), actions=Actions(increaseBudget=True), trust=Trust.STALE)
+    assert (held.verdict, held.reason_code, held.intents) == (Verdict.HELD, "data_stale", ())
+    assert ("pause", "PAUSED") in wanted(say(subject(ctr="0.1"), trust=Trust.STALE))
 
 
-@pytest.mark.parametrize("trust", [Trust.UNAVAILABLE, Trust.EMPTY])
-def test_without_figures_nothing_is_done(trust):
+@pytest.mark.parametrize("trust", [Trust.UNAVAILABLE, Trust.EMPTY, Trust.PARTIAL])
+def test_on_missing_figures_nothing_is_done(trust):
     assert say(subject(ctr="0.1"), trust=trust).intents == ()
     assert say(subject(), trust=trust).verdict is Verdict.HELD
 

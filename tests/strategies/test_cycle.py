@@ -1,0 +1,301 @@
+"""Evaluate, record, propose: once per window, refreshed by newer figures, withdrawn when the reason has gone."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from campaigns.models import AdSet, Change, LedgerLine
+from strategies import cycle, decisions, proposals
+from strategies.models import Decision, Proposal, Strategy
+from tests.strategies.conftest import FIGURES, plant
+
+pytestmark = pytest.mark.django_db
+
+
+def run(shop, strategy, **more):
+    return cycle.run(strategy=strategy, now=shop.clock.now(), **more)
+
+
+def by_object(shop):
+    return {row.object_id: row for row in Proposal.objects.of(shop.northwind).filter(state="open")}
+
+
+def verdicts(rows):
+    return {row.object_id: (row.verdict, row.reason_code) for row in rows}
+
+
+def test_planted_figures_give_one_raise_and_one_pause(shop, strategy):
+    outcome = run(shop, strategy)
+    assert verdicts(outcome.decisions) == {
+        "10": ("excluded", "not_budget_owner"),
+        "21": ("fired", "fired"),
+        "22": ("fired", "fired"),
+        "23": ("unknown", "too_little_data"),
+        "24": ("unknown", "too_little_data"),
+    }
+    found = by_object(shop)
+    assert {key: (row.action, row.before, row.target) for key, row in found.items()} == {
+        "21": ("raise_budget", "50", "60"),
+        "22": ("pause", "ACTIVE", "PAUSED"),
+    }
+    assert found["22"].sentence == (
+        "Pause: CTR 0.40 % is below 0.80 % and CPC USD 1.50 is above USD 1.00 over 11–17 Nov"
+        " (14,000 impressions, USD 84.00)."
+    )
+    for row in found.values():
+        assert row.change.state == "PROPOSED"
+        assert row.change.source == "strategy"
+        assert row.change.strategy_ref == str(strategy.uuid)
+        assert row.change.reason == row.sentence
+        assert row.change.evidence_version == row.data_version
+        assert row.digest == row.change.digest
+
+
+@pytest.mark.fault("F21")
+def test_a_doubled_tick_gives_one_proposal_and_one_change(shop, strategy):
+    for _ in range(3):
+        run(shop, strategy)
+    assert Proposal.objects.of(shop.northwind).count() == 2
+    assert Change.objects.of(shop.northwind).count() == 2
+    assert Decision.objects.of(shop.northwind).count() == 5
+    assert set(Decision.objects.of(shop.northwind).values_list("times", flat=True)) == {3}
+
+
+@pytest.mark.fault("F22")
+def test_while_another_worker_evaluates_it_this_one_skips(shop, strategy):
+    from accounts.leases import take
+
+    take(name=f"strategy:{strategy.pk}", holder="other", seconds=60, now=shop.clock.now())
+    outcome = run(shop, strategy)
+    assert outcome.skipped
+    assert not Proposal.objects.of(shop.northwind).exists()
+    shop.clock.advance(61)
+    assert len(run(shop, strategy).proposals) == 2
+
+
+def test_newer_figures_refresh_the_open_proposal_and_add_none(shop, strategy):
+    run(shop, strategy)
+    first = by_object(shop)["22"]
+    shop.clock.advance(60)
+    version = plant(shop, {**FIGURES, "22": ("12.00", 2000, 7)})
+    run(shop, strategy)
+    second = by_object(shop)["22"]
+    assert second.pk == first.pk
+    assert (second.data_version, second.change_id, second.digest) == (version, first.change_id, first.digest)
+    assert "CTR 0.35 %" in second.sentence
+    assert Change.objects.of(shop.northwind).count() == 2
+
+
+def test_when_the_verdict_no_longer_holds_the_proposal_and_its_change_end(shop, strategy):
+    run(shop, strategy)
+    shop.clock.advance(60)
+    plant(shop, {**FIGURES, "22": ("12.00", 2000, 40)})
+    run(shop, strategy)
+    row = Proposal.objects.of(shop.northwind).get(object_id="22", field="status")
+    assert row.state == "superseded"
+    assert row.reason
+    assert row.change.state == "REJECTED"
+    assert by_object(shop)["22"].action == "raise_budget"
+
+
+def test_what_was_offered_once_for_these_days_is_not_offered_again(shop, strategy):
+    run(shop, strategy)
+    shop.clock.advance(60)
+    plant(shop, {**FIGURES, "22": ("12.00", 2000, 16)})  # on the threshold: not bad any more
+    run(shop, strategy)
+    shop.clock.advance(60)
+    plant(shop)
+    outcome = run(shop, strategy)
+    assert verdicts(outcome.decisions)["22"] == ("held", "offered_before")
+    assert "22" not in by_object(shop)
+    assert (
+        Change.objects.of(shop.northwind).filter(object_id="22").count() == 2
+    )  # the pause, and a raise meanwhile
+
+
+@pytest.mark.fault("F68")
+def test_a_budget_that_a_person_moved_meanwhile_withdraws_the_raise(shop, strategy):
+    run(shop, strategy)
+    AdSet.objects.of(shop.northwind).filter(meta_id="21").update(daily_budget=70)
+    shop.clock.advance(60)
+    run(shop, strategy)
+    row = Proposal.objects.of(shop.northwind).get(object_id="21")
+    assert (row.state, row.change.state) == ("superseded", "REJECTED")
+    assert Change.objects.of(shop.northwind).filter(object_id="21").count() == 1
+
+
+def test_an_object_that_is_gone_withdraws_its_proposal(shop, strategy):
+    run(shop, strategy)
+    AdSet.objects.of(shop.northwind).filter(meta_id="22").update(removed_at=shop.clock.now())
+    run(shop, strategy)
+    assert Proposal.objects.of(shop.northwind).get(object_id="22").state == "superseded"
+
+
+def test_doubtful_figures_conclude_nothing_and_raise_nothing(shop, strategy):
+    shop.clock.advance(60)
+    plant(shop, complete=False)
+    outcome = run(shop, strategy)
+    assert outcome.snapshot.trust.value != "ready"
+    assert "21" not in by_object(shop)
+    assert verdicts(outcome.decisions)["21"][0] in ("held", "unknown")
+
+
+def test_figures_that_become_doubtful_leave_open_proposals_alone(shop, strategy):
+    run(shop, strategy)
+    shop.clock.advance(60)
+    plant(shop, complete=False)
+    run(shop, strategy)
+    assert set(by_object(shop)) == {"21", "22"}
+
+
+@pytest.mark.fault("F78")
+def test_a_campaign_that_owns_the_budget_is_judged_instead_of_its_ad_sets(shop, strategy):
+    from campaigns.models import Campaign
+
+    Campaign.objects.of(shop.northwind).filter(meta_id="10").update(daily_budget=40)
+    AdSet.objects.of(shop.northwind).update(daily_budget=None)
+    outcome = run(shop, strategy)
+    assert verdicts(outcome.decisions)["10"] == ("fired", "fired")
+    assert {verdicts(outcome.decisions)[key][1] for key in ("21", "22", "23", "24")} == {"not_budget_owner"}
+
+
+@pytest.mark.fault("F77")
+def test_a_learning_ad_set_keeps_its_campaign_from_being_judged(shop, strategy):
+    from campaigns.models import Campaign
+
+    Campaign.objects.of(shop.northwind).filter(meta_id="10").update(daily_budget=40)
+    AdSet.objects.of(shop.northwind).update(daily_budget=None)
+    AdSet.objects.of(shop.northwind).filter(meta_id="21").update(learning_stage="LEARNING")
+    assert verdicts(run(shop, strategy).decisions)["10"] == ("excluded", "learning")
+
+
+@pytest.mark.fault("F65")
+def test_after_a_raise_was_done_the_object_rests(shop, strategy):
+    run(shop, strategy)
+    row = by_object(shop)["21"]
+    Proposal.objects.of(shop.northwind).filter(pk=row.pk).update(state="done", decided_at=shop.clock.now())
+    AdSet.objects.of(shop.northwind).filter(meta_id="21").update(daily_budget=60)
+    for _ in range(2):
+        shop.clock.advance(24 * 3600)
+        shop.today += timedelta(days=1)
+        plant(shop)
+        outcome = run(shop, strategy)
+        assert verdicts(outcome.decisions)["21"] == ("held", "resting")
+    shop.clock.advance(25 * 3600)
+    shop.today += timedelta(days=1)
+    plant(shop)
+    _read_structure(shop)
+    run(shop, strategy)
+    assert by_object(shop)["21"].target == "72"
+
+
+def _read_structure(shop):
+    from campaigns.models import SyncRun
+
+    now = shop.clock.now()
+    SyncRun.everything.create(
+        client=shop.northwind, ad_account=shop.ad_account, state="complete", started_at=now, finished_at=now
+    )
+
+
+@pytest.mark.fault("F66")
+def test_a_pause_of_one_strategy_outranks_a_raise_of_another(shop, strategy):
+    from strategies.drafts import create
+
+    strict = create(
+        principal=shop.principals.bob,
+        ad_account=shop.ad_account,
+        data={"name": "Strict", "type": "performance_optimization", "rules": {"minCtr": "5"}, "actions": {}},
+        now=shop.clock.now(),
+    )
+    run(shop, strict)
+    outcome = run(shop, strategy)
+    assert verdicts(outcome.decisions)["21"] == ("held", "outranked")
+    assert {row.action for row in by_object(shop).values()} == {"pause"}
+
+
+def test_a_dry_run_writes_nothing_and_decides_what_a_live_run_decides(shop, strategy):
+    def counted():
+        models = (Decision, Proposal, Change, LedgerLine)
+        return [model.everything.count() for model in models], list(Strategy.everything.values())
+
+    before = counted()
+    dry = run(shop, strategy, dry_run=True)
+    assert counted() == before
+    live = run(shop, strategy)
+    assert dry.judgements == live.judgements
+    assert {(row.object_id, row.field, row.target) for row in live.proposals} == {
+        (intent.object_id, intent.field, intent.target) for intent in dry.intents
+    }
+    assert run(shop, strategy, dry_run=True).intents == live.intents
+
+
+def test_every_stored_record_judges_to_the_same_verdict_again(shop, strategy):
+    run(shop, strategy)
+    rows = list(Decision.objects.of(shop.northwind))
+    assert len(rows) == 5
+    for row in rows:
+        again = decisions.replay(row)
+        assert (again.verdict.value, again.reason_code, again.reason) == (
+            row.verdict,
+            row.reason_code,
+            row.reason,
+        )
+        assert [decisions.case_json(case) for case in again.cases] == row.record["cases"]
+
+
+def test_a_record_keeps_every_nodes_value(shop, strategy):
+    run(shop, strategy)
+    row = Decision.objects.of(shop.northwind).get(object_id="22")
+    low = row.record["cases"][0]
+    assert (low["name"], low["result"]) == ("low-performing", True)
+    ctr, cpc = low["tree"]["children"]
+    assert (ctr["label"], ctr["left"], ctr["op"], ctr["right"]) == ("ctr", "0.4", "<", "0.80")
+    assert (cpc["label"], cpc["left"], cpc["op"], cpc["right"]) == ("cpc", "1.5", ">", "1.00")
+
+
+def test_a_pulled_switch_leaves_no_proposal_and_says_so_and_is_asked_again_later(shop, strategy):
+    from campaigns.changes import switch
+
+    scope = switch.Scope(ad_account=shop.ad_account)
+    switch.pull(scope=scope, principal=shop.principals.alice, reason="Incident", now=shop.clock.now())
+    outcome = run(shop, strategy)
+    assert by_object(shop) == {}
+    row = Decision.objects.of(shop.northwind).get(object_id="22", current=True)
+    assert (row.verdict, row.reason_code) == ("held", "not_taken")
+    switch.release(scope=scope, principal=shop.principals.alice, reason="Over", now=shop.clock.now())
+    run(shop, strategy)
+    assert by_object(shop) == {}
+    shop.clock.advance(3 * 3600)
+    run(shop, strategy)
+    assert set(by_object(shop)) == {"21", "22"}
+    assert outcome.decisions
+
+
+@pytest.mark.fault("F25")
+def test_after_an_outage_each_strategy_is_due_once(shop, strategy):
+    assert cycle.due(now=shop.clock.now()) == [strategy]
+    run(shop, strategy)
+    assert cycle.due(now=shop.clock.now()) == []
+    shop.clock.advance(6 * 3600)
+    assert cycle.due(now=shop.clock.now()) == [strategy]
+
+
+def test_a_paused_strategy_or_a_disabled_account_is_never_due(shop, strategy):
+    Strategy.objects.of(shop.northwind).update(status="paused")
+    assert cycle.due(now=shop.clock.now()) == []
+    assert cycle.of_account(ad_account_id=shop.ad_account.pk) == []
+    Strategy.objects.of(shop.northwind).update(status="active")
+    shop.ad_account.enabled_at = None
+    shop.ad_account.save()
+    assert cycle.due(now=shop.clock.now()) == []
+
+
+def test_nobody_deciding_in_time_expires_the_proposal_and_its_change(shop, strategy):
+    run(shop, strategy)
+    shop.clock.advance(24 * 3600 + 1)
+    assert proposals.expire_due(now=shop.clock.now()) == 2
+    assert {row.state for row in Proposal.objects.of(shop.northwind)} == {"expired"}
+    assert proposals.expire_due(now=shop.clock.now()) == 0
