@@ -30,7 +30,7 @@ SOON = 10.0
 _PAUSE = 0.2
 
 
-@shared_task(queue="write")
+@shared_task
 def advance(change_id: str) -> None:
     """Take the change (its UUID) one step on; come back when the next step is due soon."""
     due = step(change_id, now())
@@ -45,7 +45,7 @@ def step(change_id: str, moment: datetime) -> datetime | None:
     return due or settling.settle(change_id, now=moment, clock=now)
 
 
-@shared_task(queue="control")
+@shared_task
 def sweep() -> int:
     """Find everything that is due: approvals that ran out, changes to send, to settle, and abandoned ones."""
     moment = now()
@@ -53,12 +53,12 @@ def sweep() -> int:
     return send_due() + settle_due()
 
 
-@shared_task(queue="write")
+@shared_task
 def send_due() -> int:
     return _each(sending.STATES, sending.send)
 
 
-@shared_task(queue="control")
+@shared_task
 def settle_due() -> int:
     return _each(settling.STATES, settling.settle)
 
@@ -80,7 +80,7 @@ def _each(states: tuple[ChangeState, ...], do: Callable[..., datetime | None], l
     return len(ids)
 
 
-@shared_task(queue="sync")
+@shared_task
 def sync_structure(ad_account_id: int) -> None:
     """Read the structure of one ad account (our id)."""
     account = AdAccount.everything.select_related("client", "connection").filter(pk=ad_account_id).first()
@@ -92,7 +92,7 @@ def sync_structure(ad_account_id: int) -> None:
         log.warning("structure of %s was not read: %s", account.act_id, refusal)
 
 
-@shared_task(queue="sync")
+@shared_task
 def sync_due() -> int:
     """Start a structure read of every account that is switched on (the schedule says how often)."""
     ids = list(
