@@ -10,6 +10,7 @@ from django.db import transaction
 
 import accounts.access as access
 import accounts.audit as audit
+import accounts.claims as claims
 import accounts.connections as connections
 from accounts.errors import Conflict
 from accounts.models import AdAccount, Client
@@ -104,7 +105,7 @@ def heard(*, ad_account_id: int, now: datetime) -> None:
 
 def refresh_from(*, ad_account: AdAccount, row: Mapping[str, Any], now: datetime) -> AdAccount:
     """Store what a Graph row says about the account itself: name, status, currency, zone, spend."""
-    connections.apply_row(ad_account, row)
+    claims.apply_row(ad_account, row)
     ad_account.last_contact_at = now
     ad_account.save()
     return ad_account

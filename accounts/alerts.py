@@ -20,11 +20,12 @@ def open_(*, client: Client | None, key: str, title: str, advice: str, severity:
     if severity not in SEVERITIES:
         raise ValueError(f"severity is one of {', '.join(SEVERITIES)}")
     fields = {"title": title[:300], "advice": advice[:500], "severity": severity, "seen_at": now}
-    rows = Alert.everything.filter(client=client, key=key, closed_at__isnull=True)
+    rows = Alert.objects.of(client).filter(key=key, closed_at__isnull=True)
     if not rows.update(**fields):
         try:
             with transaction.atomic():
-                return Alert.everything.create(client=client, key=key, opened_at=now, **fields)
+                made: Alert = Alert.objects.of(client).create(client=client, key=key, opened_at=now, **fields)
+                return made
         except IntegrityError:  # another process opened it in between
             rows.update(**fields)
     alert: Alert = rows.get()
@@ -33,7 +34,7 @@ def open_(*, client: Client | None, key: str, title: str, advice: str, severity:
 
 def close(*, client: Client | None, key: str, now: datetime) -> bool:
     """The reason has gone; True if there was an open alert."""
-    rows = Alert.everything.filter(client=client, key=key, closed_at__isnull=True)
+    rows = Alert.objects.of(client).filter(key=key, closed_at__isnull=True)
     return bool(rows.update(state="recovered", closed_at=now, seen_at=now))
 
 
@@ -47,5 +48,5 @@ def open_alerts(principal: Principal, client: Client | None = None) -> list[Aler
 
 def open_keys(*, prefix: str, client: Client | None = None) -> frozenset[str]:
     """Keys of open alerts of one kind, for whoever reconciles them."""
-    rows = Alert.everything.filter(client=client, key__startswith=prefix, closed_at__isnull=True)
+    rows = Alert.objects.of(client).filter(key__startswith=prefix, closed_at__isnull=True)
     return frozenset(rows.values_list("key", flat=True))

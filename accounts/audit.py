@@ -13,7 +13,7 @@ def record(
     *, principal: Principal, client: Client | None, verb: str, subject: str, now: datetime, **detail: Any
 ) -> AuditLine:
     """Append one line. `detail` holds plain JSON values, never a secret."""
-    return AuditLine.everything.create(
+    line: AuditLine = AuditLine.objects.of(client).create(
         client=client,
         at=now,
         actor_id=principal.user_id,
@@ -22,3 +22,4 @@ def record(
         subject=subject[:120],
         detail=detail,
     )
+    return line

@@ -19,7 +19,6 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, Final
 
 from django.conf import settings
@@ -30,6 +29,7 @@ import accounts.access as access
 import accounts.audit as audit
 import accounts.leases as leases
 import metaads.gateway as gateway
+from accounts.claims import Established, claim, meta_id_of
 from accounts.errors import (
     Conflict,
     Forbidden,
@@ -40,10 +40,10 @@ from accounts.errors import (
     TooMany,
     Unavailable,
 )
-from accounts.models import AdAccount, Client, ConnectionState, MetaConnection, User
+from accounts.models import READABLE, WRITABLE, AdAccount, Client, ConnectionState, MetaConnection, User
 from accounts.tenancy import Principal
 from metaads.graph import fields as asked
-from metaads.graph import money, oauth
+from metaads.graph import oauth
 from metaads.graph.client import GraphClient
 from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled
 from metaads.graph.errors import Refused as MetaRefused
@@ -51,8 +51,6 @@ from metaads.quota import Blocked
 
 log = logging.getLogger(__name__)
 
-READABLE: Final = (ConnectionState.CONNECTED, ConnectionState.DEGRADED, ConnectionState.EXPIRING)
-WRITABLE: Final = (ConnectionState.CONNECTED, ConnectionState.EXPIRING)
 WARN_BEFORE: Final = timedelta(days=14)
 _AGAIN_AFTER: Final = timedelta(seconds=30)
 _NOTE_EVERY: Final = timedelta(minutes=5)
@@ -70,15 +68,6 @@ class Preview:
     scopes: tuple[str, ...]
     missing: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
-
-
-@dataclass(frozen=True)
-class Established:
-    """A stored connection, its ad accounts, and those (`act_1`) that another client has claimed."""
-
-    connection: MetaConnection
-    ad_accounts: tuple[AdAccount, ...]
-    foreign: tuple[str, ...]
 
 
 def redirect_uri() -> str:
@@ -151,7 +140,7 @@ def establish(
     if expected_user is not None and person["id"] != expected_user:
         raise Conflict("Meta names another user now than the one you confirmed.", code="connect_wrong_user")
     with transaction.atomic():
-        connection, _ = MetaConnection.everything.update_or_create(
+        connection, _ = MetaConnection.objects.of(client).update_or_create(
             client=client,
             meta_user_id=person["id"],
             defaults={
@@ -166,7 +155,7 @@ def establish(
                 "connected_at": now,
             },
         )
-        made = _claim(connection, rows)
+        made = claim(connection, rows)
         if not made.ad_accounts:
             raise Conflict(
                 f"Another client holds {', '.join(made.foreign)}.",
@@ -191,7 +180,7 @@ def rediscover(*, connection: MetaConnection, now: datetime) -> Established:
     with _words_for_people():
         rows = _ad_account_rows(_token(connection))
     with transaction.atomic():
-        return _claim(connection, rows)
+        return claim(connection, rows)
 
 
 def _inspect(token: str) -> oauth.TokenInfo:
@@ -220,7 +209,7 @@ def _inspect(token: str) -> oauth.TokenInfo:
 def _ad_account_rows(token: str) -> tuple[Mapping[str, Any], ...]:
     reads = gateway.client(token=token, ad_account=None, use="read")
     rows = tuple(
-        row for row in reads.edge("me", "adaccounts", fields=asked.AD_ACCOUNT, limit=100) if _meta_id(row)
+        row for row in reads.edge("me", "adaccounts", fields=asked.AD_ACCOUNT, limit=100) if meta_id_of(row)
     )
     if not rows:
         raise Conflict(
@@ -250,77 +239,6 @@ def _state(info: oauth.TokenInfo, now: datetime) -> ConnectionState:
         if any(end - now < WARN_BEFORE for end in ends)
         else ConnectionState.CONNECTED
     )
-
-
-# --- ad accounts as Meta describes them
-
-
-def _claim(connection: MetaConnection, rows: Sequence[Mapping[str, Any]]) -> Established:
-    kept: list[AdAccount] = []
-    foreign: list[str] = []
-    for row in rows:
-        meta_id = _meta_id(row)
-        account = AdAccount.everything.select_for_update().filter(meta_id=meta_id).first()
-        if account is None:
-            account = AdAccount(client=connection.client, meta_id=meta_id)
-        elif account.client_id != connection.client_id:
-            foreign.append(f"act_{meta_id}")
-            continue
-        apply_row(account, row)
-        current = account.connection
-        if current is None or current.state not in READABLE or current.pk == connection.pk:
-            account.connection = connection
-        account.save()
-        kept.append(account)
-    return Established(connection, tuple(kept), tuple(foreign))
-
-
-def claimed_elsewhere(*, meta_id: str, client: Client) -> bool:
-    """Whether another client holds this ad account; says nothing about which."""
-    return AdAccount.everything.filter(meta_id=meta_id).exclude(client=client).exists()
-
-
-def apply_row(account: AdAccount, row: Mapping[str, Any]) -> None:
-    """Copy what a Graph row says onto `account` (not saved). Fields that Meta left out keep their value.
-
-    Money comes in minor units; in a currency without a known minor unit it stays unknown (None).
-    """
-    business = row.get("business")
-    name = row.get("business_name") or (business.get("name") if isinstance(business, Mapping) else "")
-    account.name = str(row.get("name") or account.name or f"act_{account.meta_id}")[:400]
-    account.business_name = str(name or account.business_name or "")[:400]
-    account.currency = str(row.get("currency") or account.currency)[:3]
-    account.timezone_name = str(row.get("timezone_name") or account.timezone_name or "UTC")[:64]
-    account.account_status = _whole(row.get("account_status"), account.account_status)
-    account.disable_reason = _whole(row.get("disable_reason"), account.disable_reason)
-    if "is_personal" in row:
-        account.is_personal = row["is_personal"] in (1, True, "1", "true")
-    if isinstance(row.get("user_tasks"), list):
-        account.user_tasks = [str(task) for task in row["user_tasks"]]
-    for field in ("spend_cap", "amount_spent", "min_daily_budget"):
-        if field in row:
-            amount = _minor(row[field], account.currency)
-            # Meta writes "no cap" as 0.
-            setattr(account, field, None if field == "spend_cap" and amount == 0 else amount)
-
-
-def _meta_id(row: Mapping[str, Any]) -> str:
-    text = str(row.get("account_id") or row.get("id") or "").removeprefix("act_")
-    return text if text.isascii() and text.isdigit() and len(text) <= 38 else ""
-
-
-def _whole(value: Any, otherwise: int) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return otherwise
-
-
-def _minor(value: Any, currency: str) -> Decimal | None:
-    try:
-        return money.from_minor(value, currency)
-    except money.MoneyError:
-        return None
 
 
 # --- using a token

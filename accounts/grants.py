@@ -20,6 +20,7 @@ import accounts.access as access
 import accounts.ad_accounts as ad_accounts
 import accounts.audit as audit
 import accounts.connections as connections
+from accounts.claims import Established
 from accounts.errors import Conflict, Forbidden, Invalid, NotFound, Refused, Unavailable
 from accounts.models import AdAccount, Client, ConnectLink, PendingGrant, User
 from accounts.tenancy import Principal
@@ -66,7 +67,7 @@ def open_(
     if client is None:
         raise NotFound("There is no such client.")
     access.require(access.principal_of(user), "connect", client)
-    return PendingGrant.everything.create(
+    grant: PendingGrant = PendingGrant.objects.of(client).create(
         client=client,
         user=user,
         session_key=session_key,
@@ -75,6 +76,7 @@ def open_(
         token=token,
         expires_at=now + LIFE,
     )
+    return grant
 
 
 def find(*, uuid: Any, principal: Principal, session_key: str, now: datetime) -> PendingGrant:
@@ -115,7 +117,7 @@ def preview(grant: PendingGrant) -> connections.Preview:
 
 def confirm(
     *, grant: PendingGrant, principal: Principal, enable: Iterable[str], now: datetime
-) -> connections.Established:
+) -> Established:
     """Store the connection and enable the chosen ad accounts (`act_1` or `1`). Once: a second call is refused.
 
     When Meta does not answer, the grant may be confirmed again within its ten minutes.
@@ -148,7 +150,7 @@ def confirm(
 def link(*, client: Client, principal: Principal, user: User, now: datetime) -> str:
     """A one-time text for the address that starts the dance in a browser, for this person, within ten minutes."""
     access.require(principal, "connect", client)
-    row = ConnectLink.everything.create(client=client, user=user, expires_at=now + LIFE)
+    row = ConnectLink.objects.of(client).create(client=client, user=user, expires_at=now + LIFE)
     audit.record(principal=principal, client=client, verb="ask_connect_link", subject=str(row.uuid), now=now)
     return signing.dumps(str(row.uuid), salt=_SALT)
 

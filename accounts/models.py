@@ -132,6 +132,11 @@ class ConnectionState(models.TextChoices):
     DELETING = "deleting", "Being deleted"
 
 
+#: States in which a token may be used to read, and to write. Automation rests in every other.
+READABLE = (ConnectionState.CONNECTED, ConnectionState.DEGRADED, ConnectionState.EXPIRING)
+WRITABLE = (ConnectionState.CONNECTED, ConnectionState.EXPIRING)
+
+
 class MetaConnection(Tenant):
     """One Meta user's (or system user's) grant to one client. The token column is a Fernet token, never plain."""
 

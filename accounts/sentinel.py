@@ -17,7 +17,7 @@ import accounts.alerts as alerts
 import accounts.connections as connections
 import accounts.grants as grants
 import accounts.idempotency as idempotency
-from accounts.models import AdAccount, ConnectionState, MetaConnection
+from accounts.models import READABLE, AdAccount, ConnectionState, MetaConnection
 from metaads.notices import open_notices
 
 CHECK_EVERY: Final = timedelta(hours=24)
@@ -25,7 +25,7 @@ DOUBTFUL_EVERY: Final = timedelta(minutes=10)
 #: After this long without one good answer for a switched-on account, a person should know.
 SILENCE: Final = timedelta(hours=6)
 _AT_ONCE: Final = 20
-_CHECKED_STATES: Final = (*connections.READABLE, ConnectionState.REAUTH_NEEDED)
+_CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
 
 
 def tend(*, now: datetime) -> int:

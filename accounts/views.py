@@ -20,6 +20,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 import accounts.access as access
 import accounts.ad_accounts as ad_accounts
+import accounts.claims as claims
 import accounts.connections as connections
 import accounts.grants as grants
 import accounts.people as people
@@ -124,7 +125,7 @@ def confirm_connection(request: HttpRequest, uuid: str) -> HttpResponse:
 
 def _choice(row: Any, client: Client) -> dict[str, Any]:
     """One ad account on the confirm page; an account of another client is shown, but cannot be chosen."""
-    meta_id = str(row.get("account_id") or row["id"]).removeprefix("act_")
+    meta_id = claims.meta_id_of(row)
     return {
         "act_id": f"act_{meta_id}",
         "name": row.get("name", ""),
@@ -132,7 +133,7 @@ def _choice(row: Any, client: Client) -> dict[str, Any]:
         "timezone_name": row.get("timezone_name", ""),
         "status": ad_accounts.status_words(int(row.get("account_status") or 0)),
         "active": row.get("account_status") in (1, "1"),
-        "taken": connections.claimed_elsewhere(meta_id=meta_id, client=client),
+        "taken": claims.claimed_elsewhere(meta_id=meta_id, client=client),
     }
 
 

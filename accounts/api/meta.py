@@ -16,7 +16,7 @@ from accounts.api.base import TenantAPIView
 from accounts.api.shapes import AdAccountList, AdAccountShape, Problem, TokenState, UserInfo
 from accounts.errors import NotFound
 from accounts.idempotency import idempotent
-from accounts.models import Client, ConnectionState, MetaConnection
+from accounts.models import READABLE, Client, ConnectionState, MetaConnection
 from metaads.clock import now
 
 CLIENT = OpenApiParameter("client", str, description="Slug or UUID; optional where you have one client.")
@@ -56,7 +56,7 @@ class ValidateToken(TenantAPIView):
             return Response(_NO_TOKEN | {"missing_scopes": settings.META["scopes"]})
         missing = [scope for scope in settings.META["scopes"] if scope not in row.scopes]
         body = {
-            "valid": row.state in connections.READABLE,
+            "valid": row.state in READABLE,
             "state": row.state,
             "reason": row.reason,
             "connection_id": str(row.uuid),

@@ -6,7 +6,7 @@ import pytest
 
 from accounts import connections
 from accounts.errors import NoConnection
-from accounts.models import AdAccount, ConnectionState, MetaConnection
+from accounts.models import READABLE, AdAccount, ConnectionState, MetaConnection
 from metaads.graph.errors import Answer, Kind, classify, error_for
 from tests.conftest import START
 
@@ -110,7 +110,7 @@ def test_a_good_answer_does_not_revive_what_is_over(account):
         assert state(account) == over
 
 
-@pytest.mark.parametrize("value", [state for state in ConnectionState if state not in connections.READABLE])
+@pytest.mark.parametrize("value", [state for state in ConnectionState if state not in READABLE])
 def test_no_token_leaves_in_any_other_state(account, value):
     MetaConnection.everything.update(state=value)
     with pytest.raises(NoConnection):

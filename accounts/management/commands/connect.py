@@ -12,6 +12,7 @@ import accounts.access as access
 import accounts.ad_accounts as ad_accounts
 import accounts.clients as clients
 import accounts.connections as connections
+from accounts.claims import Established
 from accounts.errors import Refused
 from accounts.models import Membership, Role
 from metaads.clock import now
@@ -54,7 +55,7 @@ class Command(BaseCommand):
             raise CommandError(str(refusal)) from None
         self._tell(made)
 
-    def _tell(self, made: connections.Established) -> None:
+    def _tell(self, made: Established) -> None:
         row = made.connection
         self.stdout.write(f"Connected {row.meta_user_name or row.meta_user_id} to {row.client}: {row.state}.")
         self.stdout.write(f"Permissions: {', '.join(row.scopes)}.")
