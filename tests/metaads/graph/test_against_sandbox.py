@@ -163,6 +163,7 @@ def test_a_budget_below_the_minimum_is_refused_with_the_field_named(world: World
     assert answer.rule in ("budget_too_low", "budget_below_spend")
 
 
+@pytest.mark.fault("F42")
 def test_the_fifth_budget_change_within_an_hour_waits_for_that_ad_set_only(world: World) -> None:
     ad_set = world.ad_set_with_budget()
     before = int(ad_set["daily_budget"])
@@ -211,6 +212,7 @@ def test_a_read_gets_over_a_passing_fault(world: World, fault: str) -> None:
     assert world.heard[0].kind in (Kind.UNKNOWN, Kind.TRANSIENT)
 
 
+@pytest.mark.fault("F54")
 def test_rows_that_come_twice_are_all_there(world: World) -> None:
     expected = {key(row): row for row in insights(world)}
     world.box.faults.arm("dup_page")

@@ -47,6 +47,7 @@ def test_a_problem_that_stays_is_raised_after_four_tries() -> None:
     assert (len(script.asked), len(pauses)) == (4, 3)
 
 
+@pytest.mark.fault("F39")
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [

@@ -20,6 +20,7 @@ def read(
     return errors.classify(status=status, content_type=kind, body=raw, headers={})
 
 
+@pytest.mark.fault("F44")
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_documented_error_gets_its_kind_and_rule(case: Case) -> None:
     answer = read(case.body, status=case.status)
@@ -46,6 +47,7 @@ def test_an_error_with_http_200_is_still_that_error(case: Case) -> None:
     assert read(case.body, status=200).kind is expected
 
 
+@pytest.mark.fault("F35", "F36")
 @pytest.mark.parametrize(
     ("body", "rule"),
     [
@@ -227,6 +229,7 @@ def test_a_text_of_the_wire_fits_a_database_column() -> None:
     assert len(answer.message) == 500
 
 
+@pytest.mark.fault("F49")
 def test_error_2635_says_which_version_to_set() -> None:
     assert "META_GRAPH_VERSION" in read({"error": {"code": 2635, "message": "x"}}, status=400).advice
 

@@ -113,6 +113,7 @@ def test_a_cursor_that_leads_in_a_circle_is_noticed() -> None:
         walk(lambda after, limit: answers[after])
 
 
+@pytest.mark.fault("F58")
 def test_too_much_data_halves_the_page_and_restores_it_later() -> None:
     fetch, sizes = edge(1000, cap=lambda call: 25 if call <= 4 else 10_000)
     assert walk(fetch) == [str(number) for number in range(1000)]
@@ -149,6 +150,7 @@ def refusing(rule: str, *, code: int = 100, subcode: int | None = None) -> pagin
     return fetch
 
 
+@pytest.mark.fault("F53")
 @pytest.mark.parametrize("rule", ["invalid_parameter", "cursor_rejected", "cursor_too_deep"])
 def test_a_cursor_that_meta_no_longer_takes_restarts_the_slice(rule: str) -> None:
     with pytest.raises(paging.CursorExpired):

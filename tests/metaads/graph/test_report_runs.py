@@ -38,6 +38,7 @@ def run(**body: Any) -> Answer:
     return Answer(kind=Kind.OK, status=200, body={"id": "777", **body})
 
 
+@pytest.mark.fault("F57")
 @pytest.mark.parametrize(
     ("words", "percent", "expected"),
     [

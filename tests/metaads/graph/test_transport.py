@@ -195,6 +195,7 @@ def test_a_malformed_token_is_an_auth_answer_and_nothing_is_sent(token: str) -> 
     assert script.asked == []
 
 
+@pytest.mark.fault("F50")
 def test_a_redirect_is_not_followed() -> None:
     with responses.RequestsMock() as mock:
         mock.get(
@@ -291,6 +292,7 @@ def test_a_body_over_the_cap_is_dropped() -> None:
     assert (answer.kind, answer.rule) == (Kind.UNKNOWN, "body_too_large")
 
 
+@pytest.mark.fault("F35")
 def test_a_gzip_bomb_is_cut_at_the_cap() -> None:
     bomb = gzip.compress(b" " * 200_000_000)
     transport, _ = scripted([(200, bomb, {"Content-Encoding": "gzip"})], max_body=1_000_000)
@@ -342,6 +344,7 @@ def test_a_drip_that_never_pauses_long_enough_to_time_out_ends_at_the_total_dead
     assert drip.given < 100
 
 
+@pytest.mark.fault("F51")
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_the_watchdog_cuts_a_server_that_drips_headers_or_body(start: bytes) -> None:
     def script(connection: socket.socket, stop: threading.Event) -> None:

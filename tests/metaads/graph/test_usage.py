@@ -55,6 +55,7 @@ def test_no_header_says_nothing() -> None:
     assert usage.pause_for(usage.Usage()) == 0.0
 
 
+@pytest.mark.fault("F40")
 @pytest.mark.parametrize(
     "text",
     ["", "null", "[]", "{", '"x"', "{}", '{"call_count": null}', '{"call_count": "abc"}', '{"call_count": NaN}',
