@@ -17,7 +17,13 @@ CLOCK_CALLS = {
 ENVIRONMENT = {"config.env"}
 
 #: Uses of `Model.everything` (all tenants at once): module -> why it may. A new use is argued here.
-EVERYTHING: dict[str, str] = {}
+EVERYTHING: dict[str, str] = {
+    "accounts.ad_accounts": "`heard`: sync and fetch report a contact by the account's key",
+    "accounts.claims": "an ad account belongs to one client: the question is about all of them",
+    "accounts.connections": "whether another client still uses a Meta user, before revoking it at Meta",
+    "accounts.grants": "deletes what nobody confirmed in time",
+    "accounts.sentinel": "the scanner of all connections and ad accounts",
+}
 
 #: DecimalField and FloatField that hold no money: (module, field) -> what it is.
 NUMBERS = {
