@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.db import OperationalError, connection
 
 from strategies import tasks
 from strategies.models import Draft, Proposal, Strategy
@@ -66,10 +67,18 @@ def test_a_strategy_that_cannot_be_evaluated_keeps_no_other_from_it(shop, strate
         data={"name": "Z", "type": "performance_optimization", "rules": {"minCtr": "3"}, "actions": {}},
         now=shop.clock.now(),
     )
-    # What no API can store: a row whose rules are no object any more.
-    Strategy.objects.of(shop.northwind).filter(pk=strategy.pk).update(rules=None or [], actions=["broken"])
-    Strategy.objects.of(shop.northwind).filter(pk=strategy.pk).update(type="x" * 30)
-    tasks.evaluate_due()
+
+    failed = []
+
+    def broken(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and "strategies_decision" in sql and not failed:
+            failed.append(sql)
+            raise OperationalError("the disk is full")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(broken):
+        tasks.evaluate_due()
+    assert "could not be evaluated" in caplog.text
     assert {row.strategy.name for row in Proposal.objects.of(shop.northwind)} == {"Z"}
 
 
