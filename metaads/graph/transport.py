@@ -412,14 +412,6 @@ class Transport:
         return errors.not_answered(rule, sent=sent, status=response.status_code, headers=response.headers)
 
 
-def session_on(adapter: requests.adapters.BaseAdapter) -> requests.Session:
-    """Make a session whose every call goes to `adapter`: the in-process sandbox, or a test's own wire."""
-    session = new_session()
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
-
-
 def encode(params: Mapping[str, Any]) -> dict[str, str]:
     """Write parameters as Meta reads them: JSON for dicts, lists and booleans, text for the rest, None left
     out."""
@@ -447,11 +439,6 @@ def _checked_base(base_url: str, *, hosts: frozenset[str], plain: frozenset[str]
     if parts.scheme != "https" and not (parts.scheme == "http" and host in plain):
         raise ValueError("tokens travel over https; plain http is for a sandbox on this machine")
     return f"{parts.scheme}://{parts.netloc}"
-
-
-#: For the one other module that plugs a wire: its types, without an import of `requests`.
-Session = requests.Session
-Adapter = requests.adapters.BaseAdapter
 
 
 def new_session() -> requests.Session:

@@ -17,11 +17,12 @@ from metaads.graph import errors, fields, money, oauth, paging, report_runs, sub
 from metaads.graph.batch import Read
 from metaads.graph.client import GraphClient
 from metaads.graph.errors import Answer, Kind
-from metaads.graph.transport import Transport, session_on
+from metaads.graph.transport import Transport
 from metaads.graph.writer import GraphWriter
 from metaads.sandbox.app import Sandbox
 from metaads.sandbox.clock import ManualClock
 from tests.door import WSGIAdapter
+from tests.metaads.graph.wire import session_on
 
 SINCE, UNTIL = date(2026, 11, 10), date(2026, 11, 16)
 

@@ -17,8 +17,8 @@ import requests
 import responses
 
 from metaads.graph.errors import Kind
-from metaads.graph.transport import Transport, encode, session_on
-from tests.metaads.graph.wire import SECRET, TOKEN, Script, http, respond, scripted, wire
+from metaads.graph.transport import Transport, encode
+from tests.metaads.graph.wire import SECRET, TOKEN, Script, http, respond, scripted, session_on, wire
 
 OK = http('{"id": "1"}')
 PROOF = hmac.new(SECRET.encode(), TOKEN.encode(), hashlib.sha256).hexdigest()

@@ -15,7 +15,7 @@ import requests
 from requests.adapters import BaseAdapter
 from urllib3 import HTTPResponse
 
-from metaads.graph.transport import Transport, session_on
+from metaads.graph.transport import Transport, new_session
 
 SECRET = "canary-app-secret"
 TOKEN = "EAACanaryToken0123456789abcdef"
@@ -175,6 +175,14 @@ def respond(
     response.request = request
     response.raw = HTTPResponse(body=body, status=status, headers=headers, preload_content=False)
     return response
+
+
+def session_on(adapter: BaseAdapter) -> requests.Session:
+    """A session whose every call goes to `adapter`."""
+    session = new_session()
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
 
 
 def scripted(replies: list[Reply] | Callable[[Asked], Reply], **options: Any) -> tuple[Transport, Script]:
