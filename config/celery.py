@@ -42,6 +42,7 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
 
 #: Tasks that are started by name of their function; what is not here goes to `task_default_queue` (sync).
 ROUTES: dict[str, str] = {
+    "campaigns.tasks.advance": "write",
     "campaigns.tasks.send_due": "write",
     "campaigns.tasks.settle_due": "control",
     "insights.tasks.first_sync_account": "reports",
@@ -75,6 +76,12 @@ class OnlyBeat(Scheduler):
         self._held = False
         self._holder = f"{socket.gethostname()[:80]}:{os.getpid()}"
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Everything is due at the start: nobody knows how long we were away, and scanners find nothing to do."""
+        super().setup_schedule()
+        for entry in self.schedule.values():
+            entry.last_run_at -= entry.schedule.run_every
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         if monotonic() - self._asked >= self.RENEW:
