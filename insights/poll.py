@@ -1,0 +1,191 @@
+"""The 30-second tick: probe cheaply, fetch only what moved.
+
+accounts that are switched on, readable, synced once, and due -> schedule.order
+    -> claim (a guarded update: two workers never look twice) -> probe: one account-level read of today
+    -> moved, or the account's day has turned, or a fetch is left over -> fetch.refresh
+    -> when to look again: schedule.next_check; blocked: not before Meta allows it
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+
+import accounts.ad_accounts as ad_accounts
+import accounts.connections as connections
+import insights.fetch as fetch
+import insights.interest as interest
+from accounts.errors import Refused
+from accounts.models import READABLE, AdAccount
+from insights.models import FetchRun, PollState
+from insights.schedule import Look, learned, next_check, order
+from insights.windows import today
+from metaads.graph.errors import GraphError, Throttled
+from metaads.quota import Blocked
+
+log = logging.getLogger(__name__)
+
+#: Accounts looked at in one tick; the rest are due again at the next one, oldest first.
+MOST: Final = 100
+_CLAIM: Final = timedelta(minutes=5)
+
+
+def tick(*, now: datetime) -> int:
+    """Look at every account that is due; returns how many were looked at."""
+    weights = interest.weights(now=now)
+    interest.forget(now=now)
+    accounts = {account.pk: account for account in _pollable()}
+    states = _states(accounts, now)
+    due = [
+        _look(accounts[pk], state, weights)
+        for pk, state in states.items()
+        if not state.stopped
+        and (state.next_check_at <= now or _watched_early(state, accounts[pk], weights, now))
+    ]
+    looked = 0
+    for look in order(due)[:MOST]:
+        state = states[look.ad_account_id]
+        if not _claim(state, now):
+            continue
+        looked += 1
+        try:
+            check(ad_account=accounts[look.ad_account_id], state=state, look=look, now=now)
+        except Exception:
+            # One account's surprise must not keep the others from being looked at.
+            log.exception("Looking at %s failed.", accounts[look.ad_account_id].act_id)
+            _failed(state, look, "The last look failed here; it is tried again.", now)
+    return looked
+
+
+def check(*, ad_account: AdAccount, state: PollState, look: Look, now: datetime) -> bool:
+    """Look at one account once; True when its data had moved and was fetched to the end."""
+    try:
+        found = fetch.today_totals(ad_account=ad_account)
+    except (Blocked, Throttled) as wait:
+        until = (
+            wait.until
+            if isinstance(wait, Blocked)
+            else now + timedelta(seconds=wait.answer.retry_after or 300)
+        )
+        _save(state, look, now, reason=f"Waiting: {wait}", until=until)
+        return False
+    except GraphError as error:
+        connections.auth_failed(ad_account=ad_account, error=error, now=now)
+        _failed(state, look, f"Meta did not answer properly. {error.answer.advice}", now)
+        return False
+    except Refused as no:
+        _failed(state, look, str(no), now)
+        return False
+    connections.worked(ad_account=ad_account, now=now)
+    ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
+    probe = {**found, "day": today(now, ad_account.timezone_name).isoformat()}
+    moved = probe != state.probe
+    state.checked_at, state.failures, state.reason = now, 0, ""
+    if not moved and not state.pending:
+        state.quiet += 1
+        _save(state, look, now)
+        return False
+    if moved and state.data_as_of is not None and state.probe:
+        state.period_seconds = learned(
+            state.period_seconds, interval=(now - state.data_as_of).total_seconds()
+        )
+    if moved:
+        state.data_as_of, state.quiet, state.probe = now, 0, probe
+    run = fetch.refresh(ad_account=ad_account, now=now)
+    state.pending = run.state != "done"
+    state.reason = run.sentence if state.pending else ""
+    _save(state, look, now, until=run.not_before if run.state == "waiting" else None)
+    return not state.pending
+
+
+def stop(*, ad_account: AdAccount, now: datetime) -> None:
+    """No more looks at this account until `start`."""
+    _change(ad_account, now, stopped=True)
+
+
+def start(*, ad_account: AdAccount, now: datetime) -> None:
+    """Look at this account again, at once."""
+    _change(ad_account, now, stopped=False)
+
+
+def _change(ad_account: AdAccount, now: datetime, *, stopped: bool) -> None:
+    PollState.everything.update_or_create(
+        ad_account_id=ad_account.pk, defaults={"stopped": stopped, "next_check_at": now}
+    )
+
+
+def _pollable() -> list[AdAccount]:
+    """Switched on, connected, and read once: before that there is nothing to compare with."""
+    synced = FetchRun.everything.filter(state="done").exclude(kind="refresh").values("ad_account_id")
+    rows = AdAccount.everything.filter(
+        enabled_at__isnull=False,
+        archived_at__isnull=True,
+        connection__state__in=READABLE,
+        pk__in=synced,
+    )
+    return list(rows.select_related("client", "connection"))
+
+
+def _states(accounts: Mapping[int, AdAccount], now: datetime) -> dict[int, PollState]:
+    found = {row.ad_account_id: row for row in PollState.everything.filter(ad_account_id__in=accounts)}
+    for pk in accounts.keys() - found.keys():
+        found[pk], _ = PollState.everything.get_or_create(ad_account_id=pk, defaults={"next_check_at": now})
+    return found
+
+
+def _look(ad_account: AdAccount, state: PollState, weights: Mapping[int, int]) -> Look:
+    return Look(
+        ad_account_id=ad_account.pk,
+        client_id=ad_account.client_id,
+        poll_seconds=ad_account.poll_seconds or settings.POLL_SECONDS,
+        weight=weights.get(ad_account.pk, 0),
+        quiet=state.quiet,
+        failures=state.failures,
+        checked_at=state.checked_at,
+        data_as_of=state.data_as_of,
+        period_seconds=state.period_seconds,
+    )
+
+
+def _watched_early(
+    state: PollState, ad_account: AdAccount, weights: Mapping[int, int], now: datetime
+) -> bool:
+    """Somebody opened the page while the account slept; a wait that Meta asked for is never cut short."""
+    if state.reason or state.failures or state.checked_at is None:
+        return False
+    look = _look(ad_account, state, weights)
+    return next_check(look, now=state.checked_at) <= now
+
+
+def _claim(state: PollState, now: datetime) -> bool:
+    rows = PollState.everything.filter(pk=state.pk, next_check_at=state.next_check_at)
+    return bool(rows.update(next_check_at=now + _CLAIM))
+
+
+def _failed(state: PollState, look: Look, reason: str, now: datetime) -> None:
+    state.failures += 1
+    _save(state, look, now, reason=reason)
+
+
+def _save(
+    state: PollState, look: Look, now: datetime, *, reason: str | None = None, until: datetime | None = None
+) -> None:
+    if reason is not None:
+        state.reason = reason[:300]
+    after = Look(
+        ad_account_id=look.ad_account_id,
+        client_id=look.client_id,
+        poll_seconds=look.poll_seconds,
+        weight=look.weight,
+        quiet=state.quiet,
+        failures=state.failures,
+        checked_at=state.checked_at,
+        data_as_of=state.data_as_of,
+        period_seconds=state.period_seconds,
+    )
+    state.next_check_at = max(until, now) if until is not None else next_check(after, now=now)
+    state.save()

@@ -1,0 +1,130 @@
+"""The tick: one call while nothing moves, a fetch when it does, nothing while blocked, never twice."""
+
+from datetime import timedelta
+
+import pytest
+
+from insights.analytics import account_today, totals
+from insights.interest import report
+from insights.models import DataVersion, PollState
+from insights.poll import start, stop, tick
+from metaads.models import QuotaScope
+
+pytestmark = pytest.mark.django_db
+
+
+def calls(account):
+    return QuotaScope.objects.get(pk=account.act_id).calls
+
+
+@pytest.fixture
+def polled(synced, clock):
+    """Looked at until a look found nothing new."""
+    tick(now=clock.now())
+    clock.advance(31)
+    tick(now=clock.now())
+    return synced.ad_account
+
+
+def test_a_quiet_look_costs_one_call_and_writes_no_row(polled, clock):
+    before, version = calls(polled), DataVersion.objects.of(polled).get().version
+    clock.advance(31)
+    assert tick(now=clock.now()) == 1
+    assert calls(polled) - before == 1
+    assert DataVersion.objects.of(polled).get().version == version
+    state = PollState.objects.of(polled).get()
+    assert (state.checked_at, state.quiet) == (clock.now(), 2)
+
+
+def test_when_the_data_moves_the_number_follows_within_one_look(polled, sandbox, clock):
+    today = account_today(polled, clock.now())
+    old = totals(polled, since=today, until=today, metrics=["spend"], now=clock.now())
+    report(ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(hours=2))
+    for _ in range(40):
+        clock.advance(30)
+        tick(now=clock.now())
+    new = totals(polled, since=today, until=today, metrics=["spend"], now=clock.now())
+    truth = sandbox.truth.totals(polled.act_id, since=today, until=today, now=clock.now().timestamp())
+    assert new.values["spend"] * 100 == truth[polled.act_id]["spend"] > old.values["spend"] * 100
+    assert new.header.data_version > old.header.data_version
+    assert new.header.checked_at == clock.now()
+    assert new.header.trust.state == "ready"
+
+
+def test_a_watched_account_is_looked_at_every_30_seconds_for_an_hour(polled, sandbox, clock):
+    looks = 0
+    for _ in range(120):
+        clock.advance(30)
+        report(
+            ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(seconds=60)
+        )
+        looks += tick(now=clock.now())
+    assert looks == 120
+
+
+def test_an_unwatched_account_sleeps_towards_its_next_refresh(polled, clock):
+    PollState.objects.of(polled).update(period_seconds=900, data_as_of=clock.now())
+    clock.advance(31)
+    tick(now=clock.now())
+    before = calls(polled)
+    for _ in range(10):  # five minutes
+        clock.advance(30)
+        tick(now=clock.now())
+    assert calls(polled) == before
+    # Somebody opens the page: looked at at once.
+    report(ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(seconds=60))
+    assert tick(now=clock.now()) == 1
+
+
+def test_while_meta_asks_to_wait_no_call_is_made_and_the_page_says_why(polled, sandbox, clock):
+    report(ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(hours=1))
+    sandbox.faults.arm("throttle", times=1, at=0.0)
+    clock.advance(31)
+    tick(now=clock.now())
+    state = PollState.objects.of(polled).get()
+    assert state.next_check_at > clock.now()
+    assert state.reason
+    before = calls(polled)
+    while clock.now() + timedelta(seconds=30) < state.next_check_at:
+        clock.advance(30)
+        tick(now=clock.now())
+    assert calls(polled) == before
+    clock.advance(60)
+    assert tick(now=clock.now()) == 1
+    assert PollState.objects.of(polled).get().reason == ""
+
+
+def test_no_answer_backs_off_and_a_good_one_comes_back(polled, sandbox, clock):
+    sandbox.faults.arm("html", times=4, at=0.0)
+    clock.advance(31)
+    tick(now=clock.now())
+    state = PollState.objects.of(polled).get()
+    assert (state.failures, state.next_check_at) == (1, clock.now() + timedelta(seconds=60))
+    clock.advance(61)
+    tick(now=clock.now())
+    assert PollState.objects.of(polled).get().failures == 0
+
+
+def test_the_account_s_new_day_is_fetched_even_when_nothing_was_spent_yet(polled, clock):
+    from insights.models import WindowSum
+
+    clock.advance(14 * 3600)  # past midnight in New York
+    tick(now=clock.now())
+    today = account_today(polled, clock.now())
+    assert WindowSum.objects.of(polled).filter(days=7, until=today - timedelta(days=1)).exists()
+
+
+def test_a_stopped_account_is_left_alone_until_it_is_started(polled, clock):
+    stop(ad_account=polled, now=clock.now())
+    clock.advance(3600)
+    assert tick(now=clock.now()) == 0
+    start(ad_account=polled, now=clock.now())
+    assert tick(now=clock.now()) == 1
+
+
+def test_an_account_that_was_never_synced_or_is_switched_off_is_not_looked_at(connected, clock):
+    from accounts.ad_accounts import disable
+
+    assert tick(now=clock.now()) == 0
+    disable(ad_account=connected.ad_account, principal=connected.principals.alice, now=clock.now())
+    assert tick(now=clock.now()) == 0

@@ -1,0 +1,64 @@
+"""Pure: who is looked at first, and when again."""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from insights.schedule import Look, learned, next_check, order
+
+NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
+looks = st.builds(
+    Look,
+    ad_account_id=st.integers(1, 50),
+    client_id=st.integers(1, 4),
+    poll_seconds=st.integers(1, 600),
+    weight=st.integers(0, 20),
+    quiet=st.integers(0, 90),
+    failures=st.integers(0, 99),
+    data_as_of=st.one_of(st.none(), st.integers(0, 5000).map(lambda age: NOW - timedelta(seconds=age))),
+    period_seconds=st.one_of(st.none(), st.integers(20, 7200)),
+)
+
+
+@given(looks)
+def test_never_sooner_than_30_seconds_and_never_later_than_15_minutes(look):
+    wait = (next_check(look, now=NOW) - NOW).total_seconds()
+    assert 30 <= wait <= 900
+
+
+@given(looks)
+def test_a_watched_account_waits_no_longer_than_its_poll_seconds(look):
+    if look.weight >= 10 and not look.failures:
+        assert (next_check(look, now=NOW) - NOW).total_seconds() == max(30, look.poll_seconds)
+
+
+@given(st.lists(looks, max_size=30, unique_by=lambda look: look.ad_account_id))
+def test_no_client_waits_for_all_accounts_of_another(given_looks):
+    found = order(given_looks)
+    assert sorted(found, key=lambda look: look.ad_account_id) == sorted(
+        given_looks, key=lambda look: look.ad_account_id
+    )
+    for group in (True, False):
+        mine = [look for look in found if (look.weight >= 10) is group]
+        for client in {look.client_id for look in mine}:
+            first = next(index for index, look in enumerate(mine) if look.client_id == client)
+            assert len([look for look in mine[:first] if look.client_id != client]) < len(
+                {look.client_id for look in mine}
+            )
+
+
+def test_the_period_is_learned_and_a_night_does_not_spoil_it():
+    assert learned(None, interval=900) == 900
+    assert learned(900, interval=960) == 918
+    assert learned(900, interval=30_000) == 900
+    assert learned(900, interval=3_000) == 900
+    assert learned(None, interval=5) is None
+
+
+def test_an_unwatched_account_sleeps_to_85_percent_of_its_period():
+    look = Look(1, 1, 30, data_as_of=NOW, period_seconds=900)
+    assert next_check(look, now=NOW) == NOW + timedelta(seconds=765)
+    assert next_check(
+        Look(1, 1, 30, data_as_of=NOW, period_seconds=900, weight=10), now=NOW
+    ) == NOW + timedelta(seconds=30)
