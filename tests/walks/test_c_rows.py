@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from decimal import Decimal
 
 import pytest
 
+from accounts.errors import Refused
 from insights.analytics import account_today, totals
 from insights.fetch import first_sync, refresh
 from insights.models import DataVersion, DayRow, Revision
+from metaads.graph.errors import GraphError
 from tests.walks.desk import control
 
 DAY = 86_400
@@ -45,12 +48,8 @@ def test_a_restated_day_keeps_what_it_used_to_say(synced, sandbox, clock):
     clock.advance(3 * DAY)
     first_sync(ad_account=account, days=28, now=clock.now())
     assert Revision.objects.of(account).exists()
-    got = totals(account, since=day, until=day, metrics=["spend", "impressions"], now=clock.now())
-    assert (
-        got.values["impressions"] == truth(sandbox, account, day, day)["account"]["impressions"]
-        if "account" in truth(sandbox, account, day, day)
-        else got.values["impressions"] is not None
-    )
+    got = totals(account, since=day, until=day, metrics=["impressions"], now=clock.now())
+    assert got.values["impressions"] == truth(sandbox, account, day, day)[account.act_id]["impressions"] > 0
 
 
 @pytest.mark.fault("F56")
@@ -61,13 +60,8 @@ def test_a_cut_read_is_not_called_complete_and_the_next_run_resumes(connected, s
     run(ad_account=account, now=clock.now())
     today = account_today(account, clock.now())
     sandbox.faults.arm("html", match={"path": "insights"}, times=200)
-    from accounts.errors import Refused
-    from metaads.graph.errors import GraphError
-
-    try:
+    with contextlib.suppress(Refused, GraphError):
         first_sync(ad_account=account, days=28, now=clock.now())
-    except (Refused, GraphError):
-        pass
     got = totals(account, since=today.replace(day=1), until=today, metrics=["spend"], now=clock.now())
     assert got.header.trust.state in ("partial", "unavailable", "empty")
     sandbox.faults.disarm()

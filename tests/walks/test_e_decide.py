@@ -16,7 +16,7 @@ PAUSES_ALL = {
     "name": "Stop what costs too much",
     "type": "performance_optimization",
     "status": "active",
-    "rules": {"minCtr": 99.0},
+    "rules": {"minCtr": 50},
     "actions": {
         "pauseLowPerforming": True,
         "increaseBudget": False,
