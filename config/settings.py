@@ -8,6 +8,8 @@ all the embedded form starts and generates its keys once into VAR_DIR/keys.
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
 import secrets
 from pathlib import Path
 from typing import Any
@@ -43,17 +45,19 @@ def _key_file(name: str, make: Any) -> str:
     folder = VAR_DIR / "keys"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     path = folder / name
-    try:
-        # Exclusive creation: of two processes that start at once, one generates and the other reads.
-        with path.open("x") as handle:
-            path.chmod(0o600)
-            handle.write(make())
-    except FileExistsError:
-        pass
-    text = path.read_text()
-    if not text:  # the other process has created the file but not written it yet
+    if not path.exists():
+        # Written in full under a name of its own, then linked: of two processes that start at once one key wins,
+        # and nobody ever reads half of one.
+        draft = folder / f"{name}.{os.getpid()}"
+        draft.touch(mode=0o600)
+        draft.write_text(make())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        draft.unlink()
+    text = path.read_text().strip()
+    if not text:
         raise env.BadEnvironment(f"{path} is empty; remove it and start again.")
-    return text.strip()
+    return text
 
 
 def _new_rsa() -> str:
@@ -335,6 +339,7 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
         "rest_framework.throttling.AnonRateThrottle",
     ],
+    "NUM_PROXIES": ENV["TRUSTED_PROXIES"],  # else a caller's X-Forwarded-For would choose its own bucket
     "DEFAULT_THROTTLE_RATES": {"user": "600/min", "anon": "60/min"},
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "COERCE_DECIMAL_TO_STRING": False,
