@@ -16,6 +16,7 @@ from metaads.sandbox.errors import NoAnswer
 from metaads.sandbox.faults import Fault
 from metaads.sandbox.handlers import write
 from metaads.sandbox.handlers.call import Answer, Call, Desk
+from metaads.sandbox.handlers.paging import decode, encode
 from metaads.sandbox.world.nodes import ADSET, Node
 
 DELIVERY = frozenset({"applied_timeout", "applied_500", "late"})
@@ -107,8 +108,7 @@ def wire(fault: Fault) -> Answer:
 
 def _reshape(name: str, body: dict[str, Any], options: dict[str, Any]) -> Any:
     if name == "dup_page" and body.get("data"):
-        # The same rows come again in one answer, as when a page shifts under a reader.
-        return body | {"data": [*body["data"], *body["data"]]}
+        return _twice(body)
     if name == "empty_page" and "data" in body:
         return body | {"data": []}
     if name == "enum_new":
@@ -126,6 +126,16 @@ def _reshape(name: str, body: dict[str, Any], options: dict[str, Any]) -> Any:
         names = set(options.get("names", ("name",)))
         return _drop(body, names)
     return body
+
+
+def _twice(body: dict[str, Any]) -> dict[str, Any]:
+    """A page whose cursor leads to itself, so that a reader gets its rows twice; the last page repeats them in place."""
+    paging = body.get("paging", {})
+    if "next" not in paging:
+        return body | {"data": [*body["data"], *body["data"]]}
+    again = encode(decode(paging["cursors"]["before"]) - 1)
+    address = paging["next"].replace(f"after={paging['cursors']['after']}", f"after={again}")
+    return body | {"paging": paging | {"cursors": paging["cursors"] | {"after": again}, "next": address}}
 
 
 def _walk(value: Any, change: Any, key: str = "") -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from decimal import Decimal
 from typing import Any
 
@@ -135,7 +136,7 @@ def test_the_more_often_people_see_an_ad_the_less_they_click() -> None:
 
     kept = curves.fatigue(np.array([0.5, 1.5, 3.0, 6.0]))
     assert kept[0] == 1.0
-    assert all(later < earlier for earlier, later in zip(kept, kept[1:], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(kept))
 
 
 def test_a_large_budget_change_starts_the_learning_phase_again(graph: Graph, tree: dict[str, Any]) -> None:
@@ -161,7 +162,7 @@ def test_days_of_23_and_25_hours_come_out_whole() -> None:
         edges, labels = curves.hours_of(day, zone)
         assert edges[-1] - edges[0] == hours * 3600, zone
         assert len(labels) == len(edges) - 1
-        assert all(later > earlier for earlier, later in zip(edges, edges[1:], strict=False))
+        assert all(later > earlier for earlier, later in itertools.pairwise(edges))
 
 
 def test_accounts_in_odd_zones_have_their_own_today() -> None:
