@@ -44,7 +44,6 @@ def test_progress_is_told_in_sentences(desk):
     assert told[0] == ("Reading campaigns", 0)
 
 
-@pytest.mark.fault("F45")
 def test_a_read_that_breaks_off_never_makes_tombstones(desk):
     desk.edit(desk.other, "status", "DELETED")
     desk.sandbox.faults.arm("dropped", {"edge": "ads"}, None)
