@@ -65,21 +65,23 @@ def _filled(text: str, named: dict[str, Any]) -> str:
     """``{result=NAME:$.data.*.id}`` replaced by what that item answered."""
 
     def found(match: re.Match[str]) -> str:
-        value: Any = named.get(match[1])
-        steps = match[2].split(".")
-        while steps:
-            step = steps.pop(0)
-            if step == "*" and isinstance(value, list):
-                return ",".join(str(_walk(entry, steps)) for entry in value)
-            value = value.get(step) if isinstance(value, dict) else None
+        value = _walk(named.get(match[1]), match[2].replace("[", ".").replace("]", "").split("."))
+        if isinstance(value, list):
+            return ",".join(str(entry) for entry in value)
         return value if isinstance(value, str) else json.dumps(value)
 
     return REFERENCE.sub(found, urllib.parse.unquote(text) if "%7Bresult" in text else text)
 
 
 def _walk(value: Any, steps: list[str]) -> Any:
-    for step in steps:
-        value = value.get(step) if isinstance(value, dict) else None
+    """Follow a JSONPath of names, positions and ``*``."""
+    for index, step in enumerate(steps):
+        if step == "*" and isinstance(value, list):
+            return [_walk(entry, steps[index + 1 :]) for entry in value]
+        if step.isdigit() and isinstance(value, list):
+            value = value[int(step)] if int(step) < len(value) else None
+        else:
+            value = value.get(step) if isinstance(value, dict) else None
     return value
 
 

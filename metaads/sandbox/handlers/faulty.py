@@ -129,7 +129,7 @@ def _reshape(name: str, body: dict[str, Any], options: dict[str, Any]) -> Any:
 
 
 def _twice(body: dict[str, Any]) -> dict[str, Any]:
-    """A page whose cursor leads to itself, so that a reader gets its rows twice; the last page repeats them in place."""
+    """A page whose cursor leads to itself: a reader gets its rows twice. The last page repeats them in place."""
     paging = body.get("paging", {})
     if "next" not in paging:
         return body | {"data": [*body["data"], *body["data"]]}

@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 import pytest
 
-from metaads.sandbox.csv_world import BadExport
+from metaads.sandbox.csv_world import COLUMNS, BadExport
 from tests.conftest import need
 from tests.metaads.sandbox.conftest import Graph, make
 
@@ -21,7 +21,7 @@ DATA = (
     / "facebook_ads_kag.csv"
 )
 Totals = dict[str, list[Decimal]]
-HEAD = "Date,ad_id,xyz_campaign_id,fb_campaign_id,age,gender,interest,Impressions,Clicks,Spent,Total_Conversion,Approved_Conversion"
+HEAD = ",".join(COLUMNS)
 
 
 def sums(path: pathlib.Path, column: str) -> Totals:
