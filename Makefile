@@ -26,7 +26,7 @@ RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEV := $(VENV)/.dev-$(call sum,requirements.txt requirements-dev.txt)
 ASSETS := $(if $(wildcard package-lock.json),node_modules/.assets-$(call sum,package-lock.json))
 
-PIP := $(PY) -m pip --disable-pip-version-check --no-input install --quiet --require-hashes --no-deps
+PIP := $(PY) -m pip --disable-pip-version-check --no-input install -qq --require-hashes --no-deps
 export PYTHONUNBUFFERED := 1
 
 .PHONY: help demo run server test browser prove check fix lock install clean

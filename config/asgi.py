@@ -68,6 +68,13 @@ class Lifespan:
                 except (NotReady, EngineBusy) as no:
                     await send({"type": "lifespan.startup.failed", "message": str(no)})
                     return
+                except Exception as trouble:
+                    # uvicorn takes an exception for "has no lifespan" and would serve pages without a worker.
+                    log.exception("the start failed")
+                    await send(
+                        {"type": "lifespan.startup.failed", "message": f"The start failed: {trouble!r}"}
+                    )
+                    return
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 finished = await asyncio.to_thread(self._stop)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+from types import ModuleType
 from typing import Any
 
 from celery import Celery
@@ -17,7 +18,6 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from kombu import Queue
 
-from accounts.leases import release, take
 from metaads.clock import monotonic, now
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -65,6 +65,13 @@ def _entry(task: str, seconds: float, queue: str) -> dict[str, Any]:
     }
 
 
+def _leases() -> ModuleType:
+    """`celery -A config.celery` imports this module before Django is set up, so what has models comes in later."""
+    import accounts.leases as leases
+
+    return leases
+
+
 class OnlyBeat(Scheduler):
     """A beat that is silent while another one holds the lease, so that a second beat is a spare, not a double."""
 
@@ -91,7 +98,9 @@ class OnlyBeat(Scheduler):
 
     def _renew(self) -> bool:
         try:
-            return take(name="beat", holder=self._holder, seconds=self.SECONDS, now=now()) is not None
+            return (
+                _leases().take(name="beat", holder=self._holder, seconds=self.SECONDS, now=now()) is not None
+            )
         except DatabaseError:  # away for a while: nothing could be done with a task anyway
             close_old_connections()
             return False
@@ -99,7 +108,7 @@ class OnlyBeat(Scheduler):
     def close(self) -> None:
         super().close()
         with contextlib.suppress(DatabaseError):  # the lease ends by itself
-            release(name="beat", holder=self._holder, now=now())
+            _leases().release(name="beat", holder=self._holder, now=now())
 
 
 app = Celery("metaads")
@@ -121,4 +130,4 @@ app.autodiscover_tasks()
 @app.task(name="config.celery.canary")
 def canary(queue: str) -> None:
     """Leave a sign of life of one queue: beat ran, the broker delivered, a worker took it. Read by `/readyz`."""
-    take(name=f"canary:{queue}", holder="canary", seconds=CANARY_SECONDS, now=now())
+    _leases().take(name=f"canary:{queue}", holder="canary", seconds=CANARY_SECONDS, now=now())

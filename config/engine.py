@@ -32,7 +32,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.leases import release, take
-from config.celery import QUEUES, app, canary
+from config.celery import app
 from metaads.clock import now
 
 log = logging.getLogger("metaads.engine")
@@ -107,8 +107,6 @@ class Engine:
                 )
         self._beat = Service(app, scheduler_cls=app.conf.beat_scheduler)
         self._thread("beat", functools.partial(self._beat.start, embedded_process=True))
-        for queue in QUEUES:  # the schedule's own canaries come after a minute
-            canary.apply_async(args=(queue,), queue=queue)
 
     def stop(self) -> bool:
         """Stop claiming work, let running tasks finish; whether all did within `FINISH_SECONDS`."""

@@ -37,7 +37,10 @@ def findings(*, at: datetime) -> list[Finding]:
     database = _database()
     if not database.good:
         return [database]
-    return [database, _migrations(), _keys(), *_queues(at=at)]
+    migrations = _migrations()
+    if not migrations.good:
+        return [database, migrations, _keys()]
+    return [database, migrations, _keys(), *_queues(at=at)]
 
 
 @require_safe

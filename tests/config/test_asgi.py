@@ -128,3 +128,17 @@ def _fresh() -> Any:
 
 def test_the_engine_s_files_lie_under_var(settings: Any) -> None:
     assert Engine()._folder == Path(settings.VAR_DIR)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_any_other_trouble_at_the_start_stops_it_too(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A web server that went on would show pages and never send a change."""
+    settings.EMBEDDED = True
+
+    def broken(self: Engine) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(Engine, "start", broken)
+    server = Server("lifespan.startup")
+    assert server.run(Lifespan()) == ["lifespan.startup.failed"]
+    assert "no space left" in server.sent[0]["message"]

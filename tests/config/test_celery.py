@@ -89,3 +89,13 @@ def test_a_beat_that_ends_gives_the_lease_back_at_once(clock: Any) -> None:
     assert beat._renew()
     beat.close()
     assert take(name="beat", holder="another beat", seconds=30, now=clock.now()) is not None
+
+
+@pytest.mark.django_db
+def test_after_a_start_everything_is_due_once(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    beat = OnlyBeat(app)
+    sent: list[str] = []
+    monkeypatch.setattr(beat, "apply_async", lambda entry, **rest: sent.append(entry.name))
+    for _ in range(3 * len(SCHEDULE)):
+        beat.tick()
+    assert sorted(sent) == sorted(SCHEDULE)
