@@ -370,6 +370,8 @@ LOGGING: dict[str, Any] = {
     "root": {"handlers": ["console"], "level": ENV["LOG_LEVEL"]},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # runserver prints request lines past every filter; an OAuth code stands in one of them.
+        "django.server": {"handlers": ["console"], "propagate": False},
         "uvicorn.access": {"handlers": [], "propagate": False},
         # Every scan every five seconds would be two lines; a task that fails still is one, with its traceback.
         "celery.worker.strategy": {"level": "WARNING"},
