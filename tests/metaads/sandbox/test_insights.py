@@ -177,7 +177,8 @@ def test_a_summary_is_the_sum_over_everything(graph: Graph) -> None:
 
 
 def test_ids_and_names_of_the_level_and_above_only(graph: Graph) -> None:
-    names = "account_id,account_name,account_currency,campaign_id,campaign_name,adset_id,adset_name,ad_id,ad_name,objective,attribution_setting"
+    names = "account_id,account_name,account_currency,campaign_id,campaign_name,objective,"
+    names += "adset_id,adset_name,attribution_setting,ad_id,ad_name"
     keys = {
         level: set(graph.get(EDGE, level=level, fields=names)["data"][0]) - {"date_start", "date_stop"}
         for level in ("account", "campaign", "ad")
