@@ -28,7 +28,12 @@ def by_hand(desk, change, who):
     return approvals.approve_by_policy(change=change, policy="hand", principal=principal, now=desk.now)
 
 
-RAISE, CUT, STOP, START = ("120", {}), ("90", {}), ("PAUSED", {"field": Field.STATUS}), ("ACTIVE", {"field": Field.STATUS})
+RAISE, CUT, STOP, START = (
+    ("120", {}),
+    ("90", {}),
+    ("PAUSED", {"field": Field.STATUS}),
+    ("ACTIVE", {"field": Field.STATUS}),
+)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +116,11 @@ def test_of_two_deciders_the_second_is_told_that_it_is_decided(desk):
 def test_approving_one_ends_the_others_of_the_same_field_and_no_others(desk):
     first, second, status = desk.file("120"), desk.file("110"), desk.file("PAUSED", field=Field.STATUS)
     approve(desk, second)
-    assert [Change.everything.get(pk=one.pk).state for one in (first, second, status)] == ["EXPIRED", "APPROVED", "PROPOSED"]
+    assert [Change.everything.get(pk=one.pk).state for one in (first, second, status)] == [
+        "EXPIRED",
+        "APPROVED",
+        "PROPOSED",
+    ]
 
 
 @pytest.mark.fault("F80")
@@ -171,7 +180,8 @@ def test_the_same_key_is_the_same_change(desk):
 def test_a_rule_that_asks_twice_in_one_window_asks_once(desk):
     good = Evidence(data_version=3, as_of=desk.now, checksum="c", valid_until=desk.now + timedelta(hours=1))
     asked = [
-        desk.file("110", source=Source.STRATEGY, key="s1:window", evidence=good, strategy_ref="s1") for _ in range(2)
+        desk.file("110", source=Source.STRATEGY, key="s1:window", evidence=good, strategy_ref="s1")
+        for _ in range(2)
     ]
     assert asked[0] == asked[1] and asked[0].state == "PROPOSED"
 
@@ -227,7 +237,9 @@ def test_raises_that_follow_each_other_cannot_outrun_the_rolling_day(desk):
         desk.wait(minutes=61)
         desk.sync()
         target = str((desk.campaign.daily_budget * 12 / 10).quantize(__import__("decimal").Decimal("0.01")))
-        good = Evidence(data_version=3, as_of=desk.now, checksum="c", valid_until=desk.now + timedelta(hours=1))
+        good = Evidence(
+            data_version=3, as_of=desk.now, checksum="c", valid_until=desk.now + timedelta(hours=1)
+        )
         change = desk.file(target, source=Source.STRATEGY, evidence=good, strategy_ref="s1")
         if change.state == "PROPOSED":
             approve(desk, change)
@@ -249,7 +261,9 @@ def test_an_undo_brings_back_exactly_what_stood_there(desk):
 def test_pressing_undo_twice_files_it_once(desk):
     change = desk.until(desk.approved("90"), "APPLIED")
     alice = desk.agency.principals.alice
-    assert undo(change=change, principal=alice, now=desk.now) == undo(change=change, principal=alice, now=desk.now)
+    assert undo(change=change, principal=alice, now=desk.now) == undo(
+        change=change, principal=alice, now=desk.now
+    )
 
 
 @pytest.mark.fault("F17")

@@ -370,8 +370,9 @@ def test_a_person_resolves_a_change_that_needed_one(desk):
 def test_the_story_tells_the_change_in_one_sentence(desk):
     change = desk.until(desk.approved("120", reason="Autumn sale"), "APPLIED")
     story = ledger.story(change)
-    assert story.startswith("Alice asked to raise the daily budget of the campaign “Teapots - Sales” from 100 to 120 USD")
-    assert "Autumn sale" in story and "sent once" in story and story.endswith("it is applied, and was read back.")
+    assert
+    story.startswith("Alice asked to raise
+    the daily budget of the campaign “Teapots - Sales” from 100 to 120 USD") assert "Autumn sale" in story and "sent once" in story and story.endswith("it is applied, and was read back.")
 
 
 def test_every_state_has_an_ending_for_its_story():

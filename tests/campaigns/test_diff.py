@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 import campaigns.mapping as mapping
 from campaigns.diff import diff
 
-BASE = mapping.campaign({"id": "1", "status": "ACTIVE", "effective_status": "ACTIVE", "name": "x"}, currency="USD")
+BASE = mapping.campaign(
+    {"id": "1", "status": "ACTIVE", "effective_status": "ACTIVE", "name": "x"}, currency="USD"
+)
 
 rows = st.dictionaries(
     st.integers(1, 8).map(str),

@@ -22,7 +22,8 @@ GOOD = Evidence(data_version=1, as_of=NOW, checksum="x", valid_until=NOW + timed
 RAISE = Intent(
     level=Level.CAMPAIGN, field=Field.DAILY_BUDGET, before="100", target="110", currency="USD", source=Source.PERSON
 )
-STOP = Intent(level=Level.AD, field=Field.STATUS, before="ACTIVE", target="PAUSED", currency="USD", source=Source.PERSON)
+STOP = Intent(level=Level.AD, field=Field.STATUS, before="ACTIVE", target="PAUSED", currency="USD",
+source=Source.PERSON)
 START = replace(STOP, before="PAUSED", target="ACTIVE")
 CUT = replace(RAISE, target="90")
 BY_RULE = replace(RAISE, source=Source.STRATEGY, evidence=GOOD)
@@ -107,8 +108,8 @@ def test_meta_allows_four_budget_edits_an_hour_and_the_reason_says_when_the_next
 
 
 @pytest.mark.fault("F70")
-@pytest.mark.parametrize("target, code", [("0", "amount_out_of_range"), ("-5", "amount_out_of_range"), ("1" + "0" * 18, "amount_out_of_range"), ("0.99", "below_minimum"), ("99.999", "not_whole_minor_unit")])
-def test_an_impossible_amount_is_an_input_error_that_says_what_to_do(target, code):
+@pytest.mark.parametrize("target, code", [("0", "amount_out_of_range"), ("-5", "amount_out_of_range"), ("1" +
+"0" * 18, "amount_out_of_range"), ("0.99", "below_minimum"), ("99.999", "not_whole_minor_unit")]) def test_an_impossible_amount_is_an_input_error_that_says_what_to_do(target, code):
     (reason,) = evaluate(intent=replace(RAISE, target=target), situation=FINE, now=NOW)
     assert (reason.code, reason.kind) == (code, "input") and reason.advice
 

@@ -59,7 +59,9 @@ def test_tampering_with_a_line_is_found(desk, applied, tampering):
 def test_a_removed_last_line_is_found(desk, applied):
     with connection.cursor() as cursor:
         cursor.execute("INSERT INTO campaigns_permit VALUES ('test')")
-        cursor.execute("DELETE FROM campaigns_ledgerline WHERE seq = (SELECT max(seq) FROM campaigns_ledgerline)")
+        cursor.execute(
+            "DELETE FROM campaigns_ledgerline WHERE seq = (SELECT max(seq) FROM campaigns_ledgerline)"
+        )
     assert ledger.verify(ad_account_id=desk.account.pk) == ["The chain does not end where its head says."]
 
 
@@ -110,12 +112,20 @@ def test_two_open_changes_of_one_field_cannot_stand_in_the_database(desk):
 
 @pytest.mark.parametrize(
     "fields",
-    [{"state": "DONE"}, {"field": "name"}, {"target": ""}, {"field": "status", "target": "DELETED"}, {"rise": -1}],
+    [
+        {"state": "DONE"},
+        {"field": "name"},
+        {"target": ""},
+        {"field": "status", "target": "DELETED"},
+        {"rise": -1},
+    ],
 )
 def test_the_database_refuses_what_is_no_change(desk, fields):
     change = desk.file("110")
     values = {
-        name.attname: getattr(change, name.attname) for name in Change._meta.fields if name.attname not in ("id", "uuid")
+        name.attname: getattr(change, name.attname)
+        for name in Change._meta.fields
+        if name.attname not in ("id", "uuid")
     }
     with pytest.raises(IntegrityError), transaction.atomic():
         Change.everything.create(**{**values, "key": "other", **fields})

@@ -48,7 +48,9 @@ def test_times_become_utc():
     assert mapping.campaign(ROW, currency="USD").start_time == datetime(2026, 11, 21, 18, 15, 30, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", ["", None, "1970-01-01T00:00:00+0000", "soon", 10**20, "2026-11-21T10:15:30", {}])
+@pytest.mark.parametrize(
+    "value", ["", None, "1970-01-01T00:00:00+0000", "soon", 10**20, "2026-11-21T10:15:30", {}]
+)
 def test_what_is_no_time_is_none(value):
     assert mapping.moment(value) is None
 
@@ -79,7 +81,12 @@ def test_an_activity_names_the_object_the_field_and_both_values():
         },
         currency="USD",
     )  # fmt: skip
-    assert (line.level, line.field, line.before, line.after) == (Level.CAMPAIGN, Field.DAILY_BUDGET, "50", "60")
+    assert (line.level, line.field, line.before, line.after) == (
+        Level.CAMPAIGN,
+        Field.DAILY_BUDGET,
+        "50",
+        "60",
+    )
 
 
 def test_a_status_activity_in_spoken_words():

@@ -62,8 +62,8 @@ def test_an_amount_has_one_text_and_it_means_the_same_amount(amount):
     assert canonical_amount(amount.normalize()) == text
 
 
-@pytest.mark.parametrize("field, text", [(Field.STATUS, "DELETED"), (Field.STATUS, "on"), (Field.DAILY_BUDGET, "ten"), (Field.DAILY_BUDGET, "NaN"), (Field.DAILY_BUDGET, "")])
-def test_what_is_no_value_of_the_field_is_refused(field, text):
+@pytest.mark.parametrize("field, text", [(Field.STATUS, "DELETED"), (Field.STATUS, "on"), (Field.DAILY_BUDGET,
+"ten"), (Field.DAILY_BUDGET, "NaN"), (Field.DAILY_BUDGET, "")]) def test_what_is_no_value_of_the_field_is_refused(field, text):
     with pytest.raises(ValueError):
         canonical(field, text)
 

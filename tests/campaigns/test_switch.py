@@ -29,7 +29,9 @@ def test_a_pulled_switch_stops_a_change_between_its_two_reads_before_the_post(de
     change = desk.approved("PAUSED", field=Field.STATUS, strategy_ref="s1")
     desk.step(change)
     assert change.state == "PREPARING"
-    switch.pull(scope=scopes(desk)[name], principal=desk.agency.principals.alice, reason="wrong target", now=desk.now)
+    switch.pull(
+        scope=scopes(desk)[name], principal=desk.agency.principals.alice, reason="wrong target", now=desk.now
+    )
     desk.wait(seconds=4)
     desk.until(change, "EXPIRED")
     assert desk.writes() == [] and "wrong target" in change.error_text
@@ -99,7 +101,9 @@ def test_pulling_twice_is_one_stop(desk):
 )  # fmt: skip
 def test_who_may_not_stop(desk, who, name, error):
     with pytest.raises(error):
-        switch.pull(scope=scopes(desk)[name], principal=getattr(desk.agency.principals, who), reason="x", now=desk.now)
+        switch.pull(
+            scope=scopes(desk)[name], principal=getattr(desk.agency.principals, who), reason="x", now=desk.now
+        )
     assert Switch.everything.count() == 0
 
 
@@ -123,7 +127,9 @@ def test_everybody_concerned_sees_the_stop(desk):
 
 def test_the_command_stops_and_releases(desk, capsys):
     call_command("stop", "--reason", "disk on fire")
-    assert switch.stopped(client_id=desk.account.client_id, ad_account_id=desk.account.pk).endswith("disk on fire")
+    assert switch.stopped(client_id=desk.account.client_id, ad_account_id=desk.account.pk).endswith(
+        "disk on fire"
+    )
     call_command("stop", "--release")
     assert switch.stopped(client_id=desk.account.client_id, ad_account_id=desk.account.pk) == ""
     call_command("stop", "--client", "northwind")

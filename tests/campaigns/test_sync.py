@@ -26,7 +26,9 @@ def test_the_first_read_stores_the_whole_tree(desk):
     assert Ad.everything.filter(creative__isnull=False).exists()
     assert desk.campaign.daily_budget == 100
     assert desk.ad_set.daily_budget == 30
-    assert last_good(desk.account).seen == sum(model.everything.count() for model in (Campaign, AdSet, Ad, Creative))
+    assert last_good(desk.account).seen == sum(
+        model.everything.count() for model in (Campaign, AdSet, Ad, Creative)
+    )
 
 
 def test_a_second_read_of_the_same_changes_nothing(desk):

@@ -1,0 +1,124 @@
+"""Messages only wake: what wakes the sender, and what a sweep finds."""
+
+from __future__ import annotations
+
+import pytest
+
+import campaigns.receivers as receivers
+import campaigns.tasks as tasks
+from campaigns.models import SyncRun
+from campaigns.states import Field
+from metaads.gateway import plugged
+from metaads.signals import webhook_received
+from tests.door import WSGIAdapter
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """What was put on the queue, at the door of the broker."""
+    messages = []
+
+    def put(self, args=None, kwargs=None, **options):
+        messages.append((self.name.rsplit(".", 1)[-1], *(args or ()), options.get("countdown")))
+
+    monkeypatch.setattr("celery.app.task.Task.apply_async", put)
+    return messages
+
+
+def test_an_approval_wakes_the_sender_after_commit(desk, sent, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        change = desk.approved("120")
+        assert sent == []
+    assert ("advance", str(change.uuid), None) in sent
+
+
+def test_a_proposal_wakes_nobody(desk, sent, django_capture_on_commit_callbacks):
+    with django_capture_on_commit_callbacks(execute=True):
+        desk.file("120")
+    assert sent == []
+
+
+def test_a_task_comes_back_when_the_next_step_is_due_soon(desk, sent):
+    change = desk.approved("120")
+    tasks.advance(str(change.uuid))
+    ((name, change_id, countdown),) = sent
+    assert (name, change_id) == ("advance", str(change.uuid)) and 3 <= countdown <= 4
+
+
+def test_a_task_leaves_the_settle_window_to_the_sweep(desk, sent):
+    desk.sandbox.faults.arm("applied_timeout", {}, 1)
+    change = desk.approved("120")
+    desk.step(change)
+    desk.wait(seconds=4)
+    tasks.advance(str(change.uuid))
+    change.refresh_from_db()
+    assert change.state == "UNKNOWN" and sent == []
+
+
+@pytest.mark.fault("F26")
+def test_an_old_message_for_an_ended_change_does_nothing(desk):
+    change = desk.until(desk.approved("120"), "APPLIED")
+    seen = len(desk.sandbox.history)
+    tasks.advance(str(change.uuid))
+    tasks.advance("00000000-0000-4000-8000-000000000000")
+    assert len(desk.sandbox.history) == seen
+
+
+class BreaksFor(WSGIAdapter):
+    """A door that falls over for one object, in a way that no Graph API does."""
+
+    def __init__(self, sandbox, object_id: str) -> None:
+        super().__init__(sandbox)
+        self.object_id = object_id
+
+    def send(self, request, *args, **kwargs):
+        if self.object_id in request.url:
+            raise RuntimeError("the disk is full")
+        return super().send(request, *args, **kwargs)
+
+
+def test_one_change_that_breaks_does_not_stop_the_others(desk):
+    bad = desk.approved("120")
+    good = desk.approved("PAUSED", field=Field.STATUS, obj=desk.other)
+    with plugged(BreaksFor(desk.sandbox, desk.campaign.meta_id)):
+        tasks.sweep()
+        desk.wait(seconds=70)
+        tasks.sweep()
+    for change in (bad, good):
+        change.refresh_from_db()
+    assert (bad.state, good.state) == ("PREPARING", "ACKED")
+    desk.wait(seconds=70)
+    desk.until(bad, "APPLIED")
+
+
+def test_a_webhook_about_an_ad_account_wakes_a_structure_read(desk, sent):
+    told = {
+        "sender": None,
+        "delivery_id": 1,
+        "fields": ("campaigns",),
+        "entries": (desk.account.meta_id, "404"),
+    }
+    webhook_received.send(object="ad_account", **told)
+    assert sent == [("sync_structure", desk.account.pk, None)]
+    webhook_received.send(object="permissions", **told)
+    assert len(sent) == 1
+
+
+def test_a_structure_read_by_task_and_its_refusal(desk):
+    tasks.sync_structure(desk.account.pk)
+    assert SyncRun.everything.count() == 2
+    type(desk.account).everything.update(connection=None)
+    tasks.sync_structure(desk.account.pk)
+    tasks.sync_structure(404)
+    assert SyncRun.everything.count() == 2
+
+
+def test_every_enabled_account_is_due(desk, sent):
+    assert tasks.sync_due() == 1
+    assert sent == [("sync_structure", desk.account.pk, None)]
+
+
+def test_the_states_that_wake_are_those_that_move_by_themselves():
+    assert {"APPROVED", "ACKED", "NOT_APPLIED"} == receivers._MOVING
