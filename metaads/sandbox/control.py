@@ -10,6 +10,7 @@ POST   limits  {tier, retired}
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
 import hashlib
@@ -64,6 +65,7 @@ class Control:
             ("GET", "history"): self._history,
             ("POST", "webhook"): self._webhook,
             ("POST", "limits"): self._limits,
+            ("POST", "signed_request"): self._signed_request,
         }
         if (method, path) not in table:
             known = ", ".join(sorted(f"{m} {p}" for m, p in table))
@@ -216,6 +218,19 @@ class Control:
         digest = hmac.new(self.app_secret.encode(), body.encode(), hashlib.sha256).hexdigest()
         return {"body": body, "header": {"X-Hub-Signature-256": f"sha256={digest}"}}
 
+    def _signed_request(self, params: dict[str, Any]) -> dict[str, Any]:
+        """What the deauthorise and data-deletion callbacks carry (reference 2.6): the encoded payload is signed."""
+        person = self.world.people[str(params.get("user", "alice"))]
+        payload = {
+            "user_id": person.id,
+            "algorithm": "HMAC-SHA256",
+            "issued_at": int(self._now),
+            "expires": int(self._now) + 3600,
+        }
+        encoded = _base64(json.dumps(payload, separators=(",", ":")).encode())
+        seal = hmac.new(self.app_secret.encode(), encoded.encode(), hashlib.sha256).digest()
+        return {"signed_request": f"{_base64(seal)}.{encoded}"}
+
     def _limits(self, params: dict[str, Any]) -> dict[str, Any]:
         if params.get("tier"):
             if params["tier"] not in TIERS:
@@ -225,6 +240,10 @@ class Control:
             self.retired.clear()
             self.retired.update(_value(params["retired"]) or [])
         return {"tier": self.limits.tier.label, "retired": sorted(self.retired)}
+
+
+def _base64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _yes(raw: Any) -> bool:
