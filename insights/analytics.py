@@ -21,7 +21,7 @@ from typing import Final, Literal
 import insights.sums as sums
 import insights.windows as days_of
 from accounts.models import AdAccount
-from insights.metrics import ADDITIVE, METRICS, RESULTS, VALUES, evaluate, named, needed, with_result
+from insights.metrics import ADDITIVE, HOURLY, METRICS, RESULTS, VALUES, evaluate, named, needed, with_result
 from insights.models import DataVersion, WindowSum
 from insights.trust import Header, Known, Trust, known
 from insights.windows import Period
@@ -30,7 +30,7 @@ Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
     "EvidenceParts", "Header", "Point", "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable",
-    "account_today", "evidence", "preset", "series", "table", "totals", "windows",
+    "account_today", "against_yesterday", "evidence", "preset", "series", "table", "totals", "windows",
 ]  # fmt: skip
 
 
@@ -237,6 +237,33 @@ def evidence(ad_account: AdAccount, now: datetime) -> EvidenceParts:
     ]
     text = json.dumps([ad_account.act_id, str(period.since), str(period.until), lines])
     return EvidenceParts(version, state.header.data_as_of, hashlib.sha256(text.encode()).hexdigest())
+
+
+def against_yesterday(ad_account: AdAccount, *, now: datetime) -> dict[str, Decimal | None]:
+    """Today's full hours less yesterday's same hours, for what Meta answers by the hour; None where one is not read."""
+    zone = days_of.zone(ad_account.timezone_name)
+    today, hour = account_today(ad_account, now), now.astimezone(zone).hour
+    names = sorted(HOURLY)
+    sides = []
+    for day in (today, today - days_of.DAY):
+        points = series(
+            ad_account, level="account", since=day, until=day, metrics=names, by="hour", now=now
+        ).points
+        full = [
+            point
+            for point in points
+            if isinstance(point.at, datetime) and point.at.astimezone(zone).hour < hour
+        ]
+        sides.append({name: _added([point.values[name] for point in full]) for name in names})
+    return {
+        name: None if sides[0][name] is None or sides[1][name] is None else sides[0][name] - sides[1][name]  # type: ignore[operator]
+        for name in names
+    }
+
+
+def _added(values: Sequence[Decimal | None]) -> Decimal | None:
+    known_values = [value for value in values if value is not None]
+    return sum(known_values, Decimal(0)) if len(known_values) == len(values) else None
 
 
 def _hours(

@@ -102,6 +102,12 @@ def check(*, ad_account: AdAccount, state: PollState, look: Look, now: datetime)
     return not state.pending
 
 
+def next_look(ad_account: AdAccount) -> datetime | None:
+    """When the account is looked at next; None while it is not polled."""
+    row = PollState.objects.of(ad_account).filter(stopped=False).first()
+    return row.next_check_at if row is not None else None
+
+
 def stop(*, ad_account: AdAccount, now: datetime) -> None:
     """No more looks at this account until `start`."""
     _change(ad_account, now, stopped=True)

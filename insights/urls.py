@@ -1,5 +1,17 @@
+"""The API paths of this floor."""
+
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import URLPattern, path
 
-urlpatterns: list[URLPattern] = []
+from insights.api.views import Ads, AdSets, Campaigns, Insights, Metrics, Performance, Realtime
+
+urlpatterns: list[URLPattern] = [
+    path("api/meta/performance/<str:account_id>", Performance.as_view(), name="api_performance"),
+    path("api/meta/campaigns/<str:account_id>", Campaigns.as_view(), name="api_campaigns"),
+    path("api/meta/insights/<str:object_id>", Insights.as_view(), name="api_insights"),
+    path("api/meta/realtime/<str:account_id>", Realtime.as_view(), name="api_realtime"),
+    path("api/meta/ad-sets/<str:campaign_id>", AdSets.as_view(), name="api_ad_sets"),
+    path("api/meta/ads/<str:adset_id>", Ads.as_view(), name="api_ads"),
+    path("api/metrics", Metrics.as_view(), name="api_metrics"),
+]

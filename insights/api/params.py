@@ -1,0 +1,86 @@
+"""What the paths of this floor take: periods, levels, metrics. A wrong value is a 400 that lists the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import Final
+
+from drf_spectacular.utils import OpenApiParameter
+
+import insights.analytics as analytics
+from accounts.errors import Invalid
+from accounts.models import AdAccount
+from insights.errors import UnknownMetric, UnknownPeriod
+from insights.metrics import METRICS, named
+from insights.windows import PRESETS, Period
+
+#: The brief's fields of an insight, and what an agency looks at next.
+BRIEF: Final = ("spend", "impressions", "clicks", "ctr", "cpc", "cpm", "reach", "frequency")
+USUAL: Final = (*BRIEF, "link_clicks", "conversions", "conversion_value", "cpa", "roas")
+DEFAULT_PRESET: Final = "last_7d"
+#: Meta answers for 37 months.
+MOST_DAYS: Final = 1130
+#: Day by day, for every object of a level, is a wide answer.
+MOST_DAYS_BY_DAY: Final = 92
+
+PERIOD: Final = [
+    OpenApiParameter(
+        "date_preset", str, enum=list(PRESETS), description=f"Default {DEFAULT_PRESET}; without today."
+    ),
+    OpenApiParameter("since", date, description="First day in the ad account's time zone; with `until`."),
+    OpenApiParameter("until", date, description="Last day, inside."),
+]
+METRIC_NAMES: Final = OpenApiParameter(
+    "metrics", str, description="Names from /api/metrics, comma separated."
+)
+
+
+def period(
+    query: Mapping[str, str], ad_account: AdAccount, *, now: datetime, default: str = DEFAULT_PRESET
+) -> Period:
+    """The asked period; since and until win over date_preset, as at Meta."""
+    since, until = query.get("since"), query.get("until")
+    if since or until:
+        if not (since and until):
+            raise _invalid("since", "Give both since and until.", "Dates look like 2026-11-18.")
+        found = Period(_day("since", since), _day("until", until))
+        if found.days < 1:
+            raise _invalid("since", "since lies after until.", "Swap them.")
+        if found.days > MOST_DAYS:
+            raise _invalid("since", f"A period has at most {MOST_DAYS} days.", "Meta keeps 37 months.")
+        return found
+    name = query.get("date_preset") or default
+    try:
+        return Period(*analytics.preset(name, ad_account, now))
+    except UnknownPeriod as unknown:
+        raise _invalid("date_preset", str(unknown), f"One of: {', '.join(unknown.allowed)}.") from None
+
+
+def metrics(query: Mapping[str, str], *, default: Iterable[str] = USUAL) -> tuple[str, ...]:
+    """The asked metrics under the registry's names, aliases understood."""
+    text = query.get("metrics")
+    if not text:
+        return tuple(default)
+    try:
+        return tuple(dict.fromkeys(named(word.strip()).name for word in text.split(",") if word.strip()))
+    except UnknownMetric as unknown:
+        raise _invalid("metrics", str(unknown), f"One of: {', '.join(METRICS)}.") from None
+
+
+def one_of(query: Mapping[str, str], name: str, allowed: Iterable[str], default: str) -> str:
+    value = query.get(name) or default
+    if value not in tuple(allowed):
+        raise _invalid(name, f"{name} cannot be {value!r} here.", f"One of: {', '.join(allowed)}.")
+    return value
+
+
+def _day(name: str, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise _invalid(name, f"{name} is not a date.", "Dates look like 2026-11-18.") from None
+
+
+def _invalid(field: str, message: str, advice: str) -> Invalid:
+    return Invalid(message, advice=advice, errors=[(field, f"{message} {advice}")])

@@ -1,0 +1,263 @@
+"""How this floor's answers look: the brief's field names, money as exact JSON numbers beside its currency.
+
+A number is null where it is unknown; 0 means that it was measured and is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+from drf_spectacular.utils import inline_serializer
+from rest_framework import serializers
+
+from insights.analytics import Header
+from insights.fetch import Progress
+from insights.metrics import METRICS, Metric, rounded
+
+Body = dict[str, Any]
+
+
+def header(found: Header) -> Body:
+    """What every answer says of itself."""
+    return {
+        "currency": found.currency,
+        "timezone_name": found.zone,
+        "date_start": found.since.isoformat(),
+        "date_stop": found.until.isoformat(),
+        "data_version": found.data_version,
+        "checked_at": found.checked_at,
+        "data_as_of": found.data_as_of,
+        "trust": {"state": found.trust.state, "reasons": list(found.trust.reasons)},
+    }
+
+
+def numbers(values: Mapping[str, Decimal | None]) -> Body:
+    return {name: rounded(value) for name, value in values.items()}
+
+
+def campaign(row: Any, values: Mapping[str, Decimal | None]) -> Body:
+    """The brief's Campaign."""
+    return {
+        **_object(row),
+        "objective": row.objective,
+        "daily_budget": row.daily_budget,
+        "lifetime_budget": row.lifetime_budget,
+        "bid_strategy": row.bid_strategy,
+        **numbers(values),
+        **_times(row),
+    }
+
+
+def ad_set(row: Any, values: Mapping[str, Decimal | None]) -> Body:
+    return {
+        **_object(row),
+        "campaign_id": row.campaign.meta_id,
+        "optimization_goal": row.optimization_goal,
+        "learning_stage": row.learning_stage,
+        "daily_budget": row.daily_budget,
+        "lifetime_budget": row.lifetime_budget,
+        "bid_strategy": row.bid_strategy,
+        "bid_amount": row.bid_amount,
+        **numbers(values),
+        **_times(row),
+    }
+
+
+def ad(row: Any, values: Mapping[str, Decimal | None]) -> Body:
+    return {
+        **_object(row),
+        "campaign_id": row.campaign.meta_id,
+        "adset_id": row.ad_set.meta_id,
+        "creative_id": row.creative.meta_id if row.creative else None,
+        **numbers(values),
+        **_times(row),
+    }
+
+
+def metric(one: Metric) -> Body:
+    return {
+        "name": one.name,
+        "label": one.label,
+        "unit": one.unit,
+        "formula": one.formula,
+        "summable": one.summable,
+        "hourly": one.hourly,
+        "lag_days": one.lag_days,
+        "decimals": one.decimals,
+        "good": one.good,
+        "description": one.description,
+    }
+
+
+def progress(one: Progress) -> Body:
+    return {"done": one.done, "total": one.total, "sentence": one.sentence, "state": one.state}
+
+
+def _object(row: Any) -> Body:
+    return {
+        "id": row.meta_id,
+        "name": row.name,
+        "status": row.status,
+        "effective_status": row.effective_status,
+    }
+
+
+def _times(row: Any) -> Body:
+    return {"created_time": row.created_time, "updated_time": row.updated_time}
+
+
+# --- the same for the OpenAPI schema
+
+
+def _number() -> serializers.Field[Any, Any, Any, Any]:
+    return serializers.DecimalField(max_digits=30, decimal_places=6, allow_null=True)
+
+
+def _fields(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    return {name: _number() for name in names}
+
+
+class TrustShape(serializers.Serializer[Any]):
+    state = serializers.ChoiceField(["ready", "partial", "stale", "unavailable", "empty"])
+    reasons = serializers.ListField(child=serializers.CharField())
+
+
+class HeaderShape(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    timezone_name = serializers.CharField()
+    date_start = serializers.DateField()
+    date_stop = serializers.DateField()
+    data_version = serializers.IntegerField()
+    checked_at = serializers.DateTimeField(allow_null=True)
+    data_as_of = serializers.DateTimeField(allow_null=True)
+    trust = TrustShape()
+
+
+USUAL = (
+    "spend", "impressions", "clicks", "ctr", "cpc", "cpm", "reach", "frequency", "link_clicks", "conversions",
+    "conversion_value", "cpa", "roas",
+)  # fmt: skip
+NumbersShape = inline_serializer("Numbers", _fields(USUAL))
+
+
+class PerformanceShape(HeaderShape):
+    account_id = serializers.CharField()
+    name = serializers.CharField()
+    result_action = serializers.CharField()
+    result_label = serializers.CharField()
+    previous = serializers.DictField(child=_number())
+    locals().update(_fields(USUAL))
+
+
+class CampaignShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    status = serializers.CharField()
+    effective_status = serializers.CharField()
+    objective = serializers.CharField()
+    daily_budget = _number()
+    lifetime_budget = _number()
+    bid_strategy = serializers.CharField()
+    created_time = serializers.DateTimeField(allow_null=True)
+    updated_time = serializers.DateTimeField(allow_null=True)
+    locals().update(_fields(USUAL))
+
+
+class CampaignsShape(HeaderShape):
+    account_id = serializers.CharField()
+    campaigns = CampaignShape(many=True)
+
+
+class AdSetShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    status = serializers.CharField()
+    effective_status = serializers.CharField()
+    campaign_id = serializers.CharField()
+    optimization_goal = serializers.CharField()
+    learning_stage = serializers.CharField()
+    daily_budget = _number()
+    lifetime_budget = _number()
+    bid_strategy = serializers.CharField()
+    bid_amount = _number()
+    created_time = serializers.DateTimeField(allow_null=True)
+    updated_time = serializers.DateTimeField(allow_null=True)
+    locals().update(_fields(USUAL))
+
+
+class AdSetsShape(HeaderShape):
+    campaign_id = serializers.CharField()
+    ad_sets = AdSetShape(many=True)
+
+
+class AdShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    name = serializers.CharField()
+    status = serializers.CharField()
+    effective_status = serializers.CharField()
+    campaign_id = serializers.CharField()
+    adset_id = serializers.CharField()
+    creative_id = serializers.CharField(allow_null=True)
+    created_time = serializers.DateTimeField(allow_null=True)
+    updated_time = serializers.DateTimeField(allow_null=True)
+    locals().update(_fields(USUAL))
+
+
+class AdsShape(HeaderShape):
+    adset_id = serializers.CharField()
+    ads = AdShape(many=True)
+
+
+class InsightShape(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    level = serializers.ChoiceField(["account", "campaign", "adset", "ad"])
+    date_start = serializers.DateField()
+    date_stop = serializers.DateField()
+    locals().update(_fields(USUAL))
+
+
+class InsightsShape(HeaderShape):
+    id = serializers.CharField()
+    level = serializers.ChoiceField(["account", "campaign", "adset", "ad"])
+    insights = InsightShape(many=True)
+
+
+class ProgressShape(serializers.Serializer[Any]):
+    done = serializers.IntegerField()
+    total = serializers.IntegerField()
+    sentence = serializers.CharField()
+    state = serializers.ChoiceField(["", "running", "waiting", "done", "failed"])
+
+
+class RealtimeShape(HeaderShape):
+    account_id = serializers.CharField()
+    next_check_at = serializers.DateTimeField(allow_null=True)
+    poll_seconds = serializers.IntegerField()
+    against_yesterday = serializers.DictField(
+        help_text="Today's full hours less yesterday's same hours; null where an hour was not read."
+    )
+    progress = ProgressShape()
+    locals().update(_fields(USUAL))
+
+
+class MetricShape(serializers.Serializer[Any]):
+    name = serializers.ChoiceField(list(METRICS))
+    # `label` is a name of the serializer itself, so this field is added by `get_fields`.
+    unit = serializers.ChoiceField(["money", "count", "ratio", "percent"])
+    formula = serializers.CharField()
+    summable = serializers.BooleanField()
+    hourly = serializers.BooleanField()
+    lag_days = serializers.IntegerField()
+    decimals = serializers.IntegerField()
+    good = serializers.ChoiceField(["up", "down", ""])
+    description = serializers.CharField()
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "label": serializers.CharField()}
+
+
+class MetricsShape(serializers.Serializer[Any]):
+    metrics = MetricShape(many=True)
+    aliases = serializers.DictField(child=serializers.CharField())
