@@ -18,11 +18,40 @@ ENVIRONMENT = {"config.env"}
 
 #: Uses of `Model.everything` (all tenants at once): module -> why it may. A new use is argued here.
 EVERYTHING: dict[str, str] = {
-    "accounts.ad_accounts": "`heard`: sync and fetch report a contact by the account's key",
-    "accounts.claims": "an ad account belongs to one client: the question is about all of them",
-    "accounts.connections": "whether another client still uses a Meta user, before revoking it at Meta",
-    "accounts.grants": "deletes what nobody confirmed in time",
-    "accounts.sentinel": "the scanner of all connections and ad accounts",
+    # floor 2
+    "accounts.ad_accounts": "a report by id from the floors above: the last good contact",
+    "accounts.audit": "appends one line for the client it is handed",
+    "accounts.claims": "whether another client owns an ad account can only be seen across clients",
+    "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
+    "accounts.grants": "expired grants of all clients are swept",
+    "accounts.sentinel": "a scanner",
+    # floor 3: a change, its account and its rows are found by id; the client came with the change
+    "campaigns.changes.approvals": "the row that is decided on, read again under the lock; expired ones are swept",
+    "campaigns.changes.exposure": "reported down by account, in the upsert's transaction",
+    "campaigns.changes.ledger": "locks and appends for the account of the change it is handed",
+    "campaigns.changes.reading": "the claimed change and its account, read again under the lock",
+    "campaigns.changes.request": "the key is unique over all clients; open changes of the handed account",
+    "campaigns.changes.send": "a scanner, and the claimed change",
+    "campaigns.changes.settle": "attempts of the claimed change",
+    "campaigns.changes.switch": "a stop may cover all clients; holds of one object",
+    "campaigns.management.commands.stop": "an operator's command",
+    "campaigns.receivers": "Meta names ad accounts, not clients",
+    "campaigns.sync": "writes rows of the account it is handed",
+    "campaigns.tasks": "scanners, and accounts by id",
+    # floor 4
+    "insights.fetch": "files a run for the account it is handed",
+    "insights.interest": "accounts by id, from the floors above",
+    "insights.management.commands.sync": "an operator's command",
+    "insights.poll": "a scanner",
+    "insights.receivers": "the account that a signal names",
+    "insights.store.write": "writes rows of the account it is handed",
+    "insights.tasks": "scanners, and accounts by id",
+    # floor 5
+    "strategies.cycle": "active strategies of all clients, or of the account that data arrived for",
+    "strategies.decisions": "writes rows of the strategy it is handed",
+    "strategies.drafts": "writes a version of the strategy it is handed",
+    "strategies.proposals": "the proposal of the change that a signal names",
+    "strategies.tasks": "accounts by id",
 }
 
 #: DecimalField and FloatField that hold no money: (module, field) -> what it is.
