@@ -48,9 +48,9 @@ def record(
         old = before.get(row.object_id)
         if old is None or not _same_answer(old, row):
             fresh.append(row)
-        elif _nothing_new(old, row):
+        elif _only_repeats(old, row):
             counted.append(old.pk)
-            row = old
+            row = _moved_on(old, row)
         else:
             row = _renew(old, row)
             renewed.append(row)
@@ -61,8 +61,15 @@ def record(
         Decision.everything.bulk_create(fresh, batch_size=500)
         Decision.everything.bulk_update(renewed, _RENEWED, batch_size=200)
         for start in range(0, len(counted), 500):
-            Decision.objects.of(strategy.client_id).filter(pk__in=counted[start : start + 500]).update(
-                times=F("times") + 1, last_at=now
+            some = Decision.objects.of(strategy.client_id).filter(pk__in=counted[start : start + 500])
+            some.update(
+                times=F("times") + 1,
+                last_at=now,
+                since=snapshot.since,
+                until=snapshot.until,
+                data_version=snapshot.data_version,
+                as_of=snapshot.as_of,
+                trust=snapshot.trust.value,
             )
     return rows
 
@@ -91,8 +98,16 @@ def _renew(old: Decision, new: Decision) -> Decision:
     return old
 
 
-def _nothing_new(old: Decision, new: Decision) -> bool:
-    return (old.data_version, old.reason_code, old.record) == (new.data_version, new.reason_code, new.record)
+def _only_repeats(old: Decision, new: Decision) -> bool:
+    """Whether nothing but the moment differs: then one UPDATE serves every such row."""
+    return (old.verdict, old.reason_code, old.record) == (new.verdict, new.reason_code, new.record)
+
+
+def _moved_on(old: Decision, new: Decision) -> Decision:
+    for name in ("since", "until", "data_version", "as_of", "trust", "last_at"):
+        setattr(old, name, getattr(new, name))
+    old.times += 1
+    return old
 
 
 def _same_answer(old: Decision, new: Decision) -> bool:

@@ -65,7 +65,8 @@ def window_key(snapshot: Snapshot) -> str:
 
 def book(*, strategy: Strategy, now: datetime) -> Book:
     """What `hindrance` and `offer` need to know of earlier proposals of this strategy."""
-    rows = Proposal.objects.of(strategy.client_id).filter(strategy=strategy).select_related("change")
+    rows = Proposal.objects.of(strategy.client_id).filter(strategy=strategy)
+    rows = rows.select_related("change", "strategy", "ad_account", "client", "decided_by")
     recent: dict[tuple[str, str], tuple[Proposal, ...]] = {}
     opened: dict[tuple[str, str], Proposal] = {}
     late = Q(decided_at__gte=now - REST) | Q(created_at__gte=now - timedelta(days=9))

@@ -35,6 +35,7 @@ _STATE = OpenApiParameter(
 
 class Proposals(TenantAPIView):
     @extend_schema(
+        operation_id="proposals_list",
         summary="Proposals",
         parameters=[CLIENT, _ACCOUNT, _STATE, *PAGE],
         responses={200: ProposalList, **ERRORS},

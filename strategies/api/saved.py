@@ -22,7 +22,10 @@ _GIVEN = {"accountId", "name", "type", "status", "rules", "actions"}
 
 class SavedStrategies(TenantAPIView):
     @extend_schema(
-        summary="Saved strategies", parameters=[CLIENT, _ACCOUNT], responses={200: StrategyList, **ERRORS}
+        operation_id="strategies_list",
+        summary="Saved strategies",
+        parameters=[CLIENT, _ACCOUNT],
+        responses={200: StrategyList, **ERRORS},
     )
     def get(self, request: Request) -> Response:
         account = request.query_params.get("account")

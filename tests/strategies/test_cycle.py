@@ -299,3 +299,33 @@ def test_nobody_deciding_in_time_expires_the_proposal_and_its_change(shop, strat
     assert proposals.expire_due(now=shop.clock.now()) == 2
     assert {row.state for row in Proposal.objects.of(shop.northwind)} == {"expired"}
     assert proposals.expire_due(now=shop.clock.now()) == 0
+
+
+def test_the_number_of_queries_does_not_grow_with_the_account(shop, strategy, django_assert_max_num_queries):
+    from campaigns.models import Ad, Campaign
+
+    run(shop, strategy)
+    campaign = Campaign.objects.of(shop.northwind).get(meta_id="10")
+    model = AdSet.objects.of(shop.northwind).get(meta_id="23")
+    ad_sets = [
+        AdSet(**{**_columns(model), "meta_id": f"7{number:03}", "campaign": campaign})
+        for number in range(200)
+    ]
+    AdSet.everything.bulk_create(ad_sets)
+    ad = Ad.objects.of(shop.northwind).get(meta_id="33")
+    Ad.everything.bulk_create(
+        Ad(**{**_columns(ad), "meta_id": f"8{number:03}", "ad_set": ad_set, "campaign": campaign})
+        for number, ad_set in enumerate(ad_sets)
+    )
+    shop.clock.advance(60)
+    plant(shop, {**FIGURES, "24": ("1.00", 100, 1)})
+    run(shop, strategy)
+    assert Decision.objects.of(shop.northwind).filter(current=True).count() == 205
+    shop.clock.advance(60)
+    with django_assert_max_num_queries(60):
+        run(shop, strategy)
+
+
+def _columns(row):
+    names = [field.attname for field in row._meta.concrete_fields if field.attname != "id"]
+    return {name: getattr(row, name) for name in names if name not in ("campaign_id", "ad_set_id")}
