@@ -20,7 +20,6 @@ ENVIRONMENT = {"config.env"}
 EVERYTHING: dict[str, str] = {
     # floor 2
     "accounts.ad_accounts": "a report by id from the floors above: the last good contact",
-    "accounts.audit": "appends one line for the client it is handed",
     "accounts.claims": "whether another client owns an ad account can only be seen across clients",
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
     "accounts.grants": "expired grants of all clients are swept",
