@@ -127,3 +127,19 @@ def test_one_wrong_variable_in_production_is_refused(
 ) -> None:
     done = deploy_check(tmp_path, **{**environment(), name: value})
     assert done.returncode != 0 and identity in done.stderr, done.stderr[-4000:]
+
+
+def test_a_probe_over_plain_http_is_answered_and_a_page_is_sent_to_https(tmp_path: Path) -> None:
+    code = """
+import os, django
+os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings"
+django.setup()
+from django.test import Client
+here = Client(headers={"Host": "127.0.0.1"})
+print(here.get("/livez").status_code, here.get("/api/docs/").status_code)
+"""
+    assert run(tmp_path, code, PUBLIC_URL="https://ads.example.com").stdout.split() == ["200", "301"]
+
+
+def test_a_client_s_address_is_not_taken_from_a_header_that_anybody_may_write(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, "REST_FRAMEWORK")["REST_FRAMEWORK"]["NUM_PROXIES"] == 0
