@@ -19,9 +19,9 @@ import wsgiref.simple_server
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from metaads.sandbox import csv_world, scenarios
 from metaads.sandbox.clock import Clock, MachineClock
 from metaads.sandbox.control import Control
+from metaads.sandbox.csv_world import populate as populate_csv
 from metaads.sandbox.delivery import curves
 from metaads.sandbox.delivery.engine import Engine
 from metaads.sandbox.errors import GraphError, NoAnswer
@@ -32,6 +32,7 @@ from metaads.sandbox.handlers.call import Answer, Call, Desk
 from metaads.sandbox.journal import Journal
 from metaads.sandbox.limits import FULL, Limits
 from metaads.sandbox.oauth_dialog import Dialog
+from metaads.sandbox.scenarios import worlds
 from metaads.sandbox.truth import Truth
 from metaads.sandbox.world import people
 from metaads.sandbox.world.state import World
@@ -64,9 +65,9 @@ class Sandbox:
         start = self.journal.open(world=world, seed=seed, start=self.clock.timestamp())
         self.world = World(name=world, seed=seed, start=start, journal=self.journal)
         if world.startswith("csv:"):
-            csv_world.populate(self.world, pathlib.Path(world.removeprefix("csv:")))
+            populate_csv(self.world, pathlib.Path(world.removeprefix("csv:")))
         else:
-            scenarios.populate(self.world)
+            worlds.populate(self.world)
         self.world.replay()
         self.engine = Engine(self.world, speed=speed)
         self.faults = Faults(self.journal)

@@ -14,7 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from metaads.sandbox.app import Sandbox, serve
 from metaads.sandbox.csv_world import BadExport
 from metaads.sandbox.journal import JournalMismatch
-from metaads.sandbox.scenarios import UnknownWorld
+from metaads.sandbox.scenarios.worlds import UnknownWorld
 
 VERSION = "v26.0"
 

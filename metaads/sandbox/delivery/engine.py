@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from metaads.sandbox.delivery import curves, fold
 from metaads.sandbox.delivery.day import CampaignDay
+from metaads.sandbox.delivery.pacing import Carry
 from metaads.sandbox.world.nodes import CAMPAIGN, Node
 from metaads.sandbox.world.state import World
 
@@ -24,7 +25,7 @@ REFRESH = 900.0
 class _Life:
     first: dt.date
     days: list[CampaignDay] = dataclasses.field(default_factory=list)
-    carries: list[fold.Carry] = dataclasses.field(default_factory=list)
+    carries: list[Carry] = dataclasses.field(default_factory=list)
     touched: int = 0
 
 
@@ -65,12 +66,12 @@ class Engine:
         """The account's campaigns that exist at ``now``."""
         return self.world.children(account_id, CAMPAIGN, at=now)
 
-    def carry_before(self, campaign: Node, day: dt.date) -> fold.Carry:
+    def carry_before(self, campaign: Node, day: dt.date) -> Carry:
         """What was known at the start of ``day``: learning, frequency, money spent."""
         life = self._life(campaign)
         self._extend(life, campaign, day)
         index = (day - life.first).days - 1
-        return life.carries[index] if index >= 0 else fold.Carry()
+        return life.carries[index] if index >= 0 else Carry()
 
     def _life(self, campaign: Node) -> _Life:
         life = self._lives.get(campaign.id)
@@ -87,7 +88,7 @@ class Engine:
     def _extend(self, life: _Life, campaign: Node, last: dt.date) -> None:
         zone = self.zone(campaign.account_id)
         while (have := len(life.days)) <= (last - life.first).days:
-            carry = life.carries[-1] if life.carries else fold.Carry()
+            carry = life.carries[-1] if life.carries else Carry()
             day, after = fold.simulate(
                 self.world, campaign, life.first + dt.timedelta(days=have), carry, zone=zone
             )

@@ -16,6 +16,7 @@ from metaads.sandbox.errors import NoAnswer
 from metaads.sandbox.faults import Fault
 from metaads.sandbox.handlers import write
 from metaads.sandbox.handlers.call import Answer, Call, Desk
+from metaads.sandbox.handlers.checks import BUDGETS
 from metaads.sandbox.handlers.paging import decode, encode
 from metaads.sandbox.world.nodes import ADSET, Node
 
@@ -174,7 +175,7 @@ def _switch_to_campaign_budget(desk: Desk, call: Call, budget: int) -> None:
     node = desk.world.nodes[call.path[0]]
     campaign: Node = desk.world.nodes[node.campaign_id]
     for adset in desk.world.children(campaign.id, ADSET, at=call.now):
-        for name in write.BUDGETS:
+        for name in BUDGETS:
             if adset.get(name, call.now):
                 write.set_field(
                     desk, at=call.now, lands=call.now, node=adset, name=name, value=None, actor=HUMAN

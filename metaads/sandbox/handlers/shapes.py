@@ -13,7 +13,7 @@ from typing import Any
 
 from metaads.sandbox.delivery.day import SPEND
 from metaads.sandbox.delivery.engine import Engine
-from metaads.sandbox.delivery.fold import LEARNING_CONVERSIONS, LEARNING_DAYS, last_significant_edit
+from metaads.sandbox.delivery.learning import LEARNING_CONVERSIONS, LEARNING_DAYS, last_significant_edit
 from metaads.sandbox.handlers import times
 from metaads.sandbox.money import minimum_daily_budget
 from metaads.sandbox.world.nodes import ACCOUNT, AD, ADSET, CAMPAIGN, CREATIVE, Node

@@ -13,92 +13,11 @@ import dataclasses
 from typing import Any
 
 from metaads.sandbox.errors import invalid
-from metaads.sandbox.handlers import access, read, times
+from metaads.sandbox.handlers import access, checks, read
 from metaads.sandbox.handlers.call import Call, Desk, words
 from metaads.sandbox.handlers.fields import parse
-from metaads.sandbox.money import minimum_daily_budget
-from metaads.sandbox.world.nodes import AD, ADSET, CAMPAIGN, CREATIVE, Node
+from metaads.sandbox.world.nodes import ADSET, CAMPAIGN, Node
 from metaads.sandbox.world.people import Person
-from metaads.sandbox.world.state import GONE
-
-STATUSES = ("ACTIVE", "PAUSED", "ARCHIVED", "DELETED")
-BUDGETS = ("daily_budget", "lifetime_budget")
-STRATEGIES = frozenset(
-    ["LOWEST_COST_WITHOUT_CAP", "LOWEST_COST_WITH_BID_CAP", "COST_CAP", "LOWEST_COST_WITH_MIN_ROAS"]
-)
-OBJECTS = frozenset(
-    {
-        "targeting",
-        "promoted_object",
-        "attribution_spec",
-        "adlabels",
-        "bid_constraints",
-        "special_ad_categories",
-        "pacing_type",
-        "adset_schedule",
-        "frequency_control_specs",
-    }
-)
-WRITABLE = {
-    CAMPAIGN: {
-        "name",
-        "status",
-        *BUDGETS,
-        "spend_cap",
-        "bid_strategy",
-        "adlabels",
-        "special_ad_categories",
-        "pacing_type",
-        "is_adset_budget_sharing_enabled",
-        "objective",
-        "buying_type",
-        "start_time",
-        "stop_time",
-        "promoted_object",
-        "bid_constraints",
-        "adset_budgets",
-        "adset_bid_amounts",
-    },
-    ADSET: {
-        "name",
-        "status",
-        *BUDGETS,
-        "bid_amount",
-        "bid_strategy",
-        "bid_constraints",
-        "targeting",
-        "start_time",
-        "end_time",
-        "optimization_goal",
-        "billing_event",
-        "promoted_object",
-        "attribution_spec",
-        "adlabels",
-        "daily_spend_cap",
-        "lifetime_spend_cap",
-        "daily_min_spend_target",
-        "lifetime_min_spend_target",
-        "pacing_type",
-        "adset_schedule",
-        "frequency_control_specs",
-        "destination_type",
-        "dsa_payor",
-        "dsa_beneficiary",
-        "campaign_id",
-    },
-    AD: {
-        "name",
-        "status",
-        "creative",
-        "adlabels",
-        "bid_amount",
-        "tracking_specs",
-        "conversion_domain",
-        "adset_id",
-    },
-    CREATIVE: {"name", "status", "adlabels"},
-}
-PROTOCOL = {"fields", "execution_options", "redownload", "method", "include_headers", "locale"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,12 +32,12 @@ class Actor:
 def update(desk: Desk, call: Call, node: Node) -> dict[str, Any]:
     """``POST /{id}``."""
     person = access.may_write(desk, call, node)
-    changes = _changes(desk, call, node)
-    _check_alive(desk, call, node, changes)
-    _check(desk, call, node, changes)
+    changes = checks.changes_of(desk, call, node)
+    checks.check_alive(desk, call, node, changes)
+    checks.check(desk, call, node, changes)
     if "validate_only" in words(call.params.get("execution_options")):
         return {"success": True}
-    if node.kind == ADSET and any(name in changes for name in BUDGETS):
+    if node.kind == ADSET and any(name in changes for name in checks.BUDGETS):
         desk.limits.charge_budget(node.id, now=call.now)
     apply(desk, call, node, changes, actor_of(desk, person))
     return _answer(desk, call, node, person)
@@ -134,7 +53,7 @@ def delete(desk: Desk, call: Call, node: Node) -> dict[str, Any]:
 def create(desk: Desk, call: Call, account: Node, kind: str) -> dict[str, Any]:
     """``POST /act_X/campaigns|adsets|ads|adcreatives``."""
     person = access.may_write(desk, call, account)
-    parents = _parents(desk, call, account, kind)
+    parents = checks.parents_of(desk, call, account, kind)
     draft = Node(
         id="0",
         kind=kind,
@@ -146,20 +65,20 @@ def create(desk: Desk, call: Call, account: Node, kind: str) -> dict[str, Any]:
     )
     if kind == CAMPAIGN:
         draft.campaign_id = draft.id
-    fields = _changes(desk, call, draft)
-    for name in _required(kind):
+    fields = checks.changes_of(desk, call, draft)
+    for name in checks.required(kind):
         if name not in fields:
             raise invalid(f"The parameter {name} is required")
-    _check(desk, call, draft, fields)
+    checks.check(desk, call, draft, fields)
     if (
         kind == CAMPAIGN
-        and not any(fields.get(name) for name in BUDGETS)
+        and not any(fields.get(name) for name in checks.BUDGETS)
         and "is_adset_budget_sharing_enabled" not in fields
     ):
         raise invalid("Must specify True or False in is_adset_budget_sharing_enabled field", subcode=4834011)
     if kind == ADSET:
         campaign = desk.world.nodes[parents["campaign_id"]]
-        if not any(fields.get(name) for name in BUDGETS) and not desk.world.is_cbo(campaign, call.now):
+        if not any(fields.get(name) for name in checks.BUDGETS) and not desk.world.is_cbo(campaign, call.now):
             raise invalid(
                 "You must set a budget on the ad set or the campaign", subcode=1885272, field="daily_budget"
             )
@@ -263,7 +182,7 @@ def _hand_down(desk: Desk, call: Call, campaign: Node, name: str, rows: Any, act
             )
         return
     for row in rows:
-        for budget in BUDGETS:
+        for budget in checks.BUDGETS:
             if budget in row:
                 set_field(
                     desk,
@@ -274,162 +193,8 @@ def _hand_down(desk: Desk, call: Call, campaign: Node, name: str, rows: Any, act
                     value=int(row[budget]),
                     actor=actor,
                 )
-    for budget in BUDGETS:
+    for budget in checks.BUDGETS:
         if campaign.get(budget, call.now):
             set_field(
                 desk, at=call.now, lands=call.lands, node=campaign, name=budget, value=None, actor=actor
             )
-
-
-def _changes(desk: Desk, call: Call, node: Node) -> dict[str, Any]:
-    """The fields to write, typed; an unknown parameter is ignored as Meta does, a malformed one refused."""
-    zone = str(desk.world.accounts[node.account_id].get("timezone_name", call.now, "UTC"))
-    found: dict[str, Any] = {}
-    for name in sorted(call.params):
-        if name in PROTOCOL or name not in WRITABLE[node.kind]:
-            continue
-        found[name] = _typed(call, name, zone)
-    return found
-
-
-def _typed(call: Call, name: str, zone: str) -> Any:
-    if name in (
-        *BUDGETS,
-        "spend_cap",
-        "bid_amount",
-        "daily_spend_cap",
-        "lifetime_spend_cap",
-        "daily_min_spend_target",
-        "lifetime_min_spend_target",
-    ):
-        raw = str(call.params[name])
-        if not raw.isdigit():
-            raise invalid(f"Param {name} must be an integer", field=name)
-        return int(raw)
-    if name in ("start_time", "end_time", "stop_time"):
-        return times.parse(call.params[name], zone, field=name)
-    if name in OBJECTS or name in ("adset_budgets", "adset_bid_amounts", "tracking_specs"):
-        value = call.value(name)
-        if not isinstance(value, list | dict):
-            raise invalid(f"Param {name} must be an object or an array", field=name)
-        return value
-    if name == "creative":
-        value = call.value(name)
-        return str(value.get("creative_id") or value.get("id")) if isinstance(value, dict) else str(value)
-    if name == "is_adset_budget_sharing_enabled":
-        return call.flag(name)
-    return call.text(name)
-
-
-def _check_alive(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:
-    """Archived and deleted objects take a new name only (reference 6.4)."""
-    status = desk.world.status(node, call.now)
-    if status not in GONE or set(changes) <= {"name"}:
-        return
-    if status == "ARCHIVED" and set(changes) == {"status"} and changes["status"] == "DELETED":
-        return
-    subcode = {CAMPAIGN: 1487566, ADSET: 1487056}.get(node.kind, 1885088)
-    what = {CAMPAIGN: "campaign", ADSET: "ad set"}.get(node.kind, "ad")
-    raise invalid(
-        f"This {what} has been {status.lower()}: you can only edit its name.",
-        subcode=subcode,
-        title=f"Cannot Edit {status.title()} {what.title()}",
-    )
-
-
-def _check(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:
-    if "status" in changes and changes["status"] not in STATUSES:
-        raise invalid(f"Param status must be one of {{{', '.join(STATUSES)}}}", field="status")
-    if "bid_strategy" in changes and changes["bid_strategy"] not in STRATEGIES:
-        raise invalid(
-            "Param bid_strategy must be one of {" + ", ".join(sorted(STRATEGIES)) + "}", field="bid_strategy"
-        )
-    if "name" in changes and not changes["name"].strip():
-        raise invalid("Param name must be non-empty", field="name")
-    if changes.get("end_time") and changes["end_time"] <= call.now:
-        raise invalid("End date must be in the future", subcode=1487033, field="end_time")
-    strategy = changes.get("bid_strategy")
-    if (
-        strategy in ("COST_CAP", "LOWEST_COST_WITH_BID_CAP")
-        and node.kind == ADSET
-        and not (changes.get("bid_amount") or node.get("bid_amount", call.now))
-    ):
-        raise invalid(
-            "You must provide a bid cap or target cost in bid_amount field",
-            subcode=1815857,
-            field="bid_amount",
-        )
-    _check_budgets(desk, call, node, changes)
-
-
-def _check_budgets(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:
-    """Where the budget lives, and its floor (subcodes of reference 3.3)."""
-    wanted = [name for name in BUDGETS if changes.get(name)]
-    if not any(name in changes for name in BUDGETS):
-        return
-    world, at = desk.world, call.now
-    if len(wanted) == 2 or any(
-        node.get(other, at) and other not in changes for other in BUDGETS if other not in wanted and wanted
-    ):
-        raise invalid(
-            "You can set either a daily or a lifetime budget, not both", subcode=1885621, field=wanted[0]
-        )
-    if node.kind == ADSET and wanted:
-        campaign = world.nodes[node.campaign_id]
-        if world.is_cbo(campaign, at):
-            raise invalid(
-                "You can only set an ad set budget or a campaign budget",
-                subcode=1885621,
-                field=wanted[0],
-                title="Budget is set on the campaign",
-            )
-    if node.kind == CAMPAIGN and wanted and not world.is_cbo(node, at):
-        owned = any(
-            adset.get(name, at)
-            for adset in world.children(node.id, ADSET, at=at)
-            for name in BUDGETS
-            if world.status(adset, at) not in GONE
-        )
-        if owned:
-            raise invalid(
-                "You can only set an ad set budget or a campaign budget",
-                subcode=1885621,
-                field=wanted[0],
-                title="Budget is set on the ad sets",
-            )
-    floor = minimum_daily_budget(world.accounts[node.account_id].currency())
-    for name in BUDGETS:
-        if name in changes and (changes[name] or 0) < floor:
-            subcode = 1487901 if node.kind == ADSET else 2238055
-            raise invalid(
-                f"The budget must be at least {floor} (in minor units)",
-                subcode=subcode,
-                field=name,
-                title="Budget Is Too Low",
-            )
-    if (
-        node.kind == ADSET
-        and "lifetime_budget" in wanted
-        and not (changes.get("end_time") or node.get("end_time", at))
-    ):
-        raise invalid("An end time is required with a lifetime budget", subcode=1487033, field="end_time")
-
-
-def _parents(desk: Desk, call: Call, account: Node, kind: str) -> dict[str, str]:
-    if kind in (CAMPAIGN, CREATIVE):
-        return {}
-    name = "campaign_id" if kind == ADSET else "adset_id"
-    parent = desk.world.node(call.text(name), at=call.now)
-    if parent is None or parent.account_id != account.id:
-        raise invalid(f"The parameter {name} is required")
-    if desk.world.status(parent, call.now) in GONE:
-        raise invalid("The parent was deleted", subcode=1487566 if kind == ADSET else 1487056)
-    return {"campaign_id": parent.campaign_id} | ({"adset_id": parent.id} if kind == AD else {})
-
-
-def _required(kind: str) -> tuple[str, ...]:
-    return {
-        CAMPAIGN: ("name", "objective", "special_ad_categories"),
-        ADSET: ("name", "targeting", "billing_event", "optimization_goal"),
-        AD: ("name", "creative"),
-    }.get(kind, ())

@@ -1,9 +1,4 @@
-"""Named worlds: who there is, what they advertise, and how well it works.
-
-Each builder fills a ``World`` from its seed and first start; nothing here depends on the machine's time.
-``demo`` is an agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each
-awkward time zone.
-"""
+"""Plans into objects: accounts, campaigns, ad sets, ads and creatives, with traits that depend on the seed only."""
 
 from __future__ import annotations
 
@@ -17,7 +12,11 @@ from metaads.sandbox.world.people import Person
 from metaads.sandbox.world.state import World
 
 DAY = 86_400.0
+
+
 MANAGE = ("ANALYZE", "ADVERTISE", "MANAGE", "DRAFT", "AA_ANALYZE")
+
+
 GOALS = {
     "OUTCOME_SALES": "OFFSITE_CONVERSIONS",
     "OUTCOME_LEADS": "LEAD_GENERATION",
@@ -25,10 +24,6 @@ GOALS = {
     "OUTCOME_AWARENESS": "REACH",
     "OUTCOME_ENGAGEMENT": "POST_ENGAGEMENT",
 }
-
-
-class UnknownWorld(ValueError):
-    """No world of that name."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -251,211 +246,3 @@ class Builder:
         )
         node.fields["updated_time"] = Timeline(born, born)
         return self.world.add(node)
-
-
-NORTHWIND = Shop(
-    "1010000000000017",
-    "Northwind Coffee",
-    "USD",
-    "America/New_York",
-    "US",
-    950.0,
-    4600.0,
-    (
-        Plan(
-            "Holiday Blend - Sales",
-            "OUTCOME_SALES",
-            32_000,
-            (
-                ("Lookalike 1%", "Holiday Blend Video", "Holiday Blend Carousel", "Gift Box"),
-                ("Coffee lovers", "Holiday Blend Reel", "Barista Story"),
-                ("Retargeting 30d", "Come Back 10%", "Gift Box Reminder"),
-            ),
-            cbo=True,
-            grade=1.25,
-        ),
-        Plan(
-            "Subscriptions - Sales",
-            "OUTCOME_SALES",
-            9_000,
-            (
-                ("Broad US", "Monthly Box Video", "Monthly Box Static", "Unboxing Reel"),
-                ("Home office", "Desk Coffee", "Desk Coffee Old"),
-                ("Espresso fans", "Espresso Kit", "Espresso Kit Reel"),
-            ),
-            grade=1.1,
-        ),
-        Plan(
-            "Cold Brew - Traffic",
-            "OUTCOME_TRAFFIC",
-            6_000,
-            (
-                ("Gym goers", "Cold Brew Can", "Cold Brew Can Loser"),
-                ("Students", "Campus Cold Brew", "Exam Week Old"),
-            ),
-            grade=0.55,
-        ),
-        Plan(
-            "Cafe Openings - Leads",
-            "OUTCOME_LEADS",
-            12_000,
-            (
-                ("Brooklyn 5 mi", "Opening Night", "Free Pastry"),
-                ("Queens 5 mi", "Opening Night Queens", "Free Pastry Queens"),
-            ),
-            cbo=True,
-        ),
-        Plan(
-            "Old Roasts - Clearance",
-            "OUTCOME_SALES",
-            4_500,
-            (
-                ("Everyone", "Clearance Static Loser", "Clearance Video Loser", "Last Bags"),
-                ("Past buyers", "Last Bags Again", "Old Roast"),
-            ),
-            grade=0.3,
-        ),
-        Plan(
-            "Brand - Awareness",
-            "OUTCOME_AWARENESS",
-            5_000,
-            (("East coast 25-54", "Our Farmers Video", "Our Farmers Reel", "Slow Mornings"),),
-            grade=0.7,
-        ),
-        Plan(
-            "Summer Iced - Sales",
-            "OUTCOME_SALES",
-            8_000,
-            (
-                ("Summer fans", "Iced Latte", "Iced Latte Reel"),
-                ("Beach towns", "Iced Mocha", "Iced Mocha Old"),
-            ),
-            status="PAUSED",
-            age=160,
-        ),
-    ),
-)
-KREUZBERG = Shop(
-    "1020000000000023",
-    "Kreuzberg Keramik",
-    "EUR",
-    "Europe/Berlin",
-    "DE",
-    780.0,
-    6900.0,
-    (
-        Plan(
-            "Becher - Sales",
-            "OUTCOME_SALES",
-            4_500,
-            (
-                ("Lookalike DE", "Becher Video", "Becher Karussell"),
-                ("Interessen Keramik", "Teller Set", "Teller Set Old"),
-            ),
-            grade=1.1,
-        ),
-        Plan(
-            "Werkstatt - Leads",
-            "OUTCOME_LEADS",
-            3_000,
-            (("Berlin 20 km", "Kurs am Abend", "Kurs am Wochenende"),),
-            cbo=True,
-        ),
-        Plan(
-            "Katalog - Traffic",
-            "OUTCOME_TRAFFIC",
-            2_000,
-            (("Breit DE", "Katalog", "Katalog Loser"),),
-            grade=0.6,
-        ),
-    ),
-)
-SAKURA = Shop(
-    "1030000000000031",
-    "Sakura Stationery",
-    "JPY",
-    "Asia/Tokyo",
-    "JP",
-    720.0,
-    3800.0,
-    (
-        Plan(
-            "Notebooks - Sales",
-            "OUTCOME_SALES",
-            12_000,
-            (("Tokyo", "Notebook Reel", "Notebook Static"), ("Osaka", "Fountain Pen", "Fountain Pen Video")),
-            cbo=True,
-            grade=1.2,
-        ),
-        Plan(
-            "Planner - Sales",
-            "OUTCOME_SALES",
-            5_000,
-            (("Students JP", "Planner 2027", "Planner Loser"),),
-            grade=0.7,
-        ),
-    ),
-)
-TINY = Shop(
-    "1910000000000011",
-    "Tiny Teapots",
-    "USD",
-    "America/New_York",
-    "US",
-    900.0,
-    3900.0,
-    (
-        Plan(
-            "Teapots - Sales",
-            "OUTCOME_SALES",
-            10_000,
-            (("Tea lovers", "Blue Teapot", "Red Teapot"), ("Gift buyers", "Gift Teapot")),
-            cbo=True,
-            grade=1.2,
-            age=45,
-        ),
-        Plan("Cups - Traffic", "OUTCOME_TRAFFIC", 3_000, (("Broad", "Cup", "Cup Loser"),), grade=0.8, age=45),
-    ),
-)
-ZONES = (
-    "Australia/Lord_Howe",
-    "Asia/Kathmandu",
-    "America/St_Johns",
-    "Pacific/Kiritimati",
-    "Africa/Cairo",
-    "America/Los_Angeles",
-    "Europe/London",
-    "UTC",
-)
-
-
-def populate(world: World) -> None:
-    """Build the world that ``world.name`` names."""
-    builders = {"demo": _demo, "tiny": _tiny, "zones": _zones}
-    if world.name not in builders:
-        raise UnknownWorld(f"no world {world.name!r}; there are: {', '.join(sorted(builders))}, csv:PATH")
-    builders[world.name](Builder(world))
-
-
-def _demo(builder: Builder) -> None:
-    accounts = [builder.shop(shop).id for shop in (NORTHWIND, KREUZBERG, SAKURA)]
-    builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
-    builder.person("bob", 2, "Bob Buyer", {accounts[0]: ("ANALYZE",), accounts[1]: ("ANALYZE", "ADVERTISE")})
-    builder.person("charlie", 3, "Charlie Outside", {})
-    builder.person("system", 9, "Agency System User", dict.fromkeys(accounts, MANAGE), kind="SYSTEM_USER")
-
-
-def _tiny(builder: Builder) -> None:
-    account = builder.shop(TINY).id
-    builder.person("alice", 1, "Alice Agency", {account: MANAGE})
-    builder.person("bob", 2, "Bob Buyer", {account: ("ANALYZE",)})
-    builder.person("charlie", 3, "Charlie Outside", {})
-
-
-def _zones(builder: Builder) -> None:
-    accounts = []
-    for index, zone in enumerate(ZONES):
-        plan = Plan(f"Always on {zone}", "OUTCOME_SALES", 5_000, (("Broad", "Static", "Video"),), age=400)
-        shop = Shop(f"19200000000000{index:02d}", f"Zone {zone}", "USD", zone, "US", 900.0, 4000.0, (plan,))
-        accounts.append(builder.shop(shop).id)
-    builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))

@@ -1,0 +1,71 @@
+"""A campaign's day cut into pieces inside which nothing changes, and who is live in each."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import numpy as np
+
+from metaads.sandbox.delivery import curves
+from metaads.sandbox.delivery.curves import Floats, Ints
+from metaads.sandbox.world.nodes import AD, ADSET, Node
+from metaads.sandbox.world.state import World
+
+
+@dataclasses.dataclass(slots=True)
+class Pieces:
+    """The day cut into pieces, with what holds in each."""
+
+    edges: Floats
+    labels: Ints
+    weight: Floats
+    starts: Floats
+    changed: bool
+
+
+def present(world: World, campaign: Node, day: dt.date, zone: str) -> tuple[list[Node], list[Node]]:
+    edges, _labels = curves.hours_of(day, zone)
+    ads = world.children(campaign.id, AD, at=edges[-1])
+    wanted = {ad.adset_id for ad in ads}
+    return ads, [adset for adset in world.children(campaign.id, ADSET, at=edges[-1]) if adset.id in wanted]
+
+
+def cut(world: World, campaign: Node, adsets: list[Node], day: dt.date, zone: str) -> Pieces:
+    edges, labels = curves.hours_of(day, zone)
+    start, end = edges[0], edges[-1]
+    cuts = {moment for moment in world.touched.get(campaign.id, ()) if start < moment < end}
+    for adset in adsets:
+        for name in ("start_time", "end_time"):
+            moment = adset.get(name, end)
+            if moment and start < float(moment) < end:
+                cuts.add(float(moment))
+    volume = curves.VOLUME[list(labels)] * np.diff(edges)
+    hourly = np.array(edges)
+    if cuts:
+        fine = np.unique(np.concatenate((hourly, np.array(sorted(cuts)))))
+        where = np.searchsorted(hourly, fine[:-1], side="right") - 1
+        weight = volume[where] * np.diff(fine) / np.diff(hourly)[where]
+        return Pieces(fine, np.array(labels)[where], weight / volume.sum(), fine[:-1], True)
+    return Pieces(hourly, np.array(labels), volume / volume.sum(), hourly[:-1], False)
+
+
+def live(world: World, ads: list[Node], pieces: Pieces) -> Floats:
+    """1 where an ad is live, [ads, pieces]; without a change in the day one look per ad is enough."""
+    if pieces.changed:
+        rows = [[_is_live(world, ad, start) for start in pieces.starts] for ad in ads]
+        return np.array(rows, dtype=np.float64)
+    first = pieces.starts[0]
+    column = np.array([_is_live(world, ad, first) for ad in ads], dtype=np.float64)
+    return np.repeat(column[:, None], len(pieces.starts), axis=1)
+
+
+def _is_live(world: World, ad: Node, at: float) -> bool:
+    if ad.created > at or int(world.accounts[ad.account_id].get("account_status", at, 1)) != 1:
+        return False
+    return world.effective_status(ad, at) == "ACTIVE"
+
+
+def scheduled(adset: Node, at: float) -> bool:
+    start, end = adset.get("start_time", at), adset.get("end_time", at)
+    return adset.created <= at and (not start or at >= float(start)) and (not end or at < float(end))
