@@ -26,7 +26,9 @@ def nothing_is_broken_afterwards(desk):
 
 def states(change) -> list[str]:
     return list(
-        LedgerLine.everything.filter(change=change, kind="change").order_by("seq").values_list("state", flat=True)
+        LedgerLine.everything.filter(change=change, kind="change")
+        .order_by("seq")
+        .values_list("state", flat=True)
     )
 
 
@@ -252,7 +254,9 @@ def sent_and_died(desk, change: Change) -> None:
     attempt = send._committed(claim, wire=12_000, now=desk.now)
     assert attempt is not None
     desk.edit(desk.campaign, "daily_budget", 12_000, application_id="1000000000000001")
-    desk.sandbox.history.append({"method": "POST", "path": desk.campaign.meta_id, "params": {"daily_budget": "12000"}})
+    desk.sandbox.history.append(
+        {"method": "POST", "path": desk.campaign.meta_id, "params": {"daily_budget": "12000"}}
+    )
 
 
 @pytest.mark.fault("F20")
@@ -349,7 +353,9 @@ def test_a_connection_that_is_lost_before_sending_stops_the_change(desk):
 
     change = desk.approved("120")
     desk.step(change)
-    disconnect(connection=MetaConnection.everything.get(), principal=desk.agency.principals.alice, now=desk.now)
+    disconnect(
+        connection=MetaConnection.everything.get(), principal=desk.agency.principals.alice, now=desk.now
+    )
     desk.wait(seconds=4)
     desk.until(change, *ENDS, every=60, most=60)
     assert change.state == "EXPIRED" and desk.writes() == []
@@ -361,7 +367,9 @@ def test_a_person_resolves_a_change_that_needed_one(desk):
     desk.sandbox.faults.arm("lying_success", {}, None)
     change = desk.until(desk.approved("120"), "NEEDS_HUMAN", every=10, most=200)
     alice = desk.agency.principals.alice
-    approvals.resolve(change=change, principal=alice, outcome="FAILED", reason="Looked: still 100", now=desk.now)
+    approvals.resolve(
+        change=change, principal=alice, outcome="FAILED", reason="Looked: still 100", now=desk.now
+    )
     change.refresh_from_db()
     assert change.state == "FAILED" and not change.possibly_applied
     assert not Alert.everything.filter(key=f"change:{change.uuid}", closed_at=None).exists()
@@ -370,9 +378,14 @@ def test_a_person_resolves_a_change_that_needed_one(desk):
 def test_the_story_tells_the_change_in_one_sentence(desk):
     change = desk.until(desk.approved("120", reason="Autumn sale"), "APPLIED")
     story = ledger.story(change)
-    assert
-    story.startswith("Alice asked to raise
-    the daily budget of the campaign “Teapots - Sales” from 100 to 120 USD") assert "Autumn sale" in story and "sent once" in story and story.endswith("it is applied, and was read back.")
+    assert story.startswith(
+        "Alice asked to raise the daily budget of the campaign “Teapots - Sales” from 100 to 120 USD"
+    )
+    assert (
+        "Autumn sale" in story
+        and "sent once" in story
+        and story.endswith("it is applied, and was read back.")
+    )
 
 
 def test_every_state_has_an_ending_for_its_story():

@@ -20,10 +20,16 @@ FINE = Situation(
 )  # fmt: skip
 GOOD = Evidence(data_version=1, as_of=NOW, checksum="x", valid_until=NOW + timedelta(hours=1))
 RAISE = Intent(
-    level=Level.CAMPAIGN, field=Field.DAILY_BUDGET, before="100", target="110", currency="USD", source=Source.PERSON
+    level=Level.CAMPAIGN,
+    field=Field.DAILY_BUDGET,
+    before="100",
+    target="110",
+    currency="USD",
+    source=Source.PERSON,
 )
-STOP = Intent(level=Level.AD, field=Field.STATUS, before="ACTIVE", target="PAUSED", currency="USD",
-source=Source.PERSON)
+STOP = Intent(
+    level=Level.AD, field=Field.STATUS, before="ACTIVE", target="PAUSED", currency="USD", source=Source.PERSON
+)
 START = replace(STOP, before="PAUSED", target="ACTIVE")
 CUT = replace(RAISE, target="90")
 BY_RULE = replace(RAISE, source=Source.STRATEGY, evidence=GOOD)
@@ -108,8 +114,17 @@ def test_meta_allows_four_budget_edits_an_hour_and_the_reason_says_when_the_next
 
 
 @pytest.mark.fault("F70")
-@pytest.mark.parametrize("target, code", [("0", "amount_out_of_range"), ("-5", "amount_out_of_range"), ("1" +
-"0" * 18, "amount_out_of_range"), ("0.99", "below_minimum"), ("99.999", "not_whole_minor_unit")]) def test_an_impossible_amount_is_an_input_error_that_says_what_to_do(target, code):
+@pytest.mark.parametrize(
+    "target, code",
+    [
+        ("0", "amount_out_of_range"),
+        ("-5", "amount_out_of_range"),
+        ("1" + "0" * 18, "amount_out_of_range"),
+        ("0.99", "below_minimum"),
+        ("99.999", "not_whole_minor_unit"),
+    ],
+)
+def test_an_impossible_amount_is_an_input_error_that_says_what_to_do(target, code):
     (reason,) = evaluate(intent=replace(RAISE, target=target), situation=FINE, now=NOW)
     assert (reason.code, reason.kind) == (code, "input") and reason.advice
 
@@ -118,7 +133,9 @@ def test_the_budget_has_to_be_of_that_kind_and_at_that_level():
     lifetime = replace(RAISE, field=Field.LIFETIME_BUDGET)
     assert codes(lifetime) == ["budget_kind"]
     assert codes(RAISE, daily_budget=None, budget_elsewhere="adset") == ["budget_owner"]
-    assert codes(replace(RAISE, level=Level.AD_SET), daily_budget=None, budget_elsewhere="campaign") == ["budget_owner"]
+    assert codes(replace(RAISE, level=Level.AD_SET), daily_budget=None, budget_elsewhere="campaign") == [
+        "budget_owner"
+    ]
     assert codes(RAISE, daily_budget=None) == ["no_budget_here"]
     assert codes(replace(RAISE, level=Level.AD)) == ["no_budget_here"]
 
@@ -130,7 +147,9 @@ def test_a_currency_that_meta_does_not_list_is_not_written():
 
 def test_a_lifetime_budget_stays_above_what_is_spent():
     lifetime = replace(CUT, field=Field.LIFETIME_BUDGET)
-    assert codes(lifetime, daily_budget=None, lifetime_budget=Decimal(100), spend_so_far=Decimal(95)) == ["below_spend"]
+    assert codes(lifetime, daily_budget=None, lifetime_budget=Decimal(100), spend_so_far=Decimal(95)) == [
+        "below_spend"
+    ]
 
 
 @given(

@@ -106,9 +106,26 @@ ODD = st.recursive(
     max_leaves=6,
 )
 NAMES = [
-    "name", "status", "configured_status", "effective_status", "daily_budget", "lifetime_budget", "bid_amount", "start_time",
-    "end_time", "learning_stage_info", "creative", "thumbnail_url", "event_time", "event_type", "extra_data", "object_id",
-]  # fmt: skip
+    *(
+        "name",
+        "status",
+        "configured_status",
+        "effective_status",
+        "daily_budget",
+        "lifetime_budget",
+        "bid_amount",
+    ),
+    *(
+        "start_time",
+        "end_time",
+        "learning_stage_info",
+        "creative",
+        "thumbnail_url",
+        "event_time",
+        "event_type",
+    ),
+    *("extra_data", "object_id"),
+]
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), ODD))

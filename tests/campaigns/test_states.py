@@ -10,7 +10,17 @@ from hypothesis import strategies as st
 
 from campaigns.errors import IllegalTransition
 from campaigns.states import (
-    OPEN, TERMINAL, TRANSITIONS, WAITING, ChangeState, Direction, Field, canonical, canonical_amount, check, direction,
+    OPEN,
+    TERMINAL,
+    TRANSITIONS,
+    WAITING,
+    ChangeState,
+    Direction,
+    Field,
+    canonical,
+    canonical_amount,
+    check,
+    direction,
 )  # fmt: skip
 
 S = ChangeState
@@ -25,7 +35,17 @@ def test_the_terminal_states_are_the_six_of_the_specification():
 
 
 def test_open_is_what_has_begun_and_has_not_ended():
-    nine = {S.PREPARING, S.SENDING, S.THROTTLED, S.HELD_AUTH, S.ACKED, S.UNKNOWN, S.VERIFYING, S.NOT_APPLIED, S.NEEDS_HUMAN}
+    nine = {
+        S.PREPARING,
+        S.SENDING,
+        S.THROTTLED,
+        S.HELD_AUTH,
+        S.ACKED,
+        S.UNKNOWN,
+        S.VERIFYING,
+        S.NOT_APPLIED,
+        S.NEEDS_HUMAN,
+    }
     assert nine == OPEN and not OPEN & (WAITING | TERMINAL)
 
 
@@ -62,8 +82,17 @@ def test_an_amount_has_one_text_and_it_means_the_same_amount(amount):
     assert canonical_amount(amount.normalize()) == text
 
 
-@pytest.mark.parametrize("field, text", [(Field.STATUS, "DELETED"), (Field.STATUS, "on"), (Field.DAILY_BUDGET,
-"ten"), (Field.DAILY_BUDGET, "NaN"), (Field.DAILY_BUDGET, "")]) def test_what_is_no_value_of_the_field_is_refused(field, text):
+@pytest.mark.parametrize(
+    "field, text",
+    [
+        (Field.STATUS, "DELETED"),
+        (Field.STATUS, "on"),
+        (Field.DAILY_BUDGET, "ten"),
+        (Field.DAILY_BUDGET, "NaN"),
+        (Field.DAILY_BUDGET, ""),
+    ],
+)
+def test_what_is_no_value_of_the_field_is_refused(field, text):
     with pytest.raises(ValueError):
         canonical(field, text)
 

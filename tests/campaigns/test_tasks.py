@@ -84,7 +84,7 @@ def test_one_change_that_breaks_does_not_stop_the_others(desk):
     good = desk.approved("PAUSED", field=Field.STATUS, obj=desk.other)
     with plugged(BreaksFor(desk.sandbox, desk.campaign.meta_id)):
         tasks.sweep()
-        desk.wait(seconds=70)
+        desk.wait(seconds=4)
         tasks.sweep()
     for change in (bad, good):
         change.refresh_from_db()
