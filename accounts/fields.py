@@ -14,6 +14,7 @@ from typing import Any
 import fernet_fields
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
+from django.db.models.expressions import Combinable
 
 MICRO = Decimal(1_000_000)
 MAX_MICRO = 2**63 - 1
@@ -23,6 +24,10 @@ class MoneyField(models.BigIntegerField):
     """`Decimal` in major units <-> whole micro-units. More than six decimals is an error, never a rounding."""
 
     description = "money in micro-units"
+
+    # What django-stubs reads: the attribute of a row is a Decimal.
+    _pyi_private_set_type: Decimal | int | Combinable  # type: ignore[assignment]
+    _pyi_private_get_type: Decimal  # type: ignore[assignment]
 
     def from_db_value(self, value: int | None, expression: Any, connection: Any) -> Decimal | None:
         return None if value is None else Decimal(value) / MICRO

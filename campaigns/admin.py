@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from django.contrib import admin
 
 from accounts.admin import ScopedAdmin
@@ -22,8 +24,8 @@ from campaigns.models import (
 
 
 class ObjectAdmin(ScopedAdmin):
-    list_filter = ("status", "effective_status", "known")
-    list_select_related = ("ad_account", "client")
+    list_filter: ClassVar[tuple[str, ...]] = ("status", "effective_status", "known")
+    list_select_related: ClassVar[tuple[str, ...]] = ("ad_account", "client")
     search_fields = ("name", "meta_id", "ad_account__name", "ad_account__meta_id")
 
 
@@ -53,19 +55,19 @@ class AdSetAdmin(ObjectAdmin):
         "learning_stage",
         "removed_at",
     )
-    list_select_related = ("campaign", "ad_account", "client")
+    list_select_related: ClassVar[tuple[str, ...]] = ("campaign", "ad_account", "client")
 
 
 @admin.register(Ad)
 class AdAdmin(ObjectAdmin):
     list_display = ("name", "meta_id", "ad_set", "status", "effective_status", "removed_at")
-    list_select_related = ("ad_set", "ad_account", "client")
+    list_select_related: ClassVar[tuple[str, ...]] = ("ad_set", "ad_account", "client")
 
 
 @admin.register(Creative)
 class CreativeAdmin(ObjectAdmin):
     list_display = ("name", "meta_id", "ad_account", "object_type", "status", "removed_at")
-    list_filter = ("status", "object_type")
+    list_filter: ClassVar[tuple[str, ...]] = ("status", "object_type")
 
 
 @admin.register(SyncRun)
@@ -81,8 +83,8 @@ class SyncRunAdmin(ScopedAdmin):
         "edits",
         "error_text",
     )
-    list_filter = ("state",)
-    list_select_related = ("ad_account",)
+    list_filter: ClassVar[tuple[str, ...]] = ("state",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("ad_account",)
     search_fields = ("ad_account__name", "ad_account__meta_id")
 
 
@@ -99,8 +101,8 @@ class ChangeAdmin(ScopedAdmin):
         "source",
         "requested_by",
     )
-    list_filter = ("state", "source", "field", "level")
-    list_select_related = ("requested_by", "ad_account", "client")
+    list_filter: ClassVar[tuple[str, ...]] = ("state", "source", "field", "level")
+    list_select_related: ClassVar[tuple[str, ...]] = ("requested_by", "ad_account", "client")
     search_fields = ("object_name", "object_id", "uuid", "reason", "ad_account__meta_id")
     date_hierarchy = "created_at"
 
@@ -118,16 +120,16 @@ class AttemptAdmin(ScopedAdmin):
         "subcode",
         "fbtrace_id",
     )
-    list_filter = ("outcome",)
-    list_select_related = ("change",)
+    list_filter: ClassVar[tuple[str, ...]] = ("outcome",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("change",)
     search_fields = ("object_id", "change__object_name", "change__uuid", "fbtrace_id")
 
 
 @admin.register(Observation)
 class ObservationAdmin(ScopedAdmin):
     list_display = ("at", "change", "phase", "attempt", "value", "error_text")
-    list_filter = ("phase",)
-    list_select_related = ("change",)
+    list_filter: ClassVar[tuple[str, ...]] = ("phase",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("change",)
     search_fields = ("change__object_id", "change__object_name", "change__uuid")
 
 
@@ -146,8 +148,8 @@ class LedgerLineAdmin(ScopedAdmin):
         "by",
         "note",
     )
-    list_filter = ("kind", "state", "by")
-    list_select_related = ("ad_account",)
+    list_filter: ClassVar[tuple[str, ...]] = ("kind", "state", "by")
+    list_select_related: ClassVar[tuple[str, ...]] = ("ad_account",)
     search_fields = ("object_name", "object_id", "note", "change__uuid", "ad_account__meta_id")
     date_hierarchy = "at"
 
@@ -155,20 +157,20 @@ class LedgerLineAdmin(ScopedAdmin):
 @admin.register(Switch)
 class SwitchAdmin(ScopedAdmin):
     list_display = ("pulled_at", "scope", "client", "ad_account", "strategy_ref", "reason", "released_at")
-    list_filter = ("scope",)
-    list_select_related = ("client", "ad_account")
+    list_filter: ClassVar[tuple[str, ...]] = ("scope",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("client", "ad_account")
     search_fields = ("reason", "client__name", "ad_account__name")
 
 
 @admin.register(Hold)
 class HoldAdmin(ScopedAdmin):
     list_display = ("held_at", "object_id", "field", "ours", "theirs", "until", "resumed_at", "reason")
-    list_select_related = ("ad_account",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("ad_account",)
     search_fields = ("object_id", "reason")
 
 
 @admin.register(ExposureRow)
 class ExposureRowAdmin(ScopedAdmin):
     list_display = ("day", "level", "object_id", "spend", "as_of", "trust")
-    list_filter = ("level", "trust")
+    list_filter: ClassVar[tuple[str, ...]] = ("level", "trust")
     search_fields = ("object_id",)

@@ -16,11 +16,8 @@ from accounts.tenancy import Principal
 from campaigns.models import Ad, AdSet, Campaign
 from campaigns.states import Level
 
-MODELS: dict[Level, type[Campaign] | type[AdSet] | type[Ad]] = {
-    Level.CAMPAIGN: Campaign,
-    Level.AD_SET: AdSet,
-    Level.AD: Ad,
-}
+#: Any: the three have different relations to join.
+MODELS: dict[Level, type[Any]] = {Level.CAMPAIGN: Campaign, Level.AD_SET: AdSet, Level.AD: Ad}
 
 
 @dataclass(frozen=True)

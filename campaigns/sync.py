@@ -283,7 +283,8 @@ def _as_row(obj: Any, kind: Kind, by_pk: Mapping[type[Any], Mapping[int, str]]) 
         if one.name in _POINTS_AT:
             value = by_pk[_POINTS_AT[one.name][1]].get(value, "")
         values[one.name] = value
-    return _row_type(kind)(**values)
+    row: ObjectRow = _row_type(kind)(**values)
+    return row
 
 
 def _row_type(kind: Kind) -> Any:

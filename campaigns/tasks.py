@@ -50,7 +50,7 @@ def sweep() -> int:
     """Find everything that is due: approvals that ran out, changes to send, to settle, and abandoned ones."""
     moment = now()
     approvals.expire_waiting(now=moment)
-    return send_due() + settle_due()
+    return int(send_due()) + int(settle_due())
 
 
 @shared_task

@@ -189,7 +189,7 @@ def record(
 
 
 def _fitted(name: str, value: str) -> str:
-    most = LedgerLine._meta.get_field(name).max_length
+    most: int | None = getattr(LedgerLine._meta.get_field(name), "max_length", None)
     return value[:most] if most else value
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError
@@ -69,7 +69,8 @@ def send(change_id: str, *, now: datetime, clock: Clock | None = None) -> dateti
         return _look_again(claim, now=clock())
     if value == claim.change.before and value != claim.change.target:
         return _write(claim, clock=clock)
-    return _nothing_to_send(claim, value=value, now=clock())
+    _nothing_to_send(claim, value=value, now=clock())
+    return None
 
 
 def _due(claim: Claim) -> datetime | None:
@@ -165,7 +166,8 @@ def _nothing_to_send(claim: Claim, *, value: str, now: datetime) -> None:
         reading.store(change, value=value)
         if value == change.target:
             done = S.APPLIED if change.attempts else S.NOOP
-            fields = {"applied_at": now, "possibly_applied": True} if done is S.APPLIED else {}
+            applied: dict[str, Any] = {"applied_at": now, "possibly_applied": True}
+            fields = applied if done is S.APPLIED else {}
             ledger.transition(change, to=done, now=now, error_text="", advice="", **fields, **ledger.free())
             return
         switch.superseded(change, value=value, now=now)
@@ -290,7 +292,7 @@ def _answered(
         return due
 
 
-def _meaning(answer: Answer | Blocked | TooLate, *, now: datetime) -> tuple[ChangeState, dict[str, object]]:
+def _meaning(answer: Answer | Blocked | TooLate, *, now: datetime) -> tuple[ChangeState, dict[str, Any]]:
     """The table from answers to states."""
     settle = now + timedelta(seconds=settings.SETTLE_SECONDS)
     if isinstance(answer, Blocked):

@@ -15,7 +15,7 @@ read may come from a place that has not heard of it. `{"success": true}` is neve
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from django.conf import settings
 
@@ -141,7 +141,7 @@ def _ended(claim: Claim, *, now: datetime, value: str) -> datetime | None:
             return None
         if value == change.before:
             why = "It was read back, and the value has not changed."
-            fields = {"possibly_applied": False, "error_text": why}
+            fields: dict[str, Any] = {"possibly_applied": False, "error_text": why}
             ledger.transition(change, to=S.NOT_APPLIED, now=now, note=why, **fields, **ledger.free(now))
             return now
         switch.superseded(change, value=value, now=now)
