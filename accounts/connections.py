@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 
 import accounts.access as access
@@ -139,7 +139,7 @@ def establish(
         rows = _ad_account_rows(token)
     if expected_user is not None and person["id"] != expected_user:
         raise Conflict("Meta names another user now than the one you confirmed.", code="connect_wrong_user")
-    with transaction.atomic():
+    with _one_claim_at_a_time(), transaction.atomic():
         connection, _ = MetaConnection.objects.of(client).update_or_create(
             client=client,
             meta_user_id=person["id"],
@@ -450,6 +450,19 @@ def disconnect(*, connection: MetaConnection, principal: Principal, now: datetim
         log.warning("connection %s was not revoked at Meta: %s", connection.uuid, error)
         return isinstance(error, AuthFailed)  # a dead token is what we wanted
     return True
+
+
+@contextlib.contextmanager
+def _one_claim_at_a_time() -> Iterator[None]:
+    """Two that connect the same ad accounts at once: the unique columns let one through."""
+    try:
+        yield
+    except IntegrityError:
+        raise Conflict(
+            "The same accounts are being connected by somebody else right now.",
+            code="connect_at_once",
+            advice="Try again.",
+        ) from None
 
 
 @contextlib.contextmanager

@@ -16,14 +16,16 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import Http404
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, ValidationError
+from django.http import Http404, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from accounts.errors import Refused
+from metaads.clock import now
 from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled, Transient
+from metaads.quota import Blocked
 
 CONTENT_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
@@ -63,6 +65,30 @@ def _problem(error: Exception) -> dict[str, Any] | None:
         error = exceptions.ValidationError(
             error.message_dict if hasattr(error, "error_dict") else error.messages
         )
+    if isinstance(error, Blocked):
+        seconds = (error.until - now()).total_seconds()
+        detail = "Meta's call limit is reached."
+        return {
+            "status": 429,
+            "code": "meta_throttled",
+            "detail": detail,
+            "advice": str(error),
+            "headers": _retry(seconds),
+        }
+    if isinstance(error, RequestDataTooBig):
+        return {
+            "status": 413,
+            "code": "too_large",
+            "detail": "The request is too large.",
+            "advice": "Send less at once.",
+        }
+    if isinstance(error, SuspiciousOperation | UnreadablePostError):
+        return {
+            "status": 400,
+            "code": "unreadable",
+            "detail": "The request could not be read.",
+            "advice": "Send it again.",
+        }
     if isinstance(error, Http404):
         error = exceptions.NotFound()
     if isinstance(error, PermissionDenied):

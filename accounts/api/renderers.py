@@ -10,6 +10,8 @@ from decimal import Decimal
 from typing import IO, Any
 
 import msgspec
+from django.conf import settings
+from django.core.exceptions import RequestDataTooBig
 from django.utils.functional import Promise
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import BaseParser
@@ -57,7 +59,11 @@ class StrictJSONParser(BaseParser):
     def parse(
         self, stream: IO[Any], media_type: str | None = None, parser_context: Mapping[str, Any] | None = None
     ) -> Any:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
+        body = stream.read(most + 1)  # DRF reads past Django's own limit
+        if len(body) > most:
+            raise RequestDataTooBig(f"A request has at most {most} bytes.")
         try:
-            return _decoder.decode(stream.read())
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return _decoder.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise ParseError(f"The body is not valid JSON: {error}") from None

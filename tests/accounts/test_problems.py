@@ -1,10 +1,11 @@
 """Whatever goes wrong in an API view is answered as one problem document."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.core.exceptions import PermissionDenied, ValidationError
+from django.core.exceptions import PermissionDenied, SuspiciousOperation, ValidationError
 from django.http import Http404
 from rest_framework import exceptions, serializers
 from rest_framework.response import Response
@@ -14,6 +15,8 @@ from accounts.api.base import TenantAPIView
 from accounts.api.renderers import encode
 from accounts.errors import Conflict, Invalid, TooMany
 from metaads.graph.errors import Answer, Kind, error_for
+from metaads.quota import Blocked
+from tests.conftest import START
 
 FIELDS = {"type", "title", "status", "detail", "code", "advice", "errors", "instance", "request_id"}
 
@@ -59,10 +62,12 @@ def ask(error=None, body=b'{"amount": 1}', content_type="application/json", meth
         (error_for(Answer(Kind.AUTH, message="dead")), 409, "reconnect_needed"),
         (error_for(Answer(Kind.UNKNOWN)), 502, "meta_refused"),
         (error_for(Answer(Kind.TRANSIENT, message="later")), 503, "meta_unavailable"),
+        (Blocked(until=START + timedelta(seconds=90), reason="Full."), 429, "meta_throttled"),
+        (SuspiciousOperation("x"), 400, "unreadable"),
         (RuntimeError("the password is hunter2"), 500, "internal"),
     ],
 )
-def test_every_exception_becomes_a_problem(error, status, code):
+def test_every_exception_becomes_a_problem(clock, error, status, code):
     answer = ask(error)
     assert answer.status_code == status
     assert answer.headers["Content-Type"] == "application/problem+json"
@@ -72,7 +77,7 @@ def test_every_exception_becomes_a_problem(error, status, code):
     assert (body["instance"], body["request_id"]) == ("/api/x", "request-1")
     assert "hunter2" not in answer.content.decode()
     if status == 429:
-        assert int(answer.headers["Retry-After"]) >= 1
+        assert 1 <= int(answer.headers["Retry-After"]) <= 90
 
 
 def test_fields_that_must_be_mended_are_named():
@@ -106,3 +111,15 @@ def test_an_amount_is_rendered_as_a_number_with_all_its_digits():
         encode({"a": Decimal("12.50"), "b": Decimal("99999999999.999999")})
         == b'{"a":12.50,"b":99999999999.999999}'
     )
+
+
+def test_a_body_beyond_the_limit_is_413_and_not_read_to_its_end(settings):
+    settings.DATA_UPLOAD_MAX_MEMORY_SIZE = 100
+    answer = ask(body=b'{"amount": ' + b"1" * 100 + b"}")
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (413, "too_large")
+    assert ask(body=b'{"amount": 1}').status_code == 200
+
+
+def test_a_deeply_nested_body_is_a_400():
+    answer = ask(body=b"[" * 100_000)
+    assert answer.status_code == 400
