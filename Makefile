@@ -83,7 +83,7 @@ demo: install
 	$(call free,$(PORT),PORT)
 	$(call free,$(GRAPH_PORT),GRAPH_PORT)
 	@$(if $(filter 1,$(RESET)),rm -rf var/demo)
-	@$(PY) manage.py migrate -v 0
+	@$(PY) manage.py migrate --skip-checks -v 0
 	@exec $(PY) manage.py demo --port $(PORT) --graph-port $(GRAPH_PORT)
 
 run: export PUBLIC_URL ?= http://127.0.0.1:$(PORT)
