@@ -113,7 +113,7 @@ AUTH_MESSAGES = {
 def auth(subcode: int | None) -> GraphError:
     """Code 190 with the subcode that says why (reference 3.3)."""
     message = AUTH_MESSAGES.get(subcode or 0, "Invalid OAuth access token - Cannot parse access token")
-    return GraphError(190, message, subcode=subcode, status=401)
+    return GraphError(190, message, subcode=subcode)
 
 
 def no_token() -> GraphError:

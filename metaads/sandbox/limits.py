@@ -50,7 +50,7 @@ class Limits:
         """Switch the tier: ``development_access`` (limited) or ``standard_access`` (full)."""
         self.tier = TIERS[label]
 
-    def charge(self, account: str, *, kind: str, write: bool, now: float) -> None:
+    def charge(self, account: str, *, kind: str, write: bool, ads: int, now: float) -> None:
         """Count one call; raises when the account is over its score, and keeps it blocked for the tier's time."""
         until = self._blocked.get(account, 0.0)
         if now < until:
@@ -61,8 +61,12 @@ class Limits:
         if score > self.tier.score:
             self._blocked[account] = now + self.tier.block
             raise throttled(17)
+        calls = self._recent(self._calls.setdefault((account, kind), collections.deque()), now, HOUR)
+        if len(calls) >= self._quota(kind, ads):
+            self._blocked[account] = now + self.tier.block
+            raise throttled(80000 if kind == "ads_insights" else 80004)
         self._score[account] = (score, now)
-        self._recent(self._calls.setdefault((account, kind), collections.deque()), now, HOUR).append(now)
+        calls.append(now)
         if write:
             second = self._recent(self._mutations.setdefault(account, collections.deque()), now, 1.0)
             if len(second) >= 100:
@@ -103,10 +107,8 @@ class Limits:
             round(min(100.0, 100 * self.score(account, now) / self.tier.score), 2) if not wait else 100.0
         )
         rows = []
-        for name, quota in (
-            ("ads_management", self.tier.management + 40 * ads),
-            ("ads_insights", self.tier.insights + 400 * ads),
-        ):
+        for name in ("ads_management", "ads_insights"):
+            quota = self._quota(name, ads)
             count = len(self._recent(self._calls.get((account, name), collections.deque()), now, HOUR))
             if not count and name != kind:
                 continue
@@ -148,6 +150,10 @@ class Limits:
                 )
             )
         return headers
+
+    def _quota(self, kind: str, ads: int) -> int:
+        """Calls an hour by business use case (reference 4.3)."""
+        return self.tier.insights + 400 * ads if kind == "ads_insights" else self.tier.management + 40 * ads
 
     def _recent(self, times: collections.deque[float], now: float, span: float) -> collections.deque[float]:
         while times and times[0] <= now - span:

@@ -45,7 +45,7 @@ def draw(
     place = row * SPAN + ordinal - phase.ravel()[row]
     clicked = np.interp(place, axis, np.tile(edges, kinds * ads))
     kind, ad = row // ads, row % ads
-    key = mix(keys[ad], (row * 100_003 + ordinal).astype(np.uint64))
+    key = mix(keys[ad], (kind * 1_000_003 + ordinal).astype(np.uint64))
     bucket = np.searchsorted(SHARES, uniform(key, 1), side="right").astype(np.int64)
     spread = uniform(key, 2)
     delay = np.choose(

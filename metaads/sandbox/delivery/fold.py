@@ -71,20 +71,17 @@ def _market(
     novice: Floats,
 ) -> Floats:
     """Running sums [COUNTS, ads, pieces + 1] of the additive numbers, as real numbers."""
-    by_adset = np.zeros(len(adsets))
-    np.add.at(by_adset, adset_of, money.sum(axis=1))
+    by_adset = np.zeros((len(adsets), money.shape[1]))
+    np.add.at(by_adset, adset_of, money)
     depth = np.array([adset.traits.depth for adset in adsets])
-    crowd = curves.saturation(by_adset, depth)[adset_of]
+    # The pace of spending in each piece, as money a day: a raise at three makes the evening dearer, not the morning.
+    crowd = curves.saturation(by_adset / cut.weight, depth[:, None])[adset_of]
     frequency = np.array([carry.seen.get(ad.id, 0.0) / ad.traits.audience for ad in ads])
     hour_keys = curves.mix(keys[:, None], (cut.labels[None, :] + 1).astype(np.uint64))
-    price = (
-        np.array([ad.traits.cpm for ad in ads])
-        * crowd
-        * (1 + 0.12 * novice)
-        * (1 + 0.05 * np.maximum(frequency - 1, 0))
-    )
+    price = np.array([ad.traits.cpm for ad in ads]) * (1 + 0.12 * novice)
+    price = price * (1 + 0.05 * np.maximum(frequency - 1, 0))
     price = price * curves.WEEKDAY[day.weekday()] * curves.season(day)
-    cpm = price[:, None] * curves.PRICE[cut.labels][None, :] * curves.noise(hour_keys, 11, width=0.22)
+    cpm = price[:, None] * crowd * curves.PRICE[cut.labels][None, :] * curves.noise(hour_keys, 11, width=0.22)
     impressions = money / cpm * 1000
     ctr = np.array([ad.traits.ctr for ad in ads]) * curves.fatigue(frequency) * (1 - 0.08 * novice)
     ctr = ctr * curves.noise(keys, 12, width=0.18)

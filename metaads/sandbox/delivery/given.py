@@ -12,6 +12,7 @@ from metaads.sandbox.world.nodes import Node
 
 
 def nothing(day: dt.date, zone: str) -> CampaignDay:
+    """A day without ads."""
     edges, labels = curves.hours_of(day, zone)
     return CampaignDay(
         day=day,

@@ -43,43 +43,41 @@ def allot(
     day: dt.date,
     carry: Carry,
 ) -> tuple[Floats, Carry]:
-    """Money by ad and piece [ads, pieces]: each owner's budget over its live ads, by their quality."""
-    first = pieces.starts[0]
-    live = np.zeros((len(adsets), on.shape[1]))
-    np.maximum.at(live, adset_of, on)
+    """Money by ad and piece [ads, pieces]: each owner's budget over its live ads, by their quality.
+
+    Every number of a piece follows from what held before and in that piece, never from what comes later in the day.
+    """
     quality = np.array([ad.traits.quality for ad in ads])
     frequency = np.array([carry.seen.get(ad.id, 0.0) / ad.traits.audience for ad in ads])
     pull = (quality**1.6 * curves.fatigue(frequency))[:, None] * on
     out = np.zeros_like(on)
-    week_over, owners = dict(carry.week_over), []
-    if day.isoweekday() == 7:
-        week_over = {}
-    cbo = world.is_cbo(campaign, first) or world.is_cbo(campaign, pieces.starts[-1])
-    groups = (
-        [(campaign, np.arange(len(ads)))]
-        if cbo
-        else [(adset, np.flatnonzero(adset_of == row)) for row, adset in enumerate(adsets)]
-    )
-    for owner, members in groups:
-        budget, lifetime = _budget(owner, pieces, day, carry)
+    week_over = {} if day.isoweekday() == 7 else dict(carry.week_over)
+    campaign_money, _lifetime = _budget(campaign, pieces, carry)
+    # Where the campaign owns the budget, what an ad set may still carry of its own does not count.
+    own = campaign_money == 0
+    owners = [(campaign, np.arange(len(ads)))]
+    owners += [(adset, np.flatnonzero(adset_of == row)) for row, adset in enumerate(adsets)]
+    for owner, members in owners:
+        budget, lifetime = _budget(owner, pieces, carry)
+        if owner is not campaign:
+            budget = budget * own
         mine = pull[members]
         total = mine.sum(axis=0)
         active = total > 0
         if not active.any() or not budget.any():
             continue
         factor = _pace(owner, budget, day, week_over.get(owner.id, 0.0), world.seed, lifetime=lifetime)
-        spend = budget * factor * pieces.weight * active
         share = mine / np.where(active, total, 1.0)
-        out[members] = share * spend * _bid_factor(owner, ads, members, first)
-        # Measured against what each moment's budget allows, so that an edit or a pause inside the week is fair.
-        week_over[owner.id] = week_over.get(owner.id, 0.0) + float(
-            out[members].sum() - (0.0 if lifetime else (budget * pieces.weight).sum())
-        )
-        owners.append(owner.id)
+        spend = share * (budget * factor * pieces.weight * active)
+        spend *= _bid_factor(owner, ads, members, pieces.starts[0])
+        out[members] += spend
+        # Measured against what each moment's budget allows, so that an edit inside the week is fair.
+        allowed = 0.0 if lifetime else float((budget * pieces.weight).sum())
+        week_over[owner.id] = week_over.get(owner.id, 0.0) + float(spend.sum()) - allowed
     return out, dataclasses.replace(carry, week_over=week_over)
 
 
-def _budget(owner: Node, pieces: Pieces, day: dt.date, carry: Carry) -> tuple[Floats, bool]:
+def _budget(owner: Node, pieces: Pieces, carry: Carry) -> tuple[Floats, bool]:
     """The owner's daily money in each piece (minor units), and whether it comes from a lifetime budget."""
     starts = pieces.starts if pieces.changed else pieces.starts[:1]
     daily = [float(owner.get("daily_budget", start, 0) or 0) for start in starts]
@@ -98,15 +96,15 @@ def _spread(values: list[float], pieces: Pieces) -> Floats:
     return np.array(values) if pieces.changed else np.full(len(pieces.starts), values[0])
 
 
-def _pace(owner: Node, budget: Floats, day: dt.date, over: float, seed: int, *, lifetime: bool) -> float:
-    """How far the day runs over or under its budget: noise, held down by what the week has already overspent."""
+def _pace(owner: Node, budget: Floats, day: dt.date, over: float, seed: int, *, lifetime: bool) -> Floats:
+    """How far each piece runs over or under its budget: noise by day, held down by what the week overspent."""
     key = np.array([curves.seed_of(seed, owner.id, "pace", day.isoformat())], dtype=np.uint64)
-    wish = 0.80 + (OVERRUN - 0.80) * float(curves.uniform(key, 0)[0])
+    wish = 0.80 + (OVERRUN - 0.80) * curves.uniform(key, 0)[0]
     if lifetime:
-        return min(1.0, wish)
-    base = float(budget.max())
+        return np.full(len(budget), min(1.0, wish))
     days_left = 7 - day.isoweekday() % 7
-    return max(0.0, min(wish, (base * days_left - over) / base))
+    room = (budget * days_left - over) / np.where(budget > 0, budget, 1.0)
+    return np.clip(room, 0.0, wish)
 
 
 def _bid_factor(owner: Node, ads: list[Node], members: NDArray[np.int64], at: float) -> float:

@@ -25,6 +25,7 @@ class Pieces:
 
 
 def present(world: World, campaign: Node, day: dt.date, zone: str) -> tuple[list[Node], list[Node]]:
+    """The ads that exist by the end of the day, and their ad sets."""
     edges, _labels = curves.hours_of(day, zone)
     ads = world.children(campaign.id, AD, at=edges[-1])
     wanted = {ad.adset_id for ad in ads}
@@ -32,14 +33,16 @@ def present(world: World, campaign: Node, day: dt.date, zone: str) -> tuple[list
 
 
 def cut(world: World, campaign: Node, adsets: list[Node], day: dt.date, zone: str) -> Pieces:
+    """Cut the day at its local hours and at every moment at which something of the campaign changed."""
     edges, labels = curves.hours_of(day, zone)
     start, end = edges[0], edges[-1]
-    cuts = {moment for moment in world.touched.get(campaign.id, ()) if start < moment < end}
+    cuts = set(world.changes_between(campaign.id, start, end))
     for adset in adsets:
         for name in ("start_time", "end_time"):
-            moment = adset.get(name, end)
-            if moment and start < float(moment) < end:
-                cuts.add(float(moment))
+            # Every value the schedule ever had: an old end that has passed still cut its day.
+            for moment in adset.fields[name].values if name in adset.fields else ():
+                if moment and start < float(moment) < end:
+                    cuts.add(float(moment))
     volume = curves.VOLUME[list(labels)] * np.diff(edges)
     hourly = np.array(edges)
     if cuts:
@@ -67,5 +70,6 @@ def _is_live(world: World, ad: Node, at: float) -> bool:
 
 
 def scheduled(adset: Node, at: float) -> bool:
+    """Whether the ad set has begun and not ended."""
     start, end = adset.get("start_time", at), adset.get("end_time", at)
     return adset.created <= at and (not start or at >= float(start)) and (not end or at < float(end))

@@ -9,6 +9,7 @@ Everything additive is added from ad rows; reach is computed for the row's whole
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from metaads.sandbox.errors import GraphError
 from metaads.sandbox.handlers import filters, insights_metrics
 from metaads.sandbox.handlers.insights_fields import IDENTITY
 from metaads.sandbox.handlers.insights_query import HOURLY, LEVELS, Query
-from metaads.sandbox.world.nodes import ACCOUNT, AD, CAMPAIGN, Node
+from metaads.sandbox.world.nodes import ACCOUNT, AD, ADSET, CAMPAIGN, Node
 from metaads.sandbox.world.state import GONE, World, ids_below
 
 WIDTH = COUNTS + 2 * KINDS * BUCKETS
@@ -52,6 +53,7 @@ def rows(engine: Engine, node: Node, query: Query, *, now: float) -> list[dict[s
     ads = _ads(world, node, query, now)
     sums, people = _collect(engine, ads, query, now)
     account = world.account_of(node)
+    today = engine.today(account.id, now)
     found = []
     for key, vector in sums.items():
         if not (vector[IMPRESSIONS] or vector[SPEND] or vector[COUNTS:].any()):
@@ -59,7 +61,7 @@ def rows(engine: Engine, node: Node, query: Query, *, now: float) -> list[dict[s
         owner = world.nodes[key.object_id]
         if query.level != _own_level(node) and not _shown(world, owner, query, now):
             continue
-        metrics = _sums(world, key, vector, people, query, account)
+        metrics = _sums(world, key, vector, people, query, account, today)
         row = _row(world, owner, key, metrics, query, now)
         if filters.keep_row(row, query.filters):
             found.append(row)
@@ -209,22 +211,17 @@ def _owner(ad: Node, level: str) -> str:
 
 
 def _sums(
-    world: World, key: _Key, vector: Ints, people: People, query: Query, account: Node
+    world: World, key: _Key, vector: Ints, people: People, query: Query, account: Node, today: dt.date
 ) -> insights_metrics.Sums:
     half = KINDS * BUCKETS
     owner = world.nodes[key.object_id]
     campaign = world.nodes.get(owner.campaign_id)
     objective = str(campaign.get("objective", world.start, "")) if campaign else ""
-    needs_reach = not query.hourly
-    total = _reach(world, key, people) if needs_reach else 0
-    if needs_reach and query.breakdowns:
-        shown = sum(people[key.slice, key.object_id].values())
-        total = reach.of_cell(total, impressions=int(vector[IMPRESSIONS]), whole=shown)
     return insights_metrics.Sums(
         counts=vector[:COUNTS],
         number=vector[COUNTS : COUNTS + half].reshape(KINDS, BUCKETS),
         value=vector[COUNTS + half :].reshape(KINDS, BUCKETS),
-        reach=total,
+        reach=_shown_reach(world, key, vector, people, query, today),
         currency=account.currency(),
         windows=query.windows,
         off_meta=not (query.hourly or "region" in query.breakdowns),
@@ -232,19 +229,34 @@ def _sums(
     )
 
 
+def _shown_reach(
+    world: World, key: _Key, vector: Ints, people: People, query: Query, today: dt.date
+) -> int | None:
+    """People of the row: 0 by hour; left out with a breakdown that starts over 13 months ago (reference 5.6)."""
+    if query.hourly:
+        return 0
+    if not query.breakdowns:
+        return _reach(world, key, people)
+    if query.slices[key.slice].since < today - dt.timedelta(days=396):
+        return None
+    shown = sum(people[key.slice, key.object_id].values())
+    return reach.of_cell(_reach(world, key, people), impressions=int(vector[IMPRESSIONS]), whole=shown)
+
+
 def _reach(world: World, key: _Key, people: People) -> int:
     by_campaign: dict[str, list[int]] = {}
-    universe: dict[str, int] = {}
     for adset_id, impressions in people[key.slice, key.object_id].items():
         adset = world.nodes[adset_id]
-        people_reached = reach.of_impressions(impressions, audience=adset.traits.audience)
-        by_campaign.setdefault(adset.campaign_id, []).append(people_reached)
-    for campaign_id in by_campaign:
-        universe[campaign_id] = 2 * max(
-            adset.traits.audience for adset in world.children(campaign_id, "adset")
-        )
-    parts = [reach.union(sizes, universe=universe[campaign_id]) for campaign_id, sizes in by_campaign.items()]
-    return reach.union(parts, universe=2 * max(universe.values(), default=1))
+        reached = reach.of_impressions(impressions, audience=adset.traits.audience)
+        by_campaign.setdefault(adset.campaign_id, []).append(reached)
+    parts = [reach.union(sizes, universe=_universe(world, owner)) for owner, sizes in by_campaign.items()]
+    account = world.nodes[key.object_id].account_id
+    return reach.union(parts, universe=_universe(world, account))
+
+
+def _universe(world: World, owner_id: str) -> int:
+    """The people among whom overlap happens: the same for every period, else days could not bound a range."""
+    return 2 * max(adset.traits.audience for adset in world.children(owner_id, ADSET))
 
 
 def _row(

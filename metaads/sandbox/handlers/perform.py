@@ -52,7 +52,8 @@ def _admit(desk: Desk, call: Call) -> None:
     if call.account is None:
         desk.limits.charge_app(call.now)
     else:
-        desk.limits.charge(call.account, kind=call.kind, write=call.method != "GET", now=call.now)
+        write, ads = call.method != "GET", _ads(desk, call)
+        desk.limits.charge(call.account, kind=call.kind, write=write, ads=ads, now=call.now)
 
 
 def _before(desk: Desk, call: Call, fault: Fault) -> Answer | None:
@@ -89,10 +90,7 @@ def _before(desk: Desk, call: Call, fault: Fault) -> Answer | None:
 
 def _finish(desk: Desk, call: Call, answer: Answer) -> Answer:
     """Add the usage headers and the version headers."""
-    ads = 0
-    if call.account is not None:
-        ads = len(desk.world.children(f"act_{call.account}", AD))
-    answer.headers += desk.limits.headers(call.account, kind=call.kind, ads=ads, now=call.now)
+    answer.headers += desk.limits.headers(call.account, kind=call.kind, ads=_ads(desk, call), now=call.now)
     answer.headers.append(("facebook-api-version", call.version))
     major = int(call.version[1:].partition(".")[0])
     if major < WARN_BELOW:
@@ -103,6 +101,11 @@ def _finish(desk: Desk, call: Call, answer: Answer) -> Answer:
             )
         )
     return answer
+
+
+def _ads(desk: Desk, call: Call) -> int:
+    """How many ads the call's account has."""
+    return 0 if call.account is None else len(desk.world.children(f"act_{call.account}", AD))
 
 
 def item(

@@ -6,6 +6,7 @@ journal applies the same entries. Reads name a moment, since each field is a tim
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,6 +36,7 @@ class World:
         self.authorised_at: dict[str, float] = {}
         self.subscriptions: dict[str, dict[str, Any]] = {}
         self.touched: dict[str, list[float]] = {}
+        self._cuts: dict[str, list[float]] = {}
         self.runs: dict[str, Entry] = {}
         self.moves: list[Entry] = []
         self._children: dict[tuple[str, str], list[Node]] = {}
@@ -121,9 +123,10 @@ class World:
         """Whether the campaign owns the budget."""
         return bool(campaign.get("daily_budget", at) or campaign.get("lifetime_budget", at))
 
-    def last_touch(self, campaign_id: str) -> int:
-        """How many changes a campaign has seen: grows with each one."""
-        return len(self.touched.get(campaign_id, ()))
+    def changes_between(self, campaign_id: str, after: float, before: float) -> list[float]:
+        """Moments strictly between at which something of the campaign changed, in order."""
+        cuts = self._cuts.get(campaign_id, [])
+        return cuts[bisect.bisect_right(cuts, after) : bisect.bisect_left(cuts, before)]
 
     # --- people -------------------------------------------------------------------------------------------------
 
@@ -211,6 +214,7 @@ class World:
             campaigns = [node.campaign_id or node.id]
         for campaign_id in campaigns:
             self.touched.setdefault(campaign_id, []).append(at)
+            bisect.insort(self._cuts.setdefault(campaign_id, []), at)
 
 
 def ids_below(world: World, node: Node, kind: str) -> list[Node]:
