@@ -85,6 +85,14 @@ class ScopedAdmin(ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return self._may(request, "delete")
 
+    def get_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        # Without names Django builds a form to learn them, and that asks a tenant's manager without a scope.
+        if self.fields or self.writable:
+            return super().get_fields(request, obj)
+        left_out = set(self.get_exclude(request, obj))
+        own = [field.name for field in self.model._meta.fields if not field.primary_key]
+        return [name for name in (*own, *self.readonly_fields) if name not in left_out]
+
     def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return (*(super().get_exclude(request, obj) or ()), *self.hidden)
 
