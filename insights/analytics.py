@@ -23,14 +23,15 @@ import insights.windows as days_of
 from accounts.models import AdAccount
 from insights.metrics import ADDITIVE, HOURLY, METRICS, RESULTS, VALUES, evaluate, named, needed, with_result
 from insights.models import DataVersion, WindowSum
+from insights.progress import Progress, progress
 from insights.trust import Header, Known, Trust, known
 from insights.windows import Period
 
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "Point", "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable",
-    "account_today", "against_yesterday", "evidence", "preset", "series", "table", "totals", "windows",
+    "EvidenceParts", "Header", "Point", "Progress", "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable",
+    "account_today", "against_yesterday", "evidence", "preset", "progress", "series", "table", "totals", "windows",
 ]  # fmt: skip
 
 

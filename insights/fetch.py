@@ -29,6 +29,8 @@ from accounts.errors import Refused
 from accounts.models import AdAccount
 from insights.errors import BadRow
 from insights.models import FetchRun, PeriodReach, Slice
+from insights.progress import Progress, of
+from insights.progress import progress as stands
 from insights.rows import Row
 from insights.store.rollups import HOUR_LEVEL
 from insights.store.write import Read, UpsertResult, keep_reach, upsert
@@ -39,6 +41,8 @@ from metaads.graph.errors import Refused as MetaRefused
 from metaads.graph.fields import HOURLY, INSIGHTS
 from metaads.graph.paging import CursorExpired
 from metaads.quota import Blocked
+
+__all__ = ["LEVELS", "Progress", "first_sync", "progress", "refresh", "today_totals"]
 
 #: Read together and stored together, so that parts and whole come from the same minute.
 LEVELS: Final = ("ad", "adset", "campaign", "account")
@@ -58,16 +62,6 @@ LONGEST_DAYS: Final = 31
 HOUR_DAYS: Final = 7
 _LEASE_SECONDS: Final = 900.0
 _TRY_AGAIN: Final = timedelta(seconds=60)
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a fetch is: days done of all, in words; state running, waiting, done, failed, or none yet ("")."""
-
-    done: int
-    total: int
-    sentence: str
-    state: str
 
 
 Report = Callable[[Progress], None]
@@ -105,9 +99,8 @@ def refresh(*, ad_account: AdAccount, now: datetime) -> FetchRun:
 
 
 def progress(ad_account: AdAccount) -> Progress:
-    """Where the newest first or manual sync stands."""
-    run = FetchRun.objects.of(ad_account).exclude(kind="refresh").order_by("-started_at", "-id").first()
-    return Progress(0, 0, "Nothing has been read yet.", "") if run is None else _progress(run)
+    """Where the newest first or manual sync of the account stands."""
+    return stands(ad_account)
 
 
 def today_totals(*, ad_account: AdAccount) -> dict[str, str]:
@@ -194,12 +187,8 @@ def _end(
     run.finished_at = now if state in ("done", "failed") else None
     run.save()
     if report is not None:
-        report(_progress(run))
+        report(of(run))
     return run
-
-
-def _progress(run: FetchRun) -> Progress:
-    return Progress(run.done, run.total, run.sentence, run.state)
 
 
 def _days(work: _Work) -> None:
@@ -301,7 +290,7 @@ def _tell(work: _Work) -> None:
     run.sentence = f"{run.done} of {run.total} days read ({run.rows:,} rows)."
     run.save()
     if work.report is not None:
-        work.report(_progress(run))
+        work.report(of(run))
 
 
 def _hours(work: _Work) -> None:

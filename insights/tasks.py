@@ -18,9 +18,9 @@ import insights.fetch as fetch
 import insights.poll as poll
 from accounts.errors import Refused
 from accounts.models import READABLE, AdAccount, Alert, MetaConnection
-from insights.fetch import Progress
 from insights.live import publish
 from insights.models import FetchRun
+from insights.progress import Progress
 from metaads.clock import now
 
 #: Today and the whole look-back, so that the first page can show 28 full days.

@@ -13,8 +13,8 @@ from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from insights.analytics import Header
-from insights.fetch import Progress
 from insights.metrics import METRICS, Metric, rounded
+from insights.progress import Progress
 
 Body = dict[str, Any]
 

@@ -14,7 +14,6 @@ import campaigns.queries as queries
 import insights.analytics as analytics
 import insights.api.params as params
 import insights.api.shapes as shapes
-import insights.fetch as fetch
 import insights.poll as poll
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS
@@ -194,7 +193,7 @@ class Realtime(TenantAPIView):
                 "against_yesterday": shapes.numbers(analytics.against_yesterday(account, now=at)),
                 "next_check_at": poll.next_look(account),
                 "poll_seconds": account.poll_seconds or settings.POLL_SECONDS,
-                "progress": shapes.progress(fetch.progress(account)),
+                "progress": shapes.progress(analytics.progress(account)),
             }
         )
 

@@ -5,9 +5,10 @@ from decimal import Decimal as D
 import pytest
 
 from insights.analytics import account_today, series, table, totals, windows
-from insights.fetch import LEVELS, first_sync, progress, refresh
+from insights.fetch import LEVELS, first_sync, refresh
 from insights.metrics import METRICS
 from insights.models import AccountDay, DayRow, FetchRun, Revision, Slice
+from insights.progress import progress
 from insights.store.rollups import checksum
 from insights.windows import DAY, last
 

@@ -12,8 +12,8 @@ import campaigns.sync as structure
 import insights.fetch as fetch
 from accounts.errors import Refused
 from accounts.models import AdAccount
-from insights.fetch import Progress
 from insights.models import DayRow, FetchRun, HourRow
+from insights.progress import Progress
 from metaads.clock import monotonic, now
 from metaads.models import QuotaScope
 

@@ -1,0 +1,29 @@
+"""How far the first sync of an account is, in numbers and in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accounts.models import AdAccount
+from insights.models import FetchRun
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Days done of all, in words; state running, waiting, done, failed, or "" when nothing was begun."""
+
+    done: int
+    total: int
+    sentence: str
+    state: str
+
+
+def of(run: FetchRun) -> Progress:
+    """Where one run stands."""
+    return Progress(run.done, run.total, run.sentence, run.state)
+
+
+def progress(ad_account: AdAccount) -> Progress:
+    """Where the newest first or manual sync of the account stands."""
+    run = FetchRun.objects.of(ad_account).exclude(kind="refresh").order_by("-started_at", "-id").first()
+    return Progress(0, 0, "Nothing has been read yet.", "") if run is None else of(run)
