@@ -91,7 +91,7 @@ class ScopedAdmin(ModelAdmin):
             return super().get_fields(request, obj)
         left_out = set(self.get_exclude(request, obj))
         own = [field.name for field in self.model._meta.fields if not field.primary_key]
-        return [name for name in (*own, *self.readonly_fields) if name not in left_out]
+        return [name for name in dict.fromkeys((*own, *self.readonly_fields)) if name not in left_out]
 
     def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return (*(super().get_exclude(request, obj) or ()), *self.hidden)

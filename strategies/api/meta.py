@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema
+from kombu.exceptions import OperationalError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,7 +14,7 @@ import accounts.access as access
 import strategies.cycle as cycle
 import strategies.drafts as drafts
 from accounts.api.base import TenantAPIView
-from accounts.errors import Conflict, Invalid, NotFound
+from accounts.errors import Conflict, Invalid, NotFound, Unavailable
 from accounts.idempotency import idempotent
 from accounts.models import AdAccount
 from metaads.clock import now
@@ -46,7 +47,7 @@ class Strategies(TenantAPIView):
         refresh = request.query_params.get("refresh", "") in ("1", "true")
         if refresh:
             access.require(self.principal, "run_strategy", account.client_id)
-            generate_drafts.delay(account.pk)
+            _start(account)
         saved = drafts.list_(self.principal, ad_account=account)
         return Response(
             {
@@ -98,6 +99,13 @@ class ExecuteStrategy(TenantAPIView):
         if dry:
             return drafts.unsaved(ad_account=account, data=drafts.draft_data(draft), now=now()), draft
         return drafts.save_draft(draft=draft, principal=self.principal, now=now()), draft
+
+
+def _start(account: AdAccount) -> None:
+    try:
+        generate_drafts.delay(account.pk)
+    except OperationalError:
+        raise Unavailable("The queue does not answer, so no new drafts are made now.") from None
 
 
 def _executed(outcome: cycle.Outcome, strategy: Strategy, draft: Draft | None, dry: bool) -> dict[str, Any]:

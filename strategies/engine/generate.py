@@ -55,7 +55,7 @@ def generate(snapshot: Snapshot, *, now: datetime) -> tuple[DraftIdea, ...]:
     days = span(snapshot.since, snapshot.until)
     basis = f"Over {days}, {len(judged)} objects with at least {MIN_IMPRESSIONS:,f} impressions each."
     lines = {
-        "ctr": f"Median CTR {ctr:.2f} %; half of it is {min_ctr} %." if ctr and min_ctr else "",
+        "ctr": f"Median CTR {ctr:.2f} %; half of it, rounded down: {min_ctr} %." if ctr and min_ctr else "",
         "cpc": _line("CPC", cpc, "twice that", max_cpc, snapshot),
         "cpm": _line("CPM", cpm, "taken as the target", target_cpm, snapshot),
         "budget": _line(

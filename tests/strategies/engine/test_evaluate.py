@@ -6,11 +6,14 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strategies.engine.evaluate import conjunction, disjunction, evaluate, judge, negation, raised
 from strategies.engine.rules import Any_, Case, Compare, Number
 from strategies.engine.templates import Actions, Thresholds, rule_set
 from strategies.engine.types import Action, Trust, Verdict
+from strategies.engine.wording import because
 from tests.strategies.figures import NOW, snapshot, subject
 
 ALL_ON = Actions(True, True, True, True)
@@ -201,3 +204,40 @@ def test_a_ceiling_between_two_minor_units_is_rounded_down():
     )
     assert raised(Decimal(50), case=case, minor_unit=Decimal("0.01")) == Decimal("55.55")
     assert raised(Decimal(50), case=case, minor_unit=Decimal(1)) == Decimal("55")
+
+
+amounts = st.decimals(min_value="0.01", max_value=10**6, places=2, allow_nan=False, allow_infinity=False)
+maybe = st.none() | st.decimals(min_value=0, max_value=10**6, places=4, allow_nan=False, allow_infinity=False)
+
+
+@pytest.mark.fault("F65", "F69")
+@given(amounts, amounts, st.sampled_from(["0.01", "1"]))
+def test_a_raise_is_whole_at_most_a_fifth_more_and_never_above_the_ceiling(budget, ceiling, unit):
+    case = Case("x", Compare("ctr", ">", Number(Decimal(0))), Action.RAISE_BUDGET, Decimal(20), ceiling)
+    target = raised(budget, case=case, minor_unit=Decimal(unit))
+    if target is not None:
+        assert budget < target <= ceiling
+        assert target * 100 <= budget * 120
+        assert target % Decimal(unit) == 0
+
+
+@given(
+    st.builds(Thresholds, st.none() | amounts, st.none() | amounts, st.none() | amounts, st.none() | amounts),
+    st.builds(Actions, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
+    st.fixed_dictionaries(dict.fromkeys(("ctr", "cpc", "cpm", "impressions", "spend"), maybe)),
+)
+def test_whatever_the_figures_only_known_ones_decide(thresholds, actions, figures):
+    one = subject(**{name: None if value is None else str(value) for name, value in figures.items()})
+    judgement = say(one, thresholds=thresholds, actions=actions)
+    fired = {intent.case for intent in judgement.intents}
+    assert (judgement.verdict is Verdict.FIRED) == bool(fired)
+    assert len({intent.field for intent in judgement.intents}) == len(judgement.intents)
+    for case in judgement.cases:
+        if case.name in fired:
+            assert case.result is True
+            decided = [leaf for leaf in case.trace.leaves() if leaf.result is True]
+            assert decided
+            assert all(leaf.left is not None and leaf.right is not None for leaf in decided)
+            assert because(case.trace, snapshot(one))
+    if None in figures.values():
+        assert "low-performing" not in fired or figures["ctr"] is not None or figures["cpc"] is not None
