@@ -15,7 +15,7 @@ from metaads.sandbox.delivery.day import CART, Events, no_events
 
 DAY = 86_400.0
 SHARES = np.array([0.60, 0.80, 0.88])
-SPAN = 1e7
+SPAN = 1e5
 
 
 def draw(
@@ -43,7 +43,8 @@ def draw(
     # One interpolation for all rows: each row's running sum is lifted onto its own stretch of one rising axis.
     axis = (running + np.arange(kinds * ads).reshape(kinds, ads, 1) * SPAN).ravel()
     place = row * SPAN + ordinal - phase.ravel()[row]
-    clicked = np.interp(place, axis, np.tile(edges, kinds * ads))
+    # Whole seconds: a row's place on the axis must not show in the last digits.
+    clicked = np.round(np.interp(place, axis, np.tile(edges, kinds * ads)))
     kind, ad = row // ads, row % ads
     key = mix(keys[ad], (kind * 1_000_003 + ordinal).astype(np.uint64))
     bucket = np.searchsorted(SHARES, uniform(key, 1), side="right").astype(np.int64)

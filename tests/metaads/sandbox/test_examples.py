@@ -334,8 +334,8 @@ def test_section_6_8_copies(graph: Graph) -> None:
 def test_section_6_10_activities(graph: Graph) -> None:
     graph.post(graph.rows(f"{ACCOUNT}/campaigns")[0]["id"], daily_budget=12000)
     names = (
-        "event_time date_time_in_timezone event_type translated_event_type actor_id actor_name application_id application_name "
-        "object_id object_name object_type extra_data"
+        "event_time date_time_in_timezone event_type translated_event_type actor_id actor_name application_id "
+        "application_name object_id object_name object_type extra_data"
     )
     body = graph.get(f"{ACCOUNT}/activities", fields=names.replace(" ", ","))
     same({"data": [dict.fromkeys(names.split(), "text")]}, {"data": body["data"]})
