@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from django.dispatch import receiver
 
@@ -12,15 +12,15 @@ from campaigns.states import ChangeState
 from campaigns.tasks import advance, sync_structure
 from metaads.signals import webhook_received
 
-#: States from which a change goes on by itself, at once or very soon.
-_MOVING = frozenset({ChangeState.APPROVED, ChangeState.ACKED, ChangeState.NOT_APPLIED})
+#: States from which a change goes on by itself, and after how many seconds it is due (None: at once).
+MOVING: Final = {ChangeState.APPROVED: None, ChangeState.NOT_APPLIED: None, ChangeState.ACKED: 2.2}
 
 
 @receiver(change_recorded, dispatch_uid="campaigns.wake_sender")
 def wake_sender(change_id: str | None, state: str, **kwargs: Any) -> None:
     """Sent after commit, so the task finds what was written."""
-    if change_id is not None and state in _MOVING:
-        advance.delay(change_id)
+    if change_id is not None and state in MOVING:
+        advance.apply_async((change_id,), countdown=MOVING[ChangeState(state)])
 
 
 @receiver(webhook_received, dispatch_uid="campaigns.wake_structure")

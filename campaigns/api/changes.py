@@ -27,6 +27,7 @@ MOST = 200
 
 class Changes(TenantAPIView):
     @extend_schema(
+        operation_id="changes_list",
         summary="List changes, newest first",
         parameters=[
             CLIENT,

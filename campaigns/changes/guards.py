@@ -38,6 +38,7 @@ class Limits:
     needs_evidence: bool
     edits_per_hour: int = 4
     structure_age: timedelta = timedelta(hours=24)
+    structure_age_to_raise: timedelta = timedelta(hours=2)
 
 
 _RULE: Final = Limits(
@@ -249,7 +250,8 @@ def _switches(intent: Intent, at: Situation) -> list[Reason]:
 
 def _freshness(intent: Intent, at: Situation, limits: Limits, now: datetime) -> list[Reason]:
     reasons = []
-    if at.structure_at is None or now - at.structure_at > limits.structure_age:
+    oldest = limits.structure_age_to_raise if intent.direction.spends_more else limits.structure_age
+    if at.structure_at is None or now - at.structure_at > oldest:
         reasons.append(
             Reason(
                 "structure_stale", "The account's structure was not read lately.", "Sync the account first."

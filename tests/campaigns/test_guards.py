@@ -49,6 +49,7 @@ def test_when_all_is_well_nothing_speaks_against_it(intent):
     [
         ({"structure_at": None}, {RAISE, START, CUT, BY_RULE}),
         ({"structure_at": NOW - timedelta(days=2)}, {RAISE, START, CUT, BY_RULE}),
+        ({"structure_at": NOW - timedelta(hours=3)}, {RAISE, START, BY_RULE}),
         ({"account_active": False}, {RAISE, START, BY_RULE}),
         ({"ends_at": NOW}, {RAISE, START, BY_RULE}),
         ({"learning": True}, {BY_RULE}),

@@ -121,4 +121,4 @@ def test_every_enabled_account_is_due(desk, sent):
 
 
 def test_the_states_that_wake_are_those_that_move_by_themselves():
-    assert {"APPROVED", "ACKED", "NOT_APPLIED"} == receivers._MOVING
+    assert {"APPROVED", "ACKED", "NOT_APPLIED"} == set(receivers.MOVING)
