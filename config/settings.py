@@ -348,6 +348,10 @@ REST_FRAMEWORK = {
     "COERCE_DECIMAL_TO_STRING": False,
 }
 SPECTACULAR_SETTINGS = {
+    "ENUM_NAME_OVERRIDES": {
+        "CampaignStatus": ["ACTIVE", "PAUSED"],
+        "StrategyStatus": ["active", "paused", "completed"],
+    },
     "TITLE": "metaads API",
     "DESCRIPTION": "Ad accounts, campaigns, insights, changes and strategies. Errors are RFC 9457 problem details.",
     "VERSION": VERSION,
