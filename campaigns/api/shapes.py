@@ -14,7 +14,7 @@ from accounts.tenancy import Principal
 from campaigns.models import Change, Switch
 from campaigns.states import Field
 
-_VALUE = {"oneOf": [{"type": "number"}, {"type": "string"}, {"type": "null"}]}
+_VALUE = {"oneOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
 
 
 class StatusBody(serializers.Serializer[Any]):
