@@ -26,10 +26,10 @@ class BearerJWT(JWTTokenAuthentication):
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """`X-API-Key: mak_…` or `Authorization: Bearer mak_…`; the key acts as its user, narrowed to its scopes."""
+    """`X-API-Key: mak_…`, `Authorization: Api-Key mak_…` or `Bearer mak_…`; acts as its narrowed user."""
 
     def authenticate(self, request: Request) -> tuple[User, ApiKey] | None:
-        given = request.headers.get("X-API-Key") or _bearer(request)
+        given = request.headers.get("X-API-Key") or _bearer(request) or _after(request, "api-key")
         if not given.startswith(keys.PREFIX):
             return None
         key = keys.find(secret=given, now=now())
@@ -42,8 +42,12 @@ class ApiKeyAuthentication(BaseAuthentication):
 
 
 def _bearer(request: Request) -> str:
+    return _after(request, "bearer")
+
+
+def _after(request: Request, wanted: str) -> str:
     scheme, _, value = get_authorization_header(request).decode("latin-1").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else ""
+    return value.strip() if scheme.lower() == wanted else ""
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):

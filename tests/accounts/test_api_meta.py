@@ -141,3 +141,8 @@ def test_all_paths_are_in_the_schema(client, agency):
         assert f"/api/meta/{path}" in paths
     for path in ("authorize-url", "callback", "disconnect", "refresh"):
         assert f"/api/meta-oauth/{path}" in paths
+
+
+def test_sign_in_is_described_apart(client, db):
+    body = client.get("/_allauth/openapi.json").json()
+    assert any(path.endswith("/auth/login") for path in body["paths"])

@@ -16,7 +16,11 @@ def key(agency):
 
 
 def test_a_key_signs_its_user_in(client, agency, key):
-    for headers in ({"X-API-Key": key[1]}, {"Authorization": f"Bearer {key[1]}"}):
+    for headers in (
+        {"X-API-Key": key[1]},
+        {"Authorization": f"Bearer {key[1]}"},
+        {"Authorization": f"Api-Key {key[1]}"},
+    ):
         answer = client.get("/api/meta/validate-token", headers=headers)
         assert answer.status_code == 200, answer.content
         assert answer.json()["state"] == "none"
