@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from allauth.account.utils import perform_login
 from allauth.account.views import LoginView
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base.constants import AuthProcess
 from django.conf import settings
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -71,8 +71,11 @@ def set_up(request: HttpRequest) -> HttpResponse:
         except Refused as refusal:
             form.take(refusal)
         else:
-            login(request, user, backend=settings.AUTHENTICATION_BACKENDS[0])
-            return HttpResponseRedirect(f"/c/{client.slug}/")
+            # allauth's own way in, so that the session is listed, limited and asked again like any other.
+            into = f"/c/{client.slug}/"
+            answer: HttpResponse = perform_login(request, user, email_verification="none", redirect_url=into)
+            request.session.set_expiry(0)  # ends with the browser, as after the sign-in form
+            return answer
     context = {"form": form, "redirect_uri": connections.redirect_uri(), "missing": _missing_settings()}
     return render(request, "accounts/set_up.html", context, status=400 if form.errors else 200)
 

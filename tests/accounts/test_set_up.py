@@ -1,6 +1,7 @@
 """The first visit makes the owner and the first client; nobody after that."""
 
 import pytest
+from allauth.usersessions.models import UserSession
 
 from accounts import people
 from accounts.errors import Conflict, Forbidden, Invalid
@@ -25,6 +26,8 @@ def test_the_first_visit_makes_owner_and_client_and_signs_in(client):
     assert (owner.email, owner.is_staff) == ("alice@example.com", True)
     assert Membership.objects.get().role == Role.OWNER
     assert client.get("/api/meta/validate-token").status_code == 200
+    assert UserSession.objects.get().user == owner
+    assert client.session.get_expire_at_browser_close()
     assert Client.objects.get().name == "Northwind Café"
 
 
