@@ -1,0 +1,70 @@
+"""One change as a story with its timeline, and the ledger of everything that happened."""
+
+from __future__ import annotations
+
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+
+import accounts.access as access
+import campaigns.changes.ledger as ledger
+from accounts.models import User
+from accounts.tenancy import Principal
+from campaigns.models import Attempt, LedgerLine
+from dashboard.pages.frame import Context, Part, asked_client, page, principal, show, whole_number
+from dashboard.pages.stories import MOVING, steps, who_did
+
+_PAGE = 50
+
+
+@page
+def one(request: HttpRequest, uuid: str) -> HttpResponse:
+    who = principal(request)
+    row = ledger.change(who, uuid)
+    parts = {"story": Part("dashboard/parts/story.html", lambda: _story(who, uuid))}
+    context: Context = {"title": row.object_name or row.object_id, "change": row}
+    return show(
+        request, "dashboard/change.html", section="ledger", client=row.client, context=context, parts=parts
+    )
+
+
+def _story(who: Principal, uuid: str) -> Context:
+    row = ledger.change(who, uuid)
+    lines = list(ledger.lines(who, change=row).order_by("seq"))
+    return {
+        "change": row,
+        "story": ledger.story(row),
+        "steps": steps(row),
+        "moving": row.state in MOVING,
+        "lines": lines,
+        "did": who_did(lines, names_of(lines)),
+        "attempts": list(Attempt.objects.for_(who).filter(change=row).order_by("n")),
+        "may_approve": row.state == "PROPOSED"
+        and row.source != "strategy"
+        and access.may(who, "approve", row.client_id),
+    }
+
+
+@page
+def ledger_page(request: HttpRequest) -> HttpResponse:
+    who = principal(request)
+    account = access.ad_account(who, request.GET["account"]) if request.GET.get("account") else None
+    here = account.client if account is not None else asked_client(request)
+    number = whole_number(request, "page", default=1, most=10_000)
+
+    def fill() -> Context:
+        rows = ledger.lines(who, ad_account=account).order_by("-at", "-pk")
+        if here is not None:
+            rows = rows.filter(client=here)
+        sheet = Paginator(rows, _PAGE).get_page(number)
+        lines = list(sheet.object_list)
+        return {"sheet": sheet, "lines": lines, "did": who_did(lines, names_of(lines))}
+
+    parts = {"ledger": Part("dashboard/parts/ledger_table.html", fill)}
+    context: Context = {"account": account, "accounts": access.ad_accounts(who, client=here, enabled=True)}
+    return show(request, "dashboard/ledger.html", section="ledger", client=here, context=context, parts=parts)
+
+
+def names_of(lines: list[LedgerLine]) -> dict[str, str]:
+    """User id -> name, for lines written by our own people."""
+    ids = {line.actor_id for line in lines if line.by in ("person", "key") and line.actor_id.isdigit()}
+    return {str(user.pk): str(user) for user in User.objects.filter(pk__in=ids)} if ids else {}

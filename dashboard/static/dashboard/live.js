@@ -1,0 +1,158 @@
+// Live pages. The socket says what changed ({topic, id, sequence}); the page asks the server for that part again.
+//
+//   socket open -> frame -> parts whose topics match are read again, and swapped without flicker
+//   gap in the sequence, or a reconnect -> every part is read again, so a missed push costs nothing
+//   no socket -> back-off and polling (X-Poll: 1, which does not keep a session alive)
+
+import { tellAges } from "../accounts/base.js";
+
+const badge = document.getElementById("live");
+const banner = document.getElementById("silent");
+const POLL = Math.max(5, Number(document.body.dataset.poll) || 30) * 1000;
+const MOVING = 1000;
+const SILENT = 3;
+
+const sequences = new Map();
+const busy = new Map();
+let failures = 0;
+let socketTries = 0;
+let socket = null;
+let over = false;
+
+const WORDS = { connecting: "Connecting", live: "Live", polling: "Checking often", silent: "No news", gone: "Signed out" };
+
+function say(state) {
+  if (!badge || badge.dataset.state === state) return;
+  badge.dataset.state = state;
+  badge.querySelector(".live-words").textContent = WORDS[state];
+  badge.title = state === "polling" ? "The live line is blocked; the page asks again by itself." : "";
+}
+
+function silent(words) {
+  if (!banner) return;
+  banner.hidden = !words;
+  if (words) banner.querySelector(".silent-words").textContent = words;
+}
+
+function wants(part, topic, id) {
+  return (part.dataset.topics ?? "").split(/\s+/).some((one) => one === topic || one === `${topic}:${id}`);
+}
+
+/** Put the new markup in place: typing, open folds and focus stay; figures that moved are marked for a moment. */
+function swap(part, markup) {
+  const focused = document.activeElement;
+  if (focused && part.contains(focused) && focused.matches("input, textarea, select") && focused.value) return false;
+  if (part.querySelector('[aria-busy="true"]')) return false;
+  const before = new Map([...part.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, one.textContent]));
+  const open = [...part.querySelectorAll("details")].map((one) => one.open);
+  const answers = [...part.querySelectorAll(".act-answer")].map((one) => [one.textContent, one.className]);
+  const path = focused && part.contains(focused) ? [...part.querySelectorAll("a, button, summary, input")].indexOf(focused) : -1;
+  const next = document.createElement("template");
+  next.innerHTML = markup;
+  part.replaceChildren(next.content);
+  const folds = part.querySelectorAll("details");
+  if (folds.length === open.length) folds.forEach((one, index) => { one.open = open[index]; });
+  const places = part.querySelectorAll(".act-answer");
+  if (places.length === answers.length) places.forEach((one, index) => { [one.textContent, one.className] = answers[index]; });
+  if (path >= 0) part.querySelectorAll("a, button, summary, input")[path]?.focus();
+  for (const one of part.querySelectorAll("[data-key]")) {
+    if (before.has(one.dataset.key) && before.get(one.dataset.key) !== one.textContent) one.classList.add("moved");
+  }
+  tellAges(part);
+  return true;
+}
+
+async function read(part, { poll = false } = {}) {
+  const name = part.dataset.part;
+  if (busy.get(name)) {
+    busy.set(name, "again");
+    return;
+  }
+  busy.set(name, "reading");
+  const url = new URL(location.href);
+  url.hash = "";
+  url.searchParams.set("part", name);
+  try {
+    const answer = await fetch(url, { headers: poll ? { "X-Poll": "1" } : {}, credentials: "same-origin" });
+    if (answer.redirected || answer.status === 401 || answer.status === 403) {
+      over = true;
+      socket?.close();
+      say("gone");
+      silent("You are signed out. Reload the page to sign in again.");
+      return;
+    }
+    if (!answer.ok) throw new Error(String(answer.status));
+    swap(part, await answer.text());
+    failures = 0;
+    if (!over) silent("");
+  } catch {
+    failures += 1;
+    if (failures >= SILENT) {
+      say("silent");
+      silent("The server does not answer. The page keeps trying; nothing on it is newer than its “checked” says.");
+    }
+  } finally {
+    const again = busy.get(name) === "again";
+    busy.delete(name);
+    if (again && !over) read(part, { poll });
+  }
+}
+
+const parts = () => document.querySelectorAll("[data-part]");
+
+/** Read parts again: those of a topic, or all. */
+export function reread({ topic = null, id = null, poll = false } = {}) {
+  if (over) return;
+  for (const part of parts()) if (topic === null || wants(part, topic, id)) read(part, { poll });
+}
+
+function heard(frame) {
+  const last = sequences.get(frame.topic);
+  sequences.set(frame.topic, frame.sequence);
+  if (last !== undefined && frame.sequence > last + 1) reread({ poll: true });
+  else reread({ topic: frame.topic, id: frame.id, poll: true });
+}
+
+function connect() {
+  if (over || !document.body.dataset.client) {
+    if (!over) say("polling");
+    return;
+  }
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  socket = new WebSocket(`${scheme}://${location.host}/ws/live/?client=${encodeURIComponent(document.body.dataset.client)}`);
+  socket.addEventListener("open", () => {
+    say("live");
+    if (socketTries > 0) reread({ poll: true });
+    socketTries = 0;
+    sequences.clear();
+  });
+  socket.addEventListener("message", (event) => {
+    try {
+      heard(JSON.parse(event.data));
+    } catch {
+      reread({ poll: true });
+    }
+  });
+  socket.addEventListener("close", () => {
+    socket = null;
+    if (over) return;
+    say("polling");
+    socketTries += 1;
+    setTimeout(connect, Math.min(60_000, 500 * 2 ** Math.min(socketTries, 7)) * (0.7 + Math.random() * 0.6));
+  });
+}
+
+connect();
+// Slow when the socket is open (it only keeps the ages true), at the product's own pace when it is not.
+setInterval(() => {
+  if (!document.hidden) reread({ poll: true });
+}, POLL);
+// What is on its way is looked at every second until it has arrived, socket or not.
+setInterval(() => {
+  if (document.hidden || over) return;
+  for (const part of parts()) if (part.querySelector("[data-moving]")) read(part, { poll: true });
+}, MOVING);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) reread({ poll: true });
+});
+document.addEventListener("metaads:acted", () => reread());

@@ -1,0 +1,22 @@
+"""The web pages of clients and buyers. They read; every write goes to an API."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from dashboard.pages import account, alerts, campaign, changes, connections, overview, proposals, strategies
+
+urlpatterns: list[URLPattern] = [
+    path("", overview.home, name="home"),
+    path("c/<slug:slug>/", overview.client, name="client"),
+    path("a/<str:act_id>/", account.account, name="account"),
+    path("a/<str:act_id>/campaigns/<str:meta_id>/", campaign.campaign, name="campaign"),
+    path("proposals/", proposals.listing, name="proposals"),
+    path("proposals/<uuid:uuid>/", proposals.one, name="proposal"),
+    path("changes/<uuid:uuid>/", changes.one, name="change"),
+    path("ledger/", changes.ledger_page, name="ledger"),
+    path("strategies/", strategies.listing, name="strategies"),
+    path("strategies/<uuid:uuid>/", strategies.one, name="strategy"),
+    path("alerts/", alerts.listing, name="alerts"),
+    path("connections/", connections.listing, name="connections"),
+]
