@@ -200,8 +200,10 @@ class Control:
         }
 
     def _history(self, params: dict[str, Any]) -> dict[str, Any]:
-        effects = [dataclasses.asdict(entry) for entry in self.world.journal]
-        return {"requests": list(self.history), "effects": effects}
+        """Requests after number ``after``, and every effect after sequence ``effects_after``."""
+        first, effect = int(params.get("after", 0)), int(params.get("effects_after", 0))
+        effects = [dataclasses.asdict(entry) for entry in self.world.journal.since(effect)]
+        return {"requests": [line for line in self.history if line["n"] > first], "effects": effects}
 
     def _webhook(self, params: dict[str, Any]) -> dict[str, Any]:
         """A signed delivery, ready to be POSTed to the product (reference 9.2): non-ASCII escaped before signing."""

@@ -40,7 +40,7 @@ class Limits:
     def __init__(self, *, tier: str = FULL) -> None:
         self.tier = TIERS[tier]
         self._score: dict[str, tuple[float, float]] = {}
-        self._blocked: dict[str, float] = {}
+        self._blocked: dict[str, tuple[float, int]] = {}
         self._calls: dict[tuple[str, str], collections.deque[float]] = {}
         self._mutations: dict[str, collections.deque[float]] = {}
         self._budgets: dict[str, collections.deque[float]] = {}
@@ -52,19 +52,20 @@ class Limits:
 
     def charge(self, account: str, *, kind: str, write: bool, ads: int, now: float) -> None:
         """Count one call; raises when the account is over its score, and keeps it blocked for the tier's time."""
-        until = self._blocked.get(account, 0.0)
+        until, code = self._blocked.get(account, (0.0, 17))
         if now < until:
             # Calling on while blocked lengthens the block (reference 4.1).
-            self._blocked[account] = max(until, now + self.tier.block / 2)
-            raise throttled(17)
+            self._blocked[account] = (max(until, now + self.tier.block / 2), code)
+            raise throttled(code)
         score = self.score(account, now) + (3.0 if write else 1.0)
         if score > self.tier.score:
-            self._blocked[account] = now + self.tier.block
+            self.block(account, until=now + self.tier.block, code=17)
             raise throttled(17)
         calls = self._recent(self._calls.setdefault((account, kind), collections.deque()), now, HOUR)
         if len(calls) >= self._quota(kind, ads):
-            self._blocked[account] = now + self.tier.block
-            raise throttled(80000 if kind == "ads_insights" else 80004)
+            code = 80000 if kind == "ads_insights" else 80004
+            self.block(account, until=now + self.tier.block, code=code)
+            raise throttled(code)
         self._score[account] = (score, now)
         calls.append(now)
         if write:
@@ -72,6 +73,10 @@ class Limits:
             if len(second) >= 100:
                 raise throttled(613, subcode=5044001)
             second.append(now)
+
+    def block(self, account: str, *, until: float, code: int) -> None:
+        """Refuse the account's calls until a moment; the headers tell how long."""
+        self._blocked[account] = (until, code)
 
     def charge_app(self, now: float) -> None:
         """Count a platform call (no ad account in it)."""
@@ -102,7 +107,7 @@ class Limits:
             return [
                 ("X-App-Usage", json.dumps({"call_count": used, "total_time": used, "total_cputime": used}))
             ]
-        wait = max(0.0, self._blocked.get(account, 0.0) - now)
+        wait = max(0.0, self._blocked.get(account, (0.0, 17))[0] - now)
         percent = (
             round(min(100.0, 100 * self.score(account, now) / self.tier.score), 2) if not wait else 100.0
         )

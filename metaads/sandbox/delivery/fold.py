@@ -47,7 +47,8 @@ def simulate(
     novice = np.array([learning.learning_of(adset, carry) for adset in adsets])[adset_of]
     running = _market(ads, adsets, adset_of, money, cut, day, keys, carry, novice)
     phase = _phases(keys)
-    drawn, expected = _conversions(ads, running, cut, keys, novice)
+    tracked = pieces.tracked(world, campaign, cut)
+    drawn, expected = _conversions(ads, running, cut, keys, novice, tracked)
     result = CampaignDay(
         day=day,
         ads=tuple(ad.id for ad in ads),
@@ -108,14 +109,23 @@ def _phases(keys: NDArray[np.uint64]) -> Floats:
 
 
 def _conversions(
-    ads: list[Node], running: Floats, cut: Pieces, keys: NDArray[np.uint64], novice: Floats
+    ads: list[Node],
+    running: Floats,
+    cut: Pieces,
+    keys: NDArray[np.uint64],
+    novice: Floats,
+    tracked: Floats,
 ) -> tuple[Events, Floats]:
     """The day's events, and the expected conversions per ad (for the learning phase)."""
     rates = np.array(
         [[ad.traits.purchase_rate, ad.traits.lead_rate, ad.traits.purchase_rate * 2.6] for ad in ads]
     ).T
     rates = rates * (1 - 0.15 * novice)[None, :] * curves.noise(keys, 14, width=0.3)[None, :]
-    expected = running[LINK_CLICKS][None, :, :] * rates[:, :, None]
+    # Leads happen on Meta; the other two need the advertiser's pixel.
+    seen = np.stack([tracked, np.ones_like(tracked), tracked])
+    clicks = np.diff(running[LINK_CLICKS], axis=1)
+    expected = np.zeros((KINDS, *running[LINK_CLICKS].shape))
+    np.cumsum(clicks[None, :, :] * rates[:, :, None] * seen[:, None, :], axis=2, out=expected[:, :, 1:])
     phase = np.stack([curves.uniform(keys, 31 + kind) for kind in range(KINDS)])
     worth = np.array([ad.traits.order_value for ad in ads])
     drawn = events.draw(

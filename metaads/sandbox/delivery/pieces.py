@@ -73,3 +73,11 @@ def scheduled(adset: Node, at: float) -> bool:
     """Whether the ad set has begun and not ended."""
     start, end = adset.get("start_time", at), adset.get("end_time", at)
     return adset.created <= at and (not start or at >= float(start)) and (not end or at < float(end))
+
+
+def tracked(world: World, campaign: Node, pieces: Pieces) -> Floats:
+    """1 where the advertiser's pixel reports, 0 where the account's ``tracking`` is lost."""
+    account = world.accounts[campaign.account_id]
+    if "tracking" not in account.fields:
+        return np.ones(len(pieces.starts))
+    return np.array([0.0 if account.get("tracking", start) == "lost" else 1.0 for start in pieces.starts])

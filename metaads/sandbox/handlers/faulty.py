@@ -1,7 +1,8 @@
 """What each fault does to a call or to its answer (reliability reference 7.3).
 
 Options: ``late`` seconds (30) and answer ("timeout" or "success"); ``stale_read`` seconds (60);
-``throttle`` code, subcode; ``auth`` subcode (0 = none); ``transient`` code, subcode; ``reduce`` limit;
+``throttle`` code, subcode, minutes (it lasts);
+``auth`` subcode (0 = none); ``transient`` code, subcode; ``reduce`` limit;
 ``html`` and ``empty`` status; ``odd_body`` body; ``human_edit_between`` field, value, object_id, seconds;
 ``cbo_switch`` budget; ``null_batch`` and ``partial_batch`` every; ``enum_new`` value; ``missing_fields``
 names; ``truncated`` share.

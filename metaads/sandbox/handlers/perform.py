@@ -63,7 +63,10 @@ def _before(desk: Desk, call: Call, fault: Fault) -> Answer | None:
     if name == "dropped":
         raise NoAnswer(applied=False)
     if name == "throttle":
-        raise throttled(int(options.get("code", 17)), subcode=options.get("subcode"))
+        code = int(options.get("code", 17))
+        if call.account is not None and options.get("minutes"):
+            desk.limits.block(call.account, until=call.now + 60 * float(options["minutes"]), code=code)
+        raise throttled(code, subcode=options.get("subcode"))
     if name == "auth":
         raise auth_error(int(options.get("subcode", 463)) or None)
     if name == "permission":

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from metaads.sandbox.journal import Entry
 from metaads.sandbox.world.nodes import ACCOUNT, AD, ADSET, CAMPAIGN, CREATIVE, Node, Timeline, Traits
 from metaads.sandbox.world.people import Person
 from metaads.sandbox.world.state import World
@@ -173,7 +174,7 @@ class Builder:
     def ad(self, campaign: Node, adset: Node, plan: Plan, name: str) -> Node:
         """Add one ad with its creative; its grade decides whether it is a winner or a loser."""
         grade = plan.grade * float(self.random.uniform(0.6, 1.45))
-        if "Loser" in name or "Old" in name:
+        if name.endswith(" v1") or "Old" in name:
             grade *= 0.35
         sales = plan.objective == "OUTCOME_SALES"
         traits = dataclasses.replace(
@@ -217,6 +218,22 @@ class Builder:
             adset_id=adset.id,
             traits=traits,
         )
+
+    def past(self, name: str, field: str, value: str | int, *, days_ago: float) -> None:
+        """A person's edit before the world's first start; it shows in the activities like any other."""
+        node = next(node for node in self.world.nodes.values() if node.get("name", self.world.start) == name)
+        at = float(int(self.world.start - days_ago * DAY))
+        data = {
+            "object_id": node.id,
+            "field": field,
+            "value": value,
+            "old": node.get(field, at),
+            "lands": at,
+            "actor": "10200000000000777",
+            "actor_name": "Hanna Human",
+            "application_id": "",
+        }
+        self.world.remember(Entry(seq=0, at=at, kind="set", data=data))
 
     def _id(self) -> str:
         self._serial += 10

@@ -51,7 +51,7 @@ NORTHWIND = Shop(
             "OUTCOME_TRAFFIC",
             6_000,
             (
-                ("Gym goers", "Cold Brew Can", "Cold Brew Can Loser"),
+                ("Gym goers", "Cold Brew Can", "Cold Brew Can v1"),
                 ("Students", "Campus Cold Brew", "Exam Week Old"),
             ),
             grade=0.55,
@@ -71,7 +71,7 @@ NORTHWIND = Shop(
             "OUTCOME_SALES",
             4_500,
             (
-                ("Everyone", "Clearance Static Loser", "Clearance Video Loser", "Last Bags"),
+                ("Everyone", "Clearance Static v1", "Clearance Video v1", "Last Bags"),
                 ("Past buyers", "Last Bags Again", "Old Roast"),
             ),
             grade=0.3,
@@ -128,7 +128,7 @@ KREUZBERG = Shop(
             "Katalog - Traffic",
             "OUTCOME_TRAFFIC",
             2_000,
-            (("Breit DE", "Katalog", "Katalog Loser"),),
+            (("Breit DE", "Katalog", "Katalog v1"),),
             grade=0.6,
         ),
     ),
@@ -156,7 +156,7 @@ SAKURA = Shop(
             "Planner - Sales",
             "OUTCOME_SALES",
             5_000,
-            (("Students JP", "Planner 2027", "Planner Loser"),),
+            (("Students JP", "Planner 2027", "Planner v1"),),
             grade=0.7,
         ),
     ),
@@ -181,8 +181,23 @@ TINY = Shop(
             grade=1.2,
             age=45,
         ),
-        Plan("Cups - Traffic", "OUTCOME_TRAFFIC", 3_000, (("Broad", "Cup", "Cup Loser"),), grade=0.8, age=45),
+        Plan("Cups - Traffic", "OUTCOME_TRAFFIC", 3_000, (("Broad", "Cup", "Cup v1"),), grade=0.8, age=45),
     ),
+)
+
+
+# What people did in Ads Manager before the world's first start: object by name, field, value, days ago.
+DEMO_PAST: tuple[tuple[str, str, str | int, float], ...] = (
+    ("Holiday Blend - Sales", "daily_budget", 27_000, 41.3),
+    ("Holiday Blend - Sales", "daily_budget", 32_000, 19.6),
+    ("Broad US", "daily_budget", 11_000, 12.4),
+    ("Barista Story", "status", "PAUSED", 33.2),
+    ("Barista Story", "status", "ACTIVE", 24.7),
+    ("Exam Week Old", "status", "PAUSED", 9.1),
+    ("Students", "daily_budget", 4_500, 6.5),
+    ("Last Bags Again", "forced_status", "DISAPPROVED", 15.8),
+    ("Teller Set Old", "status", "PAUSED", 21.4),
+    ("Becher - Sales", "name", "Becher - Verkauf", 11.9),
 )
 
 
@@ -200,14 +215,23 @@ ZONES = (
 
 def populate(world: World) -> None:
     """Build the world that ``world.name`` names."""
-    builders = {"demo": _demo, "tiny": _tiny, "zones": _zones}
+    builders = {
+        "demo": _demo,
+        "tiny": _tiny,
+        "zones": _zones,
+        "tracking_break": _tracking_break,
+        "runaway": _runaway,
+    }
     if world.name not in builders:
         raise UnknownWorld(f"no world {world.name!r}; there are: {', '.join(sorted(builders))}, csv:PATH")
     builders[world.name](Builder(world))
 
 
 def _demo(builder: Builder) -> None:
+    """An agency's three accounts, with a past: people have raised, cut and paused, and one ad was rejected."""
     accounts = [builder.shop(shop).id for shop in (NORTHWIND, KREUZBERG, SAKURA)]
+    for name, field, value, days_ago in DEMO_PAST:
+        builder.past(name, field, value, days_ago=days_ago)
     builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
     builder.person("bob", 2, "Bob Buyer", {accounts[0]: ("ANALYZE",), accounts[1]: ("ANALYZE", "ADVERTISE")})
     builder.person("charlie", 3, "Charlie Outside", {})
@@ -228,3 +252,15 @@ def _zones(builder: Builder) -> None:
         shop = Shop(f"19200000000000{index:02d}", f"Zone {zone}", "USD", zone, "US", 900.0, 4000.0, (plan,))
         accounts.append(builder.shop(shop).id)
     builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
+
+
+def _tracking_break(builder: Builder) -> None:
+    """``tiny``, whose pixel has been silent for two days: money runs, clicks come, no purchase is reported."""
+    _tiny(builder)
+    builder.past("Tiny Teapots", "tracking", "lost", days_ago=2)
+
+
+def _runaway(builder: Builder) -> None:
+    """``tiny``, where a person typed two zeros too many this morning."""
+    _tiny(builder)
+    builder.past("Teapots - Sales", "daily_budget", 1_000_000, days_ago=0.2)

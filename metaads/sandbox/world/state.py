@@ -67,6 +67,10 @@ class World:
         self._apply(entry)
         return entry
 
+    def remember(self, entry: Entry) -> None:
+        """Apply something that the world's own past holds; it is part of the world, not of the journal."""
+        self._apply(entry)
+
     def new_id(self) -> str:
         """An id for a created object: the same one for the same journal."""
         value = self._next_id

@@ -170,3 +170,26 @@ def test_tokens_are_minted_with_scopes_and_life(graph: Graph) -> None:
     ]
     graph.sandbox.clock.advance(60)
     assert graph.error("GET", "me", access_token=token) == (190, 463)
+
+
+def test_the_hourly_quota_of_a_use_case_is_another_limit_than_the_score() -> None:
+    graph = make(tier="development_access")
+    # 300 + 40 x 5 ads management calls an hour; one call in seven seconds keeps the score low.
+    codes = []
+    for _ in range(501):
+        graph.sandbox.clock.advance(7)
+        response = graph.raw("GET", ACCOUNT)
+        codes.append(response.status_code)
+    assert codes == [200] * 500 + [400]
+    assert response.json()["error"]["code"] == 80004
+    assert graph.error("GET", f"{ACCOUNT}/insights") == (80004, 2446079)
+
+
+def test_a_throttle_with_minutes_lasts_and_says_how_long(graph: Graph) -> None:
+    graph.sandbox.faults.arm("throttle", code=80000, minutes=7)
+    refused = graph.raw("GET", f"{ACCOUNT}/insights")
+    row = usage(refused)["X-Business-Use-Case-Usage"][ACCOUNT[4:]][0]
+    assert row["estimated_time_to_regain_access"] == 7
+    assert graph.error("GET", ACCOUNT) == (80000, 2446079)
+    graph.sandbox.clock.advance(7 * 60)
+    assert graph.raw("GET", ACCOUNT).status_code == 200

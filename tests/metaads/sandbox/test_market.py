@@ -173,3 +173,40 @@ def test_accounts_in_odd_zones_have_their_own_today() -> None:
     }
     assert days["Pacific/Kiritimati"] == dt.date(2026, 4, 6)
     assert days["America/Los_Angeles"] == dt.date(2026, 4, 5)
+
+
+def test_a_lost_pixel_stops_purchases_and_not_clicks() -> None:
+    lost, sound = make("tracking_break"), make()
+    rows = {}
+    for name, graph in (("lost", lost), ("sound", sound)):
+        graph.sandbox.clock.advance(5 * 86_400)
+        rows[name] = daily(
+            graph, ACCOUNT, since="2026-11-10", until="2026-11-22", fields="spend,clicks,actions"
+        )
+    for day, row in rows["lost"].items():
+        kinds = {item["action_type"] for item in row["actions"]}
+        assert (row["spend"], row["clicks"]) == (rows["sound"][day]["spend"], rows["sound"][day]["clicks"])
+        if day > "2026-11-16":
+            assert "omni_purchase" not in kinds
+    assert any(
+        "omni_purchase" in {a["action_type"] for a in row["actions"]}
+        for day, row in rows["lost"].items()
+        if day < "2026-11-16"
+    )
+
+
+def test_a_runaway_budget_spends_like_one() -> None:
+    graph = make("runaway")
+    graph.sandbox.clock.advance(6 * 3600)
+    row = graph.get(f"{ACCOUNT}/insights", fields="spend", date_preset="today")["data"][0]
+    assert Decimal(row["spend"]) > 1000
+
+
+def test_the_demo_world_has_a_past_that_people_made() -> None:
+    graph = make("demo")
+    account = graph.sandbox.ad_accounts()[0]
+    rows = graph.rows(f"{account}/activities", fields="event_type,actor_name,application_id,object_name")
+    assert {row["actor_name"] for row in rows} == {"Hanna Human"}
+    assert all("application_id" not in row for row in rows)
+    ads = graph.rows(f"{account}/ads", fields="effective_status", limit=100)
+    assert {"ACTIVE", "PAUSED", "CAMPAIGN_PAUSED", "DISAPPROVED"} <= {row["effective_status"] for row in ads}

@@ -73,14 +73,14 @@ def test_next_is_absolute_at_the_host_that_was_asked(graph: Graph) -> None:
 @pytest.mark.parametrize(
     ("condition", "names"),
     [
-        ({"field": "name", "operator": "CONTAIN", "value": "cup"}, {"Cup", "Cup Loser"}),
+        ({"field": "name", "operator": "CONTAIN", "value": "cup"}, {"Cup", "Cup v1"}),
         ({"field": "ad.name", "operator": "STARTS_WITH", "value": "blue"}, {"Blue Teapot"}),
-        ({"field": "campaign.name", "operator": "EQUAL", "value": "Cups - Traffic"}, {"Cup", "Cup Loser"}),
+        ({"field": "campaign.name", "operator": "EQUAL", "value": "Cups - Traffic"}, {"Cup", "Cup v1"}),
         ({"field": "adset.name", "operator": "IN", "value": ["Gift buyers"]}, {"Gift Teapot"}),
         ({"field": "effective_status", "operator": "NOT_IN", "value": ["ACTIVE"]}, set()),
         (
             {"field": "updated_time", "operator": "GREATER_THAN", "value": 1},
-            {"Blue Teapot", "Red Teapot", "Gift Teapot", "Cup", "Cup Loser"},
+            {"Blue Teapot", "Red Teapot", "Gift Teapot", "Cup", "Cup v1"},
         ),
     ],
 )
