@@ -27,10 +27,10 @@ from accounts.errors import Refused
 from campaigns.states import Evidence
 from insights.analytics import evidence as evidence_of
 from strategies.engine.conflicts import Claim, settle
-from strategies.engine.evaluate import judge
+from strategies.engine.evaluate import hold, judge
 from strategies.engine.rules import RuleSet
 from strategies.engine.templates import read_actions, read_thresholds, rule_set
-from strategies.engine.types import FIELD_OF, Action, CaseTrace, Intent, Judgement, Snapshot, Trust, Verdict
+from strategies.engine.types import Action, Intent, Judgement, Snapshot, Trust, Verdict
 from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
 
 #: A strategy is evaluated at least this often, also when no new figures arrive.
@@ -131,8 +131,7 @@ def _weighed(
     now: datetime,
 ) -> Judgement:
     """The judgement with what forbids to offer its intents now; held when nothing is left of them."""
-    kept: list[Intent] = []
-    blocks: dict[str, tuple[str, str]] = {}
+    blocks: list[tuple[str, str, str]] = []
     for intent in judgement.intents:
         block = None
         if intent in lost:
@@ -142,29 +141,14 @@ def _weighed(
                 strategy=strategy, intent=intent, snapshot=snapshot, book=book, now=now
             )
         if block:
-            blocks[intent.field] = block
-        else:
-            kept.append(intent)
-    if not blocks:
-        return judgement
-    cases = tuple(_with_block(case, blocks) for case in judgement.cases)
-    if kept:
-        return replace(judgement, cases=cases, intents=tuple(kept))
-    code, reason = next(iter(blocks.values()))
-    return replace(judgement, verdict=Verdict.HELD, reason_code=code, reason=reason, cases=cases, intents=())
+            blocks.append((intent.field, *block))
+    return hold(judgement, blocks)
 
 
 def _outranked(strategy: Strategy, winner: Claim) -> str:
     who = "this strategy" if winner.strategy == str(strategy.uuid) else "another strategy"
     verb = winner.intent.action.value.replace("_", " ")
     return f"A stronger wish stands against it: {who} asks to {verb}."
-
-
-def _with_block(case: CaseTrace, blocks: Mapping[str, tuple[str, str]]) -> CaseTrace:
-    block = blocks.get(FIELD_OF[case.action])
-    return (
-        replace(case, blocked_by=block[0]) if block and case.result is True and not case.blocked_by else case
-    )
 
 
 def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:

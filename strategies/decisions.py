@@ -7,6 +7,7 @@ neither today's rules nor today's figures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,12 +18,13 @@ from django.db.models import F, QuerySet
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
 from insights.metrics import METRICS
-from strategies.engine.evaluate import judge
+from strategies.engine.evaluate import hold, judge
 from strategies.engine.rules import RuleSet, dump_set, metrics_of, parse_set
 from strategies.engine.types import CaseTrace, Judgement, Snapshot, Subject, Trace, Trust, Verdict
 from strategies.models import Decision, Strategy
 
 #: Verdicts that get a row of their own whenever the figures differ.
+_NOTE = "noted_afterwards"
 EVENTS = frozenset({Verdict.FIRED, Verdict.HELD})
 
 
@@ -100,7 +102,12 @@ def _renew(old: Decision, new: Decision) -> Decision:
 
 def _only_repeats(old: Decision, new: Decision) -> bool:
     """Whether nothing but the moment differs: then one UPDATE serves every such row."""
-    return (old.verdict, old.reason_code, old.record) == (new.verdict, new.reason_code, new.record)
+    return (old.verdict, old.reason_code) == (new.verdict, new.reason_code) and _seen(old) == _seen(new)
+
+
+def _seen(row: Decision) -> dict[str, Any]:
+    """The record without what was noted afterwards."""
+    return {key: value for key, value in row.record.items() if key != _NOTE}
 
 
 def _moved_on(old: Decision, new: Decision) -> Decision:
@@ -115,7 +122,7 @@ def _same_answer(old: Decision, new: Decision) -> bool:
         return False
     if new.verdict in EVENTS:
         # Not the verdict: `held` may have been noted afterwards, when the change path did not take it.
-        return bool(old.until == new.until and old.record == new.record)
+        return old.until == new.until and _seen(old) == _seen(new)
     return (old.verdict, old.reason_code) == (new.verdict, new.reason_code)
 
 
@@ -149,6 +156,7 @@ def _row(
             },
             "rules": dump_set(rule_set) if judgement.cases else [],
             "cases": [case_json(case) for case in judgement.cases],
+            "blocks": [list(block) for block in judgement.blocks],
         },
         first_at=now,
         last_at=now,
@@ -210,12 +218,12 @@ def _trace_json(trace: Trace) -> dict[str, Any]:
 def note(decision: Decision, *, code: str, reason: str) -> None:
     """Add to a record that the change path did not take what was decided, and why."""
     decision.verdict, decision.reason_code, decision.reason = Verdict.HELD.value, code[:40], reason[:600]
-    rows = Decision.objects.of(decision.client_id).filter(pk=decision.pk)
-    rows.update(verdict=decision.verdict, reason_code=decision.reason_code, reason=decision.reason)
+    decision.record = {**decision.record, _NOTE: True}
+    decision.save(update_fields=["verdict", "reason_code", "reason", "record"])
 
 
 def replay(decision: Decision) -> Judgement:
-    """Judge a stored record again, by its own rules and figures."""
+    """Judge a stored record again, by its own rules and figures, and by what held it then."""
     record: Mapping[str, Any] = decision.record
     subject = _subject(record["subject"])
     minor_unit = record["snapshot"]["minor_unit"]
@@ -232,7 +240,11 @@ def replay(decision: Decision) -> Judgement:
         subjects=(subject,),
     )
     rule_set = parse_set(record["rules"], units={name: str(metric.unit) for name, metric in METRICS.items()})
-    return judge(rule_set, subject, snapshot, now=decision.last_at)
+    judged = judge(rule_set, subject, snapshot, now=decision.last_at)
+    judged = hold(judged, [(field, code, reason) for field, code, reason in record["blocks"]])
+    if record.get(_NOTE):
+        return replace(judged, verdict=Verdict.HELD, reason_code=decision.reason_code, reason=decision.reason)
+    return judged
 
 
 def _subject(data: Mapping[str, Any]) -> Subject:

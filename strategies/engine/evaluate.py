@@ -10,6 +10,7 @@ child makes them unknown. Nothing fires on unknown.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
@@ -276,3 +277,26 @@ def _intent(case: Case, subject: Subject, snapshot: Snapshot) -> Intent:
         target=target,
         case=case.name,
     )
+
+
+def hold(judgement: Judgement, blocks: Iterable[tuple[str, str, str]]) -> Judgement:
+    """The judgement without the intents whose field is blocked from outside the rules: (field, code, sentence).
+
+    Held when nothing is left of them; the first block is then the reason.
+    """
+    why = {field: (code, reason) for field, code, reason in blocks}
+    stopped = [intent.field for intent in judgement.intents if intent.field in why]
+    if not stopped:
+        return judgement
+    cases = tuple(
+        replace(case, blocked_by=why[FIELD_OF[case.action]][0])
+        if FIELD_OF[case.action] in stopped and case.result is True and not case.blocked_by
+        else case
+        for case in judgement.cases
+    )
+    kept = tuple(intent for intent in judgement.intents if intent.field not in why)
+    found = tuple((field, *why[field]) for field in stopped)
+    if kept:
+        return replace(judgement, cases=cases, intents=kept, blocks=found)
+    code, reason = why[stopped[0]]
+    return Judgement(judgement.subject, Verdict.HELD, code, reason, cases, (), found)

@@ -136,7 +136,10 @@ class Intent:
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the engine says about one object, and why. `reason_code` is the first thing that blocked."""
+    """What the engine says about one object, and why. `reason_code` is the first thing that blocked.
+
+    `blocks` are (field, code, sentence) of what forbade an intent from outside the rules (see `evaluate.hold`).
+    """
 
     subject: Subject
     verdict: Verdict
@@ -144,3 +147,4 @@ class Judgement:
     reason: str
     cases: tuple[CaseTrace, ...] = ()
     intents: tuple[Intent, ...] = ()
+    blocks: tuple[tuple[str, str, str], ...] = ()

@@ -233,9 +233,26 @@ def test_a_dry_run_writes_nothing_and_decides_what_a_live_run_decides(shop, stra
 
 
 def test_every_stored_record_judges_to_the_same_verdict_again(shop, strategy):
+    from campaigns.changes import switch
+
     run(shop, strategy)
+    for row in by_object(shop).values():
+        proposals.reject(proposal=row, principal=shop.principals.vera, reason="No", now=shop.clock.now())
+    run(shop, strategy)  # held: a person rejected it
+    scope = switch.Scope(ad_account=shop.ad_account)
+    switch.pull(scope=scope, principal=shop.principals.alice, reason="Incident", now=shop.clock.now())
+    shop.clock.advance(4 * 24 * 3600)
+    shop.today += timedelta(days=4)
+    plant(shop)
+    run(shop, strategy)  # held: the change path did not take it
     rows = list(Decision.objects.of(shop.northwind))
-    assert len(rows) == 5
+    assert {row.reason_code for row in rows} == {
+        "not_budget_owner",
+        "fired",
+        "too_little_data",
+        "rejected",
+        "not_taken",
+    }
     for row in rows:
         again = decisions.replay(row)
         assert (again.verdict.value, again.reason_code, again.reason) == (
@@ -269,6 +286,7 @@ def test_a_pulled_switch_leaves_no_proposal_and_says_so_and_is_asked_again_later
     run(shop, strategy)
     assert by_object(shop) == {}
     shop.clock.advance(3 * 3600)
+    _read_structure(shop)
     run(shop, strategy)
     assert set(by_object(shop)) == {"21", "22"}
     assert outcome.decisions
