@@ -86,8 +86,8 @@ class Command(BaseCommand):
         self.kept = _Kept(Path(settings.VAR_DIR) / "demo.json")
         _free(self.port, "PORT")
         _free(self.graph_port, "GRAPH_PORT")
-        for name in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(name, _leave)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, _leave)
         with self._sandbox() as sandbox, self._web() as web:
             client = self._people()
             self._connect(client)
@@ -191,12 +191,13 @@ class Command(BaseCommand):
             return
         self._say("connecting Meta: signing in, through Meta's dialog, confirming")
         browser = _Browser(self.url)
+        password = self.kept.secret("owner@example.com")
         browser.submit(
-            "/accounts/login/", login="owner@example.com", password=self.kept.secret("owner@example.com")
+            browser.open("/accounts/login/"), form="login", login="owner@example.com", password=password
         )
         dialog = browser.press("/connections/connect", client=client.slug)
-        confirm = browser.submit_page(dialog, decision="continue")
-        page = browser.submit_page(confirm)
+        confirm = browser.submit(dialog, form="redirect_uri", decision="continue")
+        page = browser.submit(confirm, form="enable")
         if not MetaConnection.objects.of(client).exists():
             raise CommandError(
                 f"Connecting ended at {page.url} with status {page.status_code}; nothing was stored."
@@ -210,8 +211,11 @@ class Command(BaseCommand):
             done = sum(state.done for state in states)
             total = max(sum(state.total for state in states), 1)
             self._bar(done, total, next((s.sentence for s in states if s.state == "running"), ""))
-            if all(state.state == "complete" for state in states):
+            if all(state.state == "done" for state in states):
                 break
+            failed = next((state.sentence for state in states if state.state == "failed"), "")
+            if failed:
+                raise CommandError(f"The first sync failed: {failed}")
             if monotonic() > deadline:
                 self._say("")
                 raise CommandError(f"The first sync took too long. {_tail(self._log('web server'))}")
@@ -300,28 +304,28 @@ class _Kept:
         return self.values[name]
 
 
-class _Form(HTMLParser):
-    """The first form of a page that posts: its action, its fields as they stand, boxes only when ticked."""
+class _Forms(HTMLParser):
+    """The forms of a page that post: action, and fields as they stand (boxes only when ticked)."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.action = ""
-        self.fields: list[tuple[str, str]] = []
-        self._inside = self._done = False
+        self.found: list[tuple[str, list[tuple[str, str]]]] = []
+        self._inside = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
-        if tag == "form" and not self._done and given.get("method", "").lower() == "post":
-            self._inside, self.action = True, given.get("action", "")
+        if tag == "form" and given.get("method", "").lower() == "post":
+            self.found.append((given.get("action", ""), []))
+            self._inside = True
         if tag != "input" or not self._inside or not given.get("name") or "disabled" in given:
             return
         if given.get("type") in ("checkbox", "radio") and "checked" not in given:
             return
-        self.fields.append((given["name"], given.get("value", "on")))
+        self.found[-1][1].append((given["name"], given.get("value", "on")))
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "form" and self._inside:
-            self._inside, self._done = False, True
+        if tag == "form":
+            self._inside = False
 
 
 class _Browser:
@@ -332,17 +336,20 @@ class _Browser:
         self.session = requests.Session()
         self.session.trust_env = False
 
-    def submit(self, path: str, **values: str) -> requests.Response:
-        """Open a page, fill in its form, send it."""
-        return self.submit_page(self.session.get(self.home + path, timeout=30), **values)
+    def open(self, path: str) -> requests.Response:
+        return self.session.get(self.home + path, timeout=30)
 
-    def submit_page(self, page: requests.Response, **values: str) -> requests.Response:
-        form = _Form()
-        form.feed(page.text)
-        if not form.fields:
-            raise CommandError(f"{page.url.split('?')[0]} answered {page.status_code} without a form.")
-        fields = [(name, value) for name, value in form.fields if name not in values]
-        target = urljoin(page.url, form.action) if form.action else page.url
+    def submit(self, page: requests.Response, *, form: str, **values: str) -> requests.Response:
+        """Fill in the form of the page that has a field `form`, and send it."""
+        forms = _Forms()
+        forms.feed(page.text)
+        action, known = next(
+            (found for found in forms.found if any(name == form for name, _ in found[1])), ("", [])
+        )
+        if not known:
+            raise CommandError(f"{page.url.split('?')[0]} answered {page.status_code} without its form.")
+        fields = [(name, value) for name, value in known if name not in values]
+        target = urljoin(page.url, action) if action else page.url
         return self._post(target, [*fields, *values.items()], referer=page.url)
 
     def press(self, path: str, **values: str) -> requests.Response:
