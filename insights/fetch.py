@@ -35,6 +35,7 @@ from insights.rows import Row
 from insights.store.rollups import HOUR_LEVEL
 from insights.store.write import Read, UpsertResult, keep_reach, upsert
 from insights.windows import DAY, Period
+from metaads.clock import now as clock_now
 from metaads.graph.client import GraphClient
 from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled, TooMuchData
 from metaads.graph.errors import Refused as MetaRefused
@@ -60,7 +61,8 @@ _HOUR_FIELDS: Final = (
 NEWEST_DAYS: Final = 7
 LONGEST_DAYS: Final = 31
 HOUR_DAYS: Final = 7
-_LEASE_SECONDS: Final = 900.0
+#: Renewed with every page; a fetch that was killed is taken up again after this long.
+_LEASE_SECONDS: Final = 60.0
 _TRY_AGAIN: Final = timedelta(seconds=60)
 
 
@@ -76,10 +78,18 @@ class _Work:
     run: FetchRun
     now: datetime
     report: Report | None
+    holder: str
     today: date = field(init=False)
 
     def __post_init__(self) -> None:
         self.today = days_of.today(self.now, self.ad_account.timezone_name)
+
+    def alive(self) -> None:
+        """Say that this fetch still runs: by the real clock, since `now` stands still for the whole run."""
+        moment = clock_now()
+        leases.take(name=_lease(self.ad_account), holder=self.holder, seconds=_LEASE_SECONDS, now=moment)
+        self.run.seen_at = moment
+        self.run.save(update_fields=["seen_at", "requests", "rows"])
 
 
 def first_sync(
@@ -117,12 +127,11 @@ def today_totals(*, ad_account: AdAccount) -> dict[str, str]:
 def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report: Report | None) -> FetchRun:
     run = _open(ad_account, kind=kind, days=days, now=now)
     holder = uuid.uuid4().hex
-    lease = f"fetch:{ad_account.pk}"
-    if leases.take(name=lease, holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
+    if leases.take(name=_lease(ad_account), holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
         return _end(run, "waiting", "Another fetch of this account is running.", now, until=now + _TRY_AGAIN)
     try:
         client = connections.reader(ad_account, use="insights")
-        work = _Work(ad_account, client, run, now, report)
+        work = _Work(ad_account, client, run, now, report, holder)
         _days(work)
         _hours(work)
         _reach(work)
@@ -153,7 +162,11 @@ def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report
     except Refused as no:
         return _end(run, "failed", str(no), now, report=report)
     finally:
-        leases.release(name=lease, holder=holder, now=now)
+        leases.release(name=_lease(ad_account), holder=holder, now=now)
+
+
+def _lease(ad_account: AdAccount) -> str:
+    return f"fetch:{ad_account.pk}"
 
 
 def _open(ad_account: AdAccount, *, kind: str, days: int, now: datetime) -> FetchRun:
@@ -278,6 +291,7 @@ def _pages(
     for page in pages:
         work.run.requests += 1
         work.run.rows += len(page)
+        work.alive()
         yield page
 
 

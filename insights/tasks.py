@@ -25,7 +25,7 @@ from metaads.clock import now
 
 #: Today and the whole look-back, so that the first page can show 28 full days.
 FIRST_DAYS: Final = settings.LOOKBACK_DAYS + 1
-_SILENT: Final = timedelta(minutes=15)
+_SILENT: Final = timedelta(seconds=75)
 _RETRY_FAILED: Final = timedelta(minutes=10)
 
 

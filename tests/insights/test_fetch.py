@@ -263,3 +263,69 @@ def test_a_paused_connection_is_a_sentence_and_no_crash(connected, clock):
     run = first_sync(ad_account=connected.ad_account, days=7, now=clock.now())
     assert run.state == "failed"
     assert "revoked" in run.sentence.lower()
+
+
+def test_a_fetch_that_was_killed_is_taken_up_again_after_a_minute(connected, clock):
+    from accounts.leases import take
+    from insights.models import FetchRun
+
+    account = connected.ad_account
+    FetchRun.everything.create(
+        ad_account_id=account.pk,
+        kind="first",
+        state="running",
+        days=7,
+        started_at=clock.now(),
+        seen_at=clock.now(),
+    )
+    assert take(name=f"fetch:{account.pk}", holder="the killed one", seconds=60, now=clock.now()) is not None
+    beside = first_sync(ad_account=account, days=7, now=clock.now())
+    assert (beside.state, beside.requests) == ("waiting", 0)
+    clock.advance(61)
+    assert first_sync(ad_account=account, days=7, now=clock.now()).state == "done"
+
+
+@pytest.mark.parametrize("fault", ["missing_fields", "odd_body"])
+def test_numbers_that_lack_a_part_are_never_shown_as_ready_and_wrong(connected, sandbox, clock, fault):
+    account = connected.ad_account
+    sandbox.faults.arm(fault, match={"edge": "insights"}, times=1, at=0.0)
+    first_sync(ad_account=account, days=7, now=clock.now())
+    today = account_today(account, clock.now())
+    wanted = truth(sandbox, account, clock, level="account", since=today - 6 * DAY, until=today)
+    got = totals(
+        account, since=today - 6 * DAY, until=today, metrics=["spend", "impressions"], now=clock.now()
+    )
+    right = all(got.values[name] == wanted[account.meta_id][name] for name in ("spend", "impressions"))
+    assert right or got.header.trust.state != "ready"
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_every_zone_and_currency_is_right_to_the_day_and_the_unit(agency, clock, index):
+    from accounts.ad_accounts import enable
+    from accounts.connections import connect
+    from accounts.models import AdAccount
+    from metaads.gateway import plugged
+    from metaads.graph.money import minor_unit
+    from metaads.sandbox.app import Sandbox
+    from tests.door import WSGIAdapter
+
+    box = Sandbox(world="zones", seed=3, clock=clock)
+    with plugged(WSGIAdapter(box)):
+        now = clock.now()
+        connect(client=agency.northwind, principal=agency.principals.alice, token=box.token("alice"), now=now)
+        accounts = list(AdAccount.objects.of(agency.northwind).order_by("meta_id"))
+        account = enable(
+            ad_account=accounts[index % len(accounts)], principal=agency.principals.alice, now=now
+        )
+        assert first_sync(ad_account=account, days=5, now=now).state == "done"
+        today = account_today(account, now)
+        for age in range(5):
+            day = today - age * DAY
+            found = box.truth.totals(account.act_id, since=day, until=day, now=now.timestamp())
+            wanted = D(found[account.act_id]["spend"]) * minor_unit(account.currency) if found else D(0)
+            got = totals(account, since=day, until=day, metrics=["spend"], now=now)
+            assert got.values["spend"] == wanted, (account.timezone_name, account.currency, day)
+            hours = series(
+                account, level="account", since=day, until=day, metrics=["spend"], by="hour", now=now
+            )
+            assert sum(point.values["spend"] for point in hours.points) == wanted
