@@ -55,7 +55,7 @@ STRATEGY: Final = {
     "name": "Stop what nobody clicks",
     "type": "performance_optimization",
     "status": "active",
-    "rules": {"minCtr": 0.8, "maxCpc": 3, "targetCpm": 14, "budgetThreshold": 150},
+    "rules": {"minCtr": "0.8", "maxCpc": "3", "targetCpm": "14", "budgetThreshold": "150"},
     "actions": {
         "pauseLowPerforming": True,
         "increaseBudget": True,
