@@ -106,10 +106,9 @@ class Hub:
 
     def _listen(self) -> None:
         """One subscription per process; a broken one is renewed, and what was missed shows as a gap."""
-        pause = threading.Event()
+        pause, client = threading.Event(), _redis(socket_timeout=None, health_check_interval=15)
         while True:
             try:
-                client: Any = redis.Redis.from_url(settings.REDIS_URL)
                 with client.pubsub(ignore_subscribe_messages=True) as heard:
                     heard.subscribe(CHANNEL)
                     for message in heard.listen():
@@ -146,19 +145,23 @@ def publish(*, client_id: int | None, topic: str, id: str) -> None:
             hub.deliver(client_id=target, topic=topic, id=id)
 
 
-_connection: redis.Redis | None = None
+_connection: Any = None
 
 
 def _send(client_id: int, topic: str, id: str) -> None:
     global _connection
     try:
         if _connection is None:
-            _connection = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=2)
+            _connection = _redis(socket_timeout=2)
         sequence = _connection.incr(f"{CHANNEL}:{client_id}:{topic}")
         frame = {"client": client_id, "topic": topic, "id": id, "sequence": int(sequence)}
         _connection.publish(CHANNEL, json.dumps(frame))
     except redis.RedisError as error:
         log.warning("A live message was not sent (%s).", type(error).__name__)
+
+
+def _redis(**more: Any) -> Any:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, **more)
 
 
 def _offer(outlets: list[Outlet], key: tuple[str, str], text: str) -> None:

@@ -1,0 +1,67 @@
+"""With Redis, what one process publishes reaches the sockets of another, and losing Redis loses nothing else."""
+
+import asyncio
+import json
+import os
+import socket
+from urllib.parse import urlsplit
+
+import pytest
+
+import insights.live as live
+from insights.live import Hub, Outlet, publish
+from tests.conftest import need
+
+pytestmark = [pytest.mark.redis, pytest.mark.asyncio]
+URL = os.environ.get("TEST_REDIS_URL") or "redis://127.0.0.1:6379/9"
+
+
+def answers():
+    where = urlsplit(URL)
+    try:
+        socket.create_connection((where.hostname, where.port or 6379), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.fixture
+def with_redis(settings):
+    need("redis", answers(), f"no server at {URL.split('@')[-1]}")
+    before, live._connection = live._connection, None
+    settings.REDIS_URL = URL
+    yield settings
+    live._connection = before
+
+
+async def test_every_process_hears_through_one_subscription(with_redis):
+    outlets = []
+    for _ in range(2):  # two hubs stand for two processes
+        hub, outlet = Hub(), Outlet(asyncio.get_running_loop())
+        hub.register(client_id=41, outlet=outlet)
+        outlets.append(outlet)
+    texts = []
+    for outlet in outlets:
+        for _ in range(100):  # until its subscription stands
+            await asyncio.to_thread(publish, client_id=41, topic="insights", id="act_1")
+            try:
+                texts.append(await asyncio.wait_for(outlet.take(), timeout=0.1))
+                break
+            except TimeoutError:
+                continue
+    frames = [json.loads(text[-1]) for text in texts]
+    assert [frame["id"] for frame in frames] == ["act_1", "act_1"]
+    assert frames[1]["sequence"] >= frames[0]["sequence"]
+    # From here on both are subscribed: one publish, one and the same frame at both.
+    for outlet in outlets:
+        outlet.offer(("mark", ""), "mark")
+        await outlet.take()
+    await asyncio.to_thread(publish, client_id=41, topic="change", id="once")
+    both = [await asyncio.wait_for(outlet.take(), timeout=5) for outlet in outlets]
+    assert both[0] == both[1]
+    assert json.loads(both[0][0])["id"] == "once"
+
+
+async def test_publishing_while_redis_is_away_is_no_error(with_redis):
+    with_redis.REDIS_URL = "redis://127.0.0.1:1/0"
+    await asyncio.to_thread(publish, client_id=41, topic="insights", id="act_1")
