@@ -69,6 +69,7 @@ class Dialog:
             f'<input type="hidden" name="{name}" value="{html.escape(str(params.get(name, "")), quote=True)}">'
             for name in ("client_id", "redirect_uri", "state", "scope", "response_type", "config_id")
         )
+        keep += '<input type="hidden" name="boxes" value="1">'
         users = "".join(
             f'<label><input type="radio" name="user" value="{person.key}"{" checked" if index == 0 else ""}> '
             f"{html.escape(person.name)}</label>"
@@ -109,9 +110,9 @@ class Dialog:
         if person is None:
             return _page("Unknown user", "<p>No such Facebook user in this world.</p>", status=400)
         asked = _scopes(params)
-        # A plain POST without any box (a script, not the form) grants everything that was asked for.
         boxes = [scope for scope in asked if f"grant_{scope}" in params]
-        granted = sorted({*boxes, ALWAYS}) if boxes else asked
+        # A plain POST without any box grants everything that was asked for; the page says that it has boxes.
+        granted = sorted({*boxes, ALWAYS}) if boxes or "boxes" in params else asked
         declined = [scope for scope in asked if scope not in granted]
         self.world.record(
             at=now, kind="grant", user=person.id, granted=granted, declined=declined, authorised=True

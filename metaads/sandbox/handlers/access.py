@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hmac
 
-from metaads.sandbox.errors import METHOD, GraphError, auth, gone, no_token, permission
+from metaads.sandbox.errors import METHOD, GraphError, auth, gone, invalid, no_token, permission
 from metaads.sandbox.handlers.call import Call, Desk
 from metaads.sandbox.world import people
 from metaads.sandbox.world.nodes import Node
+
+# Account states in which ads may be changed: active, and in a grace period (reference 6.1).
+OPEN = frozenset({1, 9})
 
 
 def identify(desk: Desk, call: Call) -> None:
@@ -56,4 +59,6 @@ def may_write(desk: Desk, call: Call, node: Node) -> people.Person:
         raise permission("Requires ads_management permission to manage the object", code=200)
     if not people.WRITE_TASKS & set(who.tasks[node.account_id]):
         raise permission("Permissions error", code=10)
+    if int(desk.world.account_of(node).get("account_status", call.now, 1)) not in OPEN:
+        raise invalid("This account is not allowed to advertise.", subcode=1404163, title="Account Disabled")
     return who

@@ -85,6 +85,18 @@ def test_a_declined_scope_is_declined_everywhere(graph: Graph) -> None:
     assert graph.error("POST", campaign, access_token=token, status="PAUSED") == (200, None)
 
 
+def test_a_person_may_decline_everything_but_his_name(graph: Graph) -> None:
+    page = graph.session.get(DIALOG, params=ASK).text
+    hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    code = decide(graph, decision="continue", user="alice", boxes=hidden["boxes"])["code"]
+    token = exchange(graph, code)["access_token"]
+    rows = {
+        row["permission"]: row["status"] for row in graph.get("me/permissions", access_token=token)["data"]
+    }
+    assert rows == {"ads_read": "declined", "ads_management": "declined", "public_profile": "granted"}
+    assert graph.error("GET", ACCOUNT, access_token=token) == (200, None)
+
+
 def test_wrong_apps_and_addresses_do_not_redirect(graph: Graph) -> None:
     assert graph.session.get(DIALOG, params=ASK | {"client_id": "7"}).status_code == 400
     assert graph.session.get(DIALOG, params=ASK | {"redirect_uri": "javascript:alert(1)"}).status_code == 400

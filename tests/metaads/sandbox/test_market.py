@@ -7,6 +7,9 @@ import itertools
 from decimal import Decimal
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from metaads.sandbox.app import Sandbox
 from metaads.sandbox.clock import ManualClock
 from metaads.sandbox.delivery import curves
@@ -210,3 +213,60 @@ def test_the_demo_world_has_a_past_that_people_made() -> None:
     assert all("application_id" not in row for row in rows)
     ads = graph.rows(f"{account}/ads", fields="effective_status", limit=100)
     assert {"ACTIVE", "PAUSED", "CAMPAIGN_PAUSED", "DISAPPROVED"} <= {row["effective_status"] for row in ads}
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    edits=st.lists(
+        st.tuples(st.integers(600, 40_000), st.sampled_from(["daily_budget", "status"]), st.integers(10, 90)),
+        max_size=12,
+    )
+)
+def test_whatever_is_edited_no_day_runs_a_quarter_over_its_largest_budget(
+    edits: list[tuple[int, str, int]],
+) -> None:
+    graph = make()
+    adset = next(
+        row["id"] for row in graph.rows(f"{ACCOUNT}/adsets", fields="daily_budget") if "daily_budget" in row
+    )
+    largest: dict[str, int] = {}
+    budget = 3000
+
+    def note() -> None:
+        today = str(graph.sandbox.engine.today(ACCOUNT, graph.sandbox.clock.timestamp()))
+        largest[today] = max(largest.get(today, 0), budget)
+
+    note()
+    for wait, field, value in edits:
+        for _ in range(0, wait, 3600):
+            graph.sandbox.clock.advance(min(wait, 3600))
+            note()
+        if field == "status":
+            graph.post(adset, status="PAUSED" if value % 2 else "ACTIVE")
+        elif "success" in graph.post(adset, daily_budget=value * 100):
+            budget = value * 100
+            note()
+    now = graph.sandbox.clock.now().date().isoformat()
+    for day, row in daily(graph, adset, since="2026-11-18", until=max(now, "2026-11-18")).items():
+        assert Decimal(row["spend"]) * 100 <= Decimal(largest[day]) * Decimal("1.25")
+
+
+def test_a_lifetime_budget_is_spent_by_its_end_and_never_exceeded(graph: Graph) -> None:
+    campaign = graph.rows(f"{ACCOUNT}/campaigns", fields="daily_budget")[1]["id"]
+    end = int(graph.sandbox.clock.timestamp()) + 10 * 86_400
+    adset = graph.post(
+        f"{ACCOUNT}/adsets",
+        name="Ten days",
+        campaign_id=campaign,
+        billing_event="IMPRESSIONS",
+        optimization_goal="LINK_CLICKS",
+        targeting='{"geo_locations":{"countries":["US"]}}',
+        lifetime_budget=50_000,
+        end_time=end,
+    )["id"]
+    creative = graph.rows(f"{ACCOUNT}/adcreatives")[0]["id"]
+    graph.post(f"{ACCOUNT}/ads", name="Ad", adset_id=adset, creative=f'{{"creative_id":"{creative}"}}')
+    graph.sandbox.clock.advance(12 * 86_400)
+    spent = Decimal(graph.get(f"{adset}/insights", fields="spend", date_preset="maximum")["data"][0]["spend"])
+    assert 400 < spent <= 500
+    assert graph.get(adset, fields="budget_remaining")["budget_remaining"] == str(50_000 - int(spent * 100))

@@ -212,3 +212,18 @@ def test_copies_stop_at_three_ads_when_synchronous() -> None:
     shallow = graph.post(f"{campaign}/copies", rename_options='{"rename_suffix":" 2"}')
     assert graph.get(shallow["copied_campaign_id"], fields="name,status")["name"].endswith(" 2")
     assert [row["ad_object_type"] for row in shallow["ad_object_ids"]] == ["campaign"]
+
+
+def test_a_disabled_account_delivers_nothing_and_takes_no_changes(graph: Graph, tree: dict[str, Any]) -> None:
+    campaign = tree["campaigns"][0]["id"]
+    graph.sandbox.clock.advance(900)
+    graph.session.post(
+        "https://graph.facebook.com/_sandbox/edit",
+        json={"object_id": ACCOUNT, "field": "account_status", "value": 2},
+    )
+    assert graph.get(ACCOUNT, fields="account_status")["account_status"] == 2
+    assert graph.error("POST", campaign, status="PAUSED") == (100, 1404163)
+    graph.sandbox.clock.advance(900)
+    spent = graph.get(f"{ACCOUNT}/insights", fields="spend", date_preset="today")["data"]
+    graph.sandbox.clock.advance(3600)
+    assert graph.get(f"{ACCOUNT}/insights", fields="spend", date_preset="today")["data"] == spent
