@@ -108,7 +108,7 @@ def field_value(value: str, field: str, currency: str) -> SafeString:
 def compared(change: Decimal | None, tone: str, before: str = "the period before") -> SafeString:
     """A change in percent against what came before, with its direction in words for those who do not see it."""
     if change is None:
-        return format_html('<span class="compared muted">no comparison</span>')
+        return mark_safe('<span class="compared muted">no comparison</span>')
     word = "up" if change > 0 else "down" if change < 0 else "unchanged"
     arrow = {"up": "↑", "down": "↓", "unchanged": "→"}[word]
     shown = _rounded(abs(change), 1 if abs(change) < 100 else 0)

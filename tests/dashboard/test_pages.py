@@ -1,0 +1,225 @@
+"""Each page: who may see it, what it costs, and what it says about its numbers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.test import Client as Browser
+
+from insights.analytics import totals
+from tests.conftest import PASSWORD
+from tests.dashboard.conftest import ASKS
+
+QUERIES = 16
+#: Pages that add up figures of several levels or accounts may ask more, but a fixed number.
+HEAVY = {"account": 45, "campaign": 45, "client": 26}
+PAGES = (
+    "client",
+    "account",
+    "campaign",
+    "proposals",
+    "proposal",
+    "change",
+    "ledger",
+    "strategies",
+    "strategy",
+    "alerts",
+    "connections",
+)
+OWN = tuple(name for name in PAGES if name in ("client", "account", "campaign", "proposal", "change", "strategy"))
+WITH_FIGURES = ("client", "account", "campaign")
+
+
+def address(world, name: str) -> str:
+    act = world.ad_account.act_id
+    return {
+        "client": "/c/northwind/",
+        "account": f"/a/{act}/",
+        "campaign": f"/a/{act}/campaigns/{world.campaign_id}/",
+        "proposals": "/proposals/",
+        "proposal": f"/proposals/{world.proposal.uuid}/",
+        "change": f"/changes/{world.change.uuid}/",
+        "ledger": "/ledger/",
+        "strategies": "/strategies/",
+        "strategy": f"/strategies/{world.strategy.uuid}/",
+        "alerts": "/alerts/",
+        "connections": "/connections/",
+    }[name]
+
+
+def signed_in(name: str) -> Browser:
+    browser = Browser()
+    assert browser.login(email=f"{name}@example.com", password=PASSWORD)
+    return browser
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_buyer_reads_the_page_within_its_query_budget(
+    furnished, name, django_assert_max_num_queries
+):
+    bob = signed_in("bob")
+    bob.get("/alerts/")  # the session's own first writes are not the page's
+    with django_assert_max_num_queries(HEAVY.get(name, QUERIES)):
+        answer = bob.get(address(furnished, name))
+    assert answer.status_code == 200
+    text = answer.content.decode()
+    assert "<h1>" in text and 'href="#main"' in text
+    assert "style=" not in text and "onclick=" not in text
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_another_clients_manager_gets_the_same_404_as_for_nothing(furnished, name):
+    charlie = signed_in("charlie")
+    answer = charlie.get(address(furnished, name))
+    assert answer.status_code == 404
+    assert "Northwind" not in answer.content.decode()
+
+
+@pytest.mark.parametrize("name", [name for name in PAGES if name not in OWN])
+def test_lists_show_another_client_nothing_of_ours(furnished, name):
+    text = signed_in("charlie").get(address(furnished, name)).content.decode()
+    assert furnished.ad_account.name not in text and "Delivery has stopped" not in text
+    assert str(furnished.proposal.uuid) not in text and furnished.strategy.name not in text
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_stranger_is_sent_to_the_sign_in(furnished, name):
+    answer = Browser().get(address(furnished, name))
+    assert answer.status_code == 302 and answer["Location"].startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_holds_a_token_and_every_page_has_the_policy(furnished, sandbox, name):
+    answer = signed_in("alice").get(address(furnished, name) + ("?client=northwind" if name not in OWN else ""))
+    text = answer.content.decode()
+    token = sandbox.token("alice")
+    assert token not in text and not re.search(r"EAA[A-Za-z0-9]{8,}", text)
+    policy = answer["Content-Security-Policy"]
+    assert "script-src 'self'" in policy and "unsafe-inline" not in policy
+    assert answer["Cache-Control"].startswith("max-age=0") or "no-store" in answer["Cache-Control"]
+
+
+@pytest.mark.parametrize("name", WITH_FIGURES)
+def test_figures_carry_currency_zone_and_age(furnished, name):
+    text = signed_in("bob").get(address(furnished, name)).content.decode()
+    account = furnished.ad_account
+    assert account.currency in text and account.timezone_name in text
+    assert "Data as of" in text and "Checked" in text and "data-age" in text
+
+
+def test_the_shown_spend_is_the_readers_at_that_data_version(furnished, clock):
+    account = furnished.ad_account
+    from dashboard.pages.tiles import period
+
+    week = period(account, "last_7d", clock.now())
+    found = totals(account, since=week.since, until=week.until, metrics=("spend",), now=clock.now())
+    text = signed_in("bob").get(address(furnished, "account")).content.decode()
+    assert found.values["spend"] > 0
+    assert f"{found.values['spend']:,.2f}" in text
+    assert f'data-version="{found.header.data_version}"' in text
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("client", "accounts"),
+        ("client", "waiting"),
+        ("account", "kpis"),
+        ("account", "today"),
+        ("account", "campaigns"),
+        ("campaign", "kpis"),
+        ("campaign", "days"),
+        ("campaign", "control"),
+        ("campaign", "children"),
+        ("campaign", "history"),
+        ("proposal", "answer"),
+        ("change", "story"),
+        ("ledger", "ledger"),
+        ("strategies", "strategies"),
+        ("strategy", "decisions"),
+        ("alerts", "alerts"),
+        ("connections", "connections"),
+    ],
+)
+def test_a_part_is_the_same_markup_as_on_the_whole_page(furnished, name, part):
+    bob = signed_in("bob")
+    whole = bob.get(address(furnished, name)).content.decode()
+    alone = bob.get(address(furnished, name), {"part": part}, headers={"X-Poll": "1"}).content.decode()
+    assert "<html" not in alone
+    assert alone.strip() in whole
+
+
+def test_a_part_that_does_not_exist_is_a_404(furnished):
+    assert signed_in("bob").get("/alerts/?part=nothing").status_code == 404
+
+
+def test_a_viewer_finds_no_buttons_that_change_something(furnished):
+    vic = signed_in("vic")
+    for name in ("campaign", "proposal", "strategy", "connections"):
+        text = vic.get(address(furnished, name)).content.decode()
+        assert "data-api=" not in text, name
+    assert "/connections/connect" not in vic.get("/connections/").content.decode()
+
+
+def test_an_approver_finds_the_digest_to_approve_and_the_kill_switch(furnished):
+    text = signed_in("vera").get(address(furnished, "proposal")).content.decode()
+    assert f'value="{furnished.proposal.digest}"' in text
+    assert f"/api/proposals/{furnished.proposal.uuid}/approve" in text
+    assert 'data-api="/api/stop"' in text
+
+
+def test_a_pulled_switch_is_told_on_every_page(furnished):
+    vera = signed_in("vera")
+    answer = vera.post(
+        "/api/stop",
+        {"scope": "client", "client": "northwind", "reason": "Wrong prices in the shop"},
+        content_type="application/json",
+    )
+    assert answer.status_code == 200, answer.content
+    for name in ("client", "proposals", "ledger"):
+        assert "Wrong prices in the shop" in vera.get(address(furnished, name)).content.decode()
+
+
+@pytest.mark.parametrize("query", ["?period=last_900d", "?sort=password", "?page=zero"])
+def test_a_wrong_query_is_refused_with_what_to_do(furnished, query):
+    name = "ledger" if "page" in query else "account"
+    answer = signed_in("bob").get(address(furnished, name) + query)
+    assert answer.status_code == 400
+    assert "To the overview" in answer.content.decode()
+
+
+@pytest.mark.parametrize("period", ["today", "yesterday", "last_14d", "last_28d"])
+def test_every_period_opens(furnished, period):
+    bob = signed_in("bob")
+    assert bob.get(address(furnished, "account"), {"period": period, "sort": "cpa"}).status_code == 200
+    assert bob.get(address(furnished, "campaign"), {"period": period}).status_code == 200
+
+
+def test_unknown_is_a_dash_and_never_a_zero(connected):
+    """Nothing has been read yet: the account's page says so, and shows no number that nobody knows."""
+    text = signed_in("bob").get(f"/a/{connected.ad_account.act_id}/").content.decode()
+    assert "Not available" in text and "not known" in text
+    tile = re.search(r'data-key="spend">(.*?)</div>', text, re.S)
+    assert tile and "0" not in tile[1]
+
+
+def test_one_client_is_home_and_several_are_a_list(agency):
+    assert signed_in("bob").get("/")["Location"] == "/c/northwind/"
+    text = signed_in("alice").get("/").content.decode()
+    assert "/c/northwind/" in text and "/c/southwind/" in text
+
+
+def test_campaigns_sort_by_any_column_with_unknown_figures_last(furnished):
+    bob = signed_in("bob")
+    page = address(furnished, "account")
+    ascending = bob.get(page, {"sort": "spend", "part": "campaigns"}).content.decode()
+    descending = bob.get(page, {"sort": "-spend", "part": "campaigns"}).content.decode()
+    ids = [re.findall(r"/campaigns/(\d+)/", text) for text in (ascending, descending)]
+    assert len(ids[0]) > 1 and ids[0] == ids[1][::-1]
+
+
+def test_the_reason_of_the_proposal_stands_on_its_page(furnished):
+    text = signed_in("vera").get(address(furnished, "proposal")).content.decode()
+    assert "CTR" in text and "Approve exactly this" in text
+    assert ASKS["name"] in text
