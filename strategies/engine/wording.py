@@ -14,6 +14,8 @@ from insights.metrics import METRICS
 from strategies.engine.rules import OPERATORS, All, Any_, Compare, FactIs, Node, Not, Number, RuleSet
 from strategies.engine.types import LAST_7_DAYS, WINDOWS, Action, CaseTrace, Intent, Snapshot, Subject, Trace
 
+#: Decimals added at most to tell a figure from its threshold.
+_FINEST = 8
 _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _VERB: Mapping[Action, tuple[str, str]] = {
     Action.PAUSE: ("Pause", "Paused"),
@@ -32,24 +34,24 @@ def span(since: date, until: date) -> str:
     return f"{since.day}–{until.day} {until:%b}" if since != until else f"{since.day} {since:%b}"
 
 
-def money(amount: Decimal, currency: str, minor_unit: Decimal | None) -> str:
+def money(amount: Decimal, currency: str, minor_unit: Decimal | None, *, finer: int = 0) -> str:
     """ "USD 1,048.20", "JPY 1,200": to the currency's smallest unit, or finer where that would show 0."""
-    unit = minor_unit or Decimal("0.01")
+    unit = (minor_unit or Decimal("0.01")).scaleb(-finer)
     shown = amount.quantize(unit, ROUND_HALF_EVEN)
     if shown == 0 and amount != 0:
         shown = amount.quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
     return f"{currency} {shown:,f}"
 
 
-def figure(metric: str, value: Decimal | None, snapshot: Snapshot) -> str:
-    """A metric's value as people read it."""
+def figure(metric: str, value: Decimal | None, snapshot: Snapshot, *, finer: int = 0) -> str:
+    """A metric's value as people read it, with `finer` more decimals than usual."""
     if value is None:
         return "not known"
     known = METRICS.get(metric)
     unit, decimals = (known.unit, known.decimals) if known else ("ratio", 2)
     if unit == "money":
-        return money(value, snapshot.currency, snapshot.minor_unit)
-    shown = value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN)
+        return money(value, snapshot.currency, snapshot.minor_unit, finer=finer)
+    shown = value.quantize(Decimal(1).scaleb(-decimals - finer), ROUND_HALF_EVEN)
     return f"{shown:,f} %" if unit == "percent" else f"{shown:,f}"
 
 
@@ -87,8 +89,11 @@ def _clause(leaf: Trace, negated: bool, snapshot: Snapshot, *, past: bool) -> st
     op = _NEGATED[leaf.op] if negated else leaf.op
     left, right = (value if isinstance(value, Decimal) else None for value in (leaf.left, leaf.right))
     shown, limit = (figure(leaf.label, value, snapshot) for value in (left, right))
-    if shown == limit and left != right:  # rounding would say "0.80 % is below 0.80 %"
-        shown, limit = f"{left:f}", f"{right:f}"
+    for finer in range(1, _FINEST):
+        if shown != limit or left == right:
+            break
+        # Rounding would say "0.80 % is below 0.80 %".
+        shown, limit = (figure(leaf.label, value, snapshot, finer=finer) for value in (left, right))
     return f"{name(leaf.label)} {shown} {is_} {OPERATORS[op]} {limit}"
 
 

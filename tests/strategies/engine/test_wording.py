@@ -51,7 +51,9 @@ def test_a_raise_says_from_and_to():
 
 def test_rounding_never_says_that_a_number_is_below_itself():
     (text,) = sentences(subject(ctr="0.7996"), rule_set(RULES, Actions(pauseLowPerforming=True)))
-    assert "CTR 0.7996 is below 0.80 over" in text
+    assert "CTR 0.7996 % is below 0.8000 % over" in text
+    (text,) = sentences(subject(cpc="1.0049"), rule_set(RULES, Actions(pauseLowPerforming=True)))
+    assert "CPC USD 1.005 is above USD 1.000 over" in text
 
 
 def test_a_negated_condition_is_told_the_right_way_round():
