@@ -9,7 +9,6 @@ is for never changes, and what happened is only ever added to.
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
 from typing import Any
 
 from django.db import models
@@ -242,10 +241,6 @@ class Change(Tenant):
     @property
     def direction(self) -> Direction:
         return direction(Field(self.field), self.before, self.target)
-
-    @property
-    def possibly_landing(self) -> datetime | None:
-        return self.settle_after if self.possibly_applied else None
 
 
 class Attempt(Tenant):

@@ -75,15 +75,22 @@ class Read:
         return not self.error and len(self.rows) == len(KINDS)
 
 
-def run(*, ad_account: AdAccount, now: datetime, progress: Progress | None = None) -> SyncRun:
+def run(
+    *,
+    ad_account: AdAccount,
+    now: datetime,
+    progress: Progress | None = None,
+    clock: Callable[[], datetime] | None = None,
+) -> SyncRun:
     """Sync the account once. Trouble at Meta does not raise: it is on the run (partial or failed, with advice), what
-    was read is kept, and the next run goes on. Raises `NoConnection` when there is no token to read with."""
+    was read is kept, and the next run goes on. Raises `NoConnection` when there is no token to read with. `clock`
+    tells when it ended (without it: `now`)."""
     tell = progress or (lambda sentence, done: None)
     client = connections.reader(ad_account)
     read = _read(client, ad_account, now=now, tell=tell)
     tell("Storing the structure", len(KINDS) + 1)
     with ledger.locked(ad_account.pk):
-        return _stored(ad_account, read, now=now)
+        return _stored(ad_account, read, now=now, ended=clock() if clock else now)
 
 
 def last_good(ad_account: AdAccount) -> SyncRun | None:
@@ -152,7 +159,7 @@ def _activities(client: GraphClient, ad_account: AdAccount, *, now: datetime) ->
 # --- storing
 
 
-def _stored(ad_account: AdAccount, read: Read, *, now: datetime) -> SyncRun:
+def _stored(ad_account: AdAccount, read: Read, *, now: datetime, ended: datetime) -> SyncRun:
     created = changed = removed = 0
     edits: list[outside.Found] = []
     first = last_good(ad_account) is None
@@ -180,7 +187,7 @@ def _stored(ad_account: AdAccount, read: Read, *, now: datetime) -> SyncRun:
         ad_account=ad_account,
         state=state,
         started_at=now,
-        finished_at=now,
+        finished_at=ended,
         activities_until=now if read.activities_read else None,
         seen=sum(len(rows) for rows in read.rows.values()),
         created=created,

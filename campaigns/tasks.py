@@ -87,7 +87,7 @@ def sync_structure(ad_account_id: int) -> None:
     if account is None or not account.enabled:
         return
     try:
-        sync.run(ad_account=account, now=now())
+        sync.run(ad_account=account, now=now(), clock=now)
     except Refused as refusal:
         log.warning("structure of %s was not read: %s", account.act_id, refusal)
 

@@ -239,7 +239,9 @@ def _switches(intent: Intent, at: Situation) -> list[Reason]:
     blind = intent.by_rule or (
         intent.approved_at is not None and at.held_at is not None and intent.approved_at < at.held_at
     )
-    if at.held_at is not None and blind:
+    # The watchdog's pause is the last fence: it passes.
+    emergency = intent.source is Source.WATCHDOG and intent.direction is Direction.STOP
+    if at.held_at is not None and blind and not emergency:
         reasons.append(Reason("held", at.held_reason, "Wait until the hold ends, or resume the object."))
     # A stop waits behind it (the partial unique index keeps them apart); everything else has to ask again.
     if at.other_open and intent.direction is not Direction.STOP:

@@ -13,7 +13,7 @@ prevented (Meta has no compare-and-set); it is found here and said.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -45,7 +45,7 @@ class Found:
 
 
 def note(
-    *, ad_account: AdAccount, activities: Sequence[ActivityRow], edits: Iterable[Found], now: datetime
+    *, ad_account: AdAccount, activities: Sequence[ActivityRow], edits: Sequence[Found], now: datetime
 ) -> int:
     """Write what was done outside into the ledger; returns how many lines. Call it inside `ledger.locked`."""
     keys = [line.key for line in activities]

@@ -73,6 +73,11 @@ def test_an_approval_from_before_an_outside_edit_does_not_count():
     assert codes(replace(RAISE, approved_at=NOW), held_at=NOW - timedelta(minutes=1)) == []
 
 
+def test_a_hold_keeps_a_rule_s_pause_away_and_not_the_watchdog_s():
+    by_rule, by_watchdog = replace(STOP, source=Source.STRATEGY), replace(STOP, source=Source.WATCHDOG)
+    assert codes(by_rule, held_at=NOW) == ["held"] and codes(by_watchdog, held_at=NOW) == []
+
+
 @pytest.mark.fault("F75")
 def test_a_rule_needs_evidence_that_is_still_good():
     assert codes(replace(BY_RULE, evidence=None)) == ["no_evidence"]
