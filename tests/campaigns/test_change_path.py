@@ -347,6 +347,32 @@ def test_an_approval_that_was_not_used_in_half_an_hour_is_void(desk):
     assert desk.writes() == []
 
 
+@pytest.mark.fault("F32")
+def test_an_approval_that_runs_out_between_the_last_read_and_the_commit_is_void(desk):
+    import campaigns.changes.send as send
+    from campaigns.changes import reading
+
+    change = desk.approved("120")
+    desk.wait(minutes=29, seconds=56)
+    desk.step(change)
+    desk.wait(seconds=3.5)
+    claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
+    desk.wait(seconds=1)
+    assert send._committed(claim, wire=12_000, now=desk.now) is None
+    assert desk.attempts(change) == []
+
+
+def test_reads_from_inside_the_settle_window_do_not_prove_that_nothing_happened(desk):
+    desk.sandbox.faults.arm("late", {}, 1, seconds=100, answer="success")
+    change = desk.until(desk.approved("120"), "ACKED")
+    for _ in range(9):
+        desk.wait(seconds=10)
+        desk.step(change)
+        assert change.state in ("ACKED", "VERIFYING")
+    desk.until(change, *ENDS, every=10)
+    assert change.state == "APPLIED" and len(desk.writes()) == 1
+
+
 def test_a_connection_that_is_lost_before_sending_stops_the_change(desk):
     from accounts.connections import disconnect
     from accounts.models import MetaConnection
