@@ -10,6 +10,7 @@
 PORT ?= 8000
 GRAPH_PORT ?= 8010
 N ?= 200
+DEMO_DIR ?= var/demo
 VENV := .venv
 PY := $(VENV)/bin/python
 # pytest's own words; `make test T="tests/accounts -k tenancy"` runs some.
@@ -75,14 +76,14 @@ define free
 endef
 
 # The demo has a folder of its own, so that it never touches real data, and ignores what .env says about servers and Meta.
-demo: export VAR_DIR := var/demo
+demo: export VAR_DIR := $(DEMO_DIR)
 demo: export PUBLIC_URL := http://127.0.0.1:$(PORT)
 demo: export DATABASE_URL :=
 demo: export REDIS_URL :=
 demo: install
 	$(call free,$(PORT),PORT)
 	$(call free,$(GRAPH_PORT),GRAPH_PORT)
-	@$(if $(filter 1,$(RESET)),rm -rf var/demo)
+	@$(if $(filter 1,$(RESET)),if test -e "$(DEMO_DIR)/demo.json"; then rm -rf "$(DEMO_DIR)"; fi)
 	@$(PY) manage.py migrate --skip-checks -v 0
 	@exec $(PY) manage.py demo --port $(PORT) --graph-port $(GRAPH_PORT)
 

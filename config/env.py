@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import environ
 
@@ -128,7 +129,8 @@ def read(source: Mapping[str, str] | None = None, *, files: bool = True) -> dict
     dotenv = ROOT / ".env"
     if files and dotenv.is_file():
         # `read_env` writes to the class's ENVIRON, which is the process's own environment if not replaced.
-        type("File", (environ.Env,), {"ENVIRON": values}).read_env(str(dotenv))
+        file: Any = type("File", (environ.Env,), {"ENVIRON": values})
+        file.read_env(str(dotenv))
     values.update(source)
     reader = environ.Env()
     reader.ENVIRON = values

@@ -345,7 +345,6 @@ REST_FRAMEWORK = {
     ],
     "NUM_PROXIES": ENV["TRUSTED_PROXIES"],  # else a caller's X-Forwarded-For would choose its own bucket
     "DEFAULT_THROTTLE_RATES": {"user": "600/min", "anon": "60/min"},
-    "NUM_PROXIES": ENV["TRUSTED_PROXIES"],  # unset, anybody could write himself a new address per request
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
     "COERCE_DECIMAL_TO_STRING": False,
 }

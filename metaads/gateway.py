@@ -81,8 +81,10 @@ def writer(*, token: str, ad_account: str, use: str = "write") -> GraphWriter:
 
 
 def requests_session() -> Any:
-    """A `requests.Session` for the sign-in library's calls: it reaches the configured Graph host and nothing else, follows
-    no redirect and gives up after `TIMEOUT`."""
+    """A `requests.Session` for the sign-in library's calls.
+
+    It reaches the configured Graph host and nothing else, follows no redirect and gives up after `TIMEOUT`.
+    """
     session = new_session()
     adapter = _adapter or session.get_adapter(settings.META["graph_url"])
     session.adapters.clear()

@@ -5,70 +5,115 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='QuotaScope',
+            name="QuotaScope",
             fields=[
-                ('scope', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('tier', models.CharField(blank=True, help_text='development_access or standard_access; empty: not told.', max_length=30)),
-                ('percent', models.FloatField(default=0.0)),
-                ('percent_at', models.DateTimeField(blank=True, null=True)),
-                ('blocked_until', models.DateTimeField(blank=True, null=True)),
-                ('reason', models.CharField(blank=True, max_length=200)),
-                ('points', models.JSONField(default=list)),
-                ('calls', models.BigIntegerField(default=0)),
-                ('throttled', models.BigIntegerField(default=0)),
+                ("scope", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                (
+                    "tier",
+                    models.CharField(
+                        blank=True,
+                        help_text="development_access or standard_access; empty: not told.",
+                        max_length=30,
+                    ),
+                ),
+                ("percent", models.FloatField(default=0.0)),
+                ("percent_at", models.DateTimeField(blank=True, null=True)),
+                ("blocked_until", models.DateTimeField(blank=True, null=True)),
+                ("reason", models.CharField(blank=True, max_length=200)),
+                ("points", models.JSONField(default=list)),
+                ("calls", models.BigIntegerField(default=0)),
+                ("throttled", models.BigIntegerField(default=0)),
             ],
             options={
-                'verbose_name': 'quota',
+                "verbose_name": "quota",
             },
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=40)),
-                ('text', models.CharField(max_length=500)),
-                ('opened_at', models.DateTimeField()),
-                ('seen_at', models.DateTimeField()),
-                ('times', models.PositiveIntegerField(default=1)),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=40)),
+                ("text", models.CharField(max_length=500)),
+                ("opened_at", models.DateTimeField()),
+                ("seen_at", models.DateTimeField()),
+                ("times", models.PositiveIntegerField(default=1)),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(models.F('kind'), models.F('text'), condition=models.Q(('closed_at__isnull', True)), name='notice_open_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("kind"),
+                        models.F("text"),
+                        condition=models.Q(("closed_at__isnull", True)),
+                        name="notice_open_once",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='WebhookDelivery',
+            name="WebhookDelivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('body', models.BinaryField()),
-                ('received_at', models.DateTimeField()),
-                ('processed_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, help_text='announced, repeated or unreadable', max_length=20)),
-                ('repeats', models.PositiveIntegerField(default=0)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("body", models.BinaryField()),
+                ("received_at", models.DateTimeField()),
+                ("processed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True, help_text="announced, repeated or unreadable", max_length=20
+                    ),
+                ),
+                ("repeats", models.PositiveIntegerField(default=0)),
             ],
             options={
-                'verbose_name_plural': 'webhook deliveries',
-                'indexes': [models.Index(condition=models.Q(('processed_at__isnull', True)), fields=['received_at'], name='webhook_waiting')],
+                "verbose_name_plural": "webhook deliveries",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("processed_at__isnull", True)),
+                        fields=["received_at"],
+                        name="webhook_waiting",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='WebhookEvent',
+            name="WebhookEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=64, unique=True)),
-                ('object', models.CharField(max_length=40)),
-                ('entry_id', models.CharField(max_length=40)),
-                ('field', models.CharField(max_length=100)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='metaads.webhookdelivery')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=64, unique=True)),
+                ("object", models.CharField(max_length=40)),
+                ("entry_id", models.CharField(max_length=40)),
+                ("field", models.CharField(max_length=100)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="metaads.webhookdelivery",
+                    ),
+                ),
             ],
         ),
     ]

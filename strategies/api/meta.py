@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from kombu.exceptions import OperationalError
 from rest_framework.request import Request
@@ -103,7 +105,7 @@ class ExecuteStrategy(TenantAPIView):
 
 def _start(account: AdAccount) -> None:
     try:
-        generate_drafts.delay(account.pk)
+        transaction.on_commit(partial(generate_drafts.delay, account.pk))
     except OperationalError:
         raise Unavailable("The queue does not answer, so no new drafts are made now.") from None
 
