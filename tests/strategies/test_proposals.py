@@ -187,6 +187,10 @@ def test_advice_has_no_change_and_approving_it_takes_note(shop):
     (row,) = proposals.open_(shop.principals.bob)
     assert (row.action, row.object_id, row.change, row.target) == ("expand_audience", "21", None, "")
     assert row.effect == "Nothing is changed at Meta; this is advice for a person."
+    with pytest.raises(Forbidden):
+        approve(shop, row, "vic")
+    with pytest.raises(NotFound):
+        approve(shop, row, "charlie")
     row = approve(shop, row, "bob")
     assert (row.state, row.reason) == ("done", "Taken note of.")
     assert not Change.objects.of(shop.northwind).exists()
