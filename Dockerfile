@@ -1,18 +1,11 @@
 # One image for every process; docker-compose.yml says which command each one runs.
-FROM node:24-slim AS assets
-WORKDIR /app
-COPY package*.json ./
-RUN if [ -f package-lock.json ]; then npm ci --ignore-scripts --omit=dev --no-audit --no-fund; else mkdir node_modules; fi
-
 FROM python:3.13-slim
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /app
 COPY requirements.txt ./
 RUN pip install --require-hashes --no-deps -r requirements.txt
 COPY . .
-COPY --from=assets /app/node_modules node_modules
 RUN useradd --system --create-home --home-dir /home/metaads metaads \
- && python manage.py vendor && rm -rf node_modules \
  # Static files are hashed and compressed once, at build time; the keys that this step generates are thrown away.
  && PRODUCTION=true PUBLIC_URL=https://build.invalid python manage.py collectstatic --noinput -v 0 \
  && rm -rf var/keys && chown -R metaads var

