@@ -41,6 +41,8 @@ class Dance:
         page = self.meta.get(self.dialog)
         assert page.status_code == 200, page.text
         hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+        if not any(name.startswith("grant_") for name in boxes):
+            boxes |= dict.fromkeys(re.findall(r'type="checkbox" name="(grant_\w+)"', page.text), "1")
         answer = self.meta.post(
             self.dialog,
             data={**hidden, "decision": decision, "user": "alice", **boxes},
