@@ -114,7 +114,7 @@ class HourRow(Fact):
 class Revision(AccountFacts):
     """What a row used to say, from when until when. Never changed, never thinned for closed days.
 
-    `values` holds the stored columns (micro-units as stored); an empty object means that there was no row.
+    `values` holds the stored columns (micro-units as stored). A row that left has its last values here, too.
     """
 
     grain = models.CharField(max_length=4)  # day, hour
