@@ -158,6 +158,7 @@ def check_alive(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> 
 
 
 def check(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:
+    _check_handed_down(desk, call, node, changes)
     if "status" in changes and changes["status"] not in STATUSES:
         raise invalid(f"Param status must be one of {{{', '.join(STATUSES)}}}", field="status")
     if "bid_strategy" in changes and changes["bid_strategy"] not in STRATEGIES:
@@ -180,6 +181,25 @@ def check(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:
             field="bid_amount",
         )
     _check_budgets(desk, call, node, changes)
+
+
+def _check_handed_down(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:
+    """Budgets and bids for ad sets must name ad sets of this campaign and whole numbers."""
+    below = {adset.id for adset in desk.world.children(node.id, ADSET, at=call.now)}
+    rows = changes.get("adset_budgets", [])
+    bids = changes.get("adset_bid_amounts", {})
+    named = isinstance(rows, list) and bool(rows or "adset_budgets" not in changes)
+    named = named and all(isinstance(row, dict) and str(row.get("adset_id")) in below for row in rows)
+    if not named or not all(str(row[name]).isdigit() for row in rows for name in BUDGETS if name in row):
+        raise invalid(
+            "Param adset_budgets must list this campaign's ad sets with their budgets", field="adset_budgets"
+        )
+    if not isinstance(bids, dict) or not all(
+        key in below and str(bid).isdigit() for key, bid in bids.items()
+    ):
+        raise invalid(
+            "Param adset_bid_amounts must map this campaign's ad sets to bids", field="adset_bid_amounts"
+        )
 
 
 def _check_budgets(desk: Desk, call: Call, node: Node, changes: dict[str, Any]) -> None:

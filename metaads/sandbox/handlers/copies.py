@@ -39,6 +39,8 @@ def copy(desk: Desk, call: Call, node: Node) -> dict[str, Any]:
         )
     actor = write.actor_of(desk, person)
     rename = call.value("rename_options") or {}
+    if not isinstance(rename, dict):
+        raise invalid("Param rename_options must be an object", field="rename_options")
     made: list[dict[str, str]] = []
 
     def one(source: Node, parents: dict[str, str], *, top: bool) -> str:

@@ -156,11 +156,13 @@ def _audience(call: Call, node: Node) -> int:
         raise invalid("The parameter targeting_spec is required")
     if not spec.get("geo_locations"):
         raise GraphError(100, "(#100) Missing geo_locations in targeting", subcode=1885364)
+    countries = spec["geo_locations"].get("countries") if isinstance(spec["geo_locations"], dict) else None
+    ages = [spec.get("age_min", 18), spec.get("age_max", 65)]
+    if not isinstance(countries or ["US"], list) or not all(isinstance(age, int) for age in ages):
+        raise invalid("Invalid targeting_spec", field="targeting_spec")
     base = {"US": 240_000_000, "DE": 52_000_000, "JP": 70_000_000}
-    size = float(
-        sum(base.get(str(country), 9_000_000) for country in spec["geo_locations"].get("countries") or ["US"])
-    )
-    size *= max(1, int(spec.get("age_max", 65)) - int(spec.get("age_min", 18)) + 1) / 48
+    size = float(sum(base.get(str(country), 9_000_000) for country in countries or ["US"]))
+    size *= max(1, ages[1] - ages[0] + 1) / 48
     size *= 0.5 if spec.get("genders") in ([1], [2]) else 1.0
     size *= 0.08 if spec.get("flexible_spec") or spec.get("interests") else 1.0
     return int(size) // 100 * 100

@@ -8,11 +8,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from metaads.sandbox.errors import invalid
+from metaads.sandbox.handlers.call import loose
 from metaads.sandbox.world.nodes import Node
 from metaads.sandbox.world.state import World
 
 PREFIXES = ("campaign", "adset", "ad")
 STATUS_FIELDS = frozenset({"effective_status", "delivery_info", "status", "configured_status"})
+
+
+def conditions_of(raw: Any) -> list[dict[str, Any]]:
+    """A ``filtering`` parameter as conditions; code 100 when it is not a list of them."""
+    parsed = loose(raw) if raw not in (None, "") else []
+    if not isinstance(parsed, list) or not all(isinstance(item, dict) and "field" in item for item in parsed):
+        raise invalid("Param filtering must be an array of {field, operator, value}", field="filtering")
+    return parsed
 
 
 def names_status(conditions: Iterable[Mapping[str, Any]]) -> bool:
@@ -70,7 +79,7 @@ def keep_row(row: Mapping[str, Any], conditions: Iterable[Mapping[str, Any]]) ->
         raw = row.get(name, "0")
         if not compare(
             float(raw) if isinstance(raw, str) and _numeric(raw) else raw,
-            str(item["operator"]),
+            str(item.get("operator", "EQUAL")),
             item.get("value"),
         ):
             return False
@@ -114,10 +123,11 @@ def compare(have: Any, operator: str, wanted: Any) -> bool:
         return all(hits) if operator == "CONTAINS_ALL" else any(hits) == (operator == "CONTAINS_ANY")
     if have is None:
         return False
-    number = float(have)
+    number = _number(have)
     if operator in ("IN_RANGE", "NOT_IN_RANGE"):
-        low, high = (float(part) for part in wanted)
-        return (low <= number <= high) == (operator == "IN_RANGE")
+        if not isinstance(wanted, list) or len(wanted) != 2:
+            raise invalid("A range is an array of two numbers", field="filtering")
+        return (_number(wanted[0]) <= number <= _number(wanted[1])) == (operator == "IN_RANGE")
     tests = {
         "GREATER_THAN": lambda a, b: a > b,
         "GREATER_THAN_OR_EQUAL": lambda a, b: a >= b,
@@ -130,7 +140,7 @@ def compare(have: Any, operator: str, wanted: Any) -> bool:
     }
     if operator not in tests:
         raise invalid(f"Filtering operator {operator} is not valid", field="filtering")
-    return bool(tests[operator](number, float(wanted)))
+    return bool(tests[operator](number, _number(wanted)))
 
 
 def day_text(world: World, node: Node, moment: float) -> str:
@@ -167,6 +177,12 @@ def _is_object(item: Mapping[str, Any]) -> bool:
 def _split(field: str) -> tuple[str, str]:
     head, dot, tail = field.partition(".")
     return (head, tail) if dot and head in PREFIXES else ("", field)
+
+
+def _number(value: Any) -> float:
+    if not _numeric(str(value)):
+        raise invalid(f"{value} cannot be compared with this operator", field="filtering")
+    return float(str(value))
 
 
 def _numeric(text: str) -> bool:

@@ -10,6 +10,7 @@ from metaads.sandbox.delivery.cells import family_of
 from metaads.sandbox.errors import GraphError, invalid
 from metaads.sandbox.handlers import insights_fields
 from metaads.sandbox.handlers.call import loose, words
+from metaads.sandbox.handlers.filters import conditions_of
 
 LEVELS = ("account", "campaign", "adset", "ad")
 HOURLY = "hourly_stats_aggregated_by_advertiser_time_zone"
@@ -91,11 +92,7 @@ def parse(params: dict[str, Any], *, own_level: str, today: dt.date) -> Query:
     for window in windows:
         if window not in WINDOWS | DEAD_WINDOWS and not window.startswith("skan"):
             raise invalid(f"Invalid attribution window {window}", field="action_attribution_windows")
-    filters = loose(params.get("filtering")) or []
-    if not isinstance(filters, list) or not all(
-        isinstance(item, dict) and "field" in item for item in filters
-    ):
-        raise invalid("Param filtering must be an array of {field, operator, value}", field="filtering")
+    filters = conditions_of(params.get("filtering"))
     sort = (words(params.get("sort")) or [""])[0]
     summary = (
         tuple(words(params.get("summary")))

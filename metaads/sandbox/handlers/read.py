@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
 from metaads.sandbox.errors import GraphError, invalid, unknown_field
-from metaads.sandbox.handlers import filters, insights_query, insights_rows, paging
+from metaads.sandbox.handlers import filters, insights_query, insights_rows, paging, times
 from metaads.sandbox.handlers.call import Call, Desk, loose, words
 from metaads.sandbox.handlers.fields import Field, parse
 from metaads.sandbox.handlers.shapes import DEFAULTS, SHAPES, TYPE_NAMES, View
@@ -88,15 +89,14 @@ def edge_nodes(desk: Desk, call: Call, node: Node, edge: str, params: dict[str, 
     if kind == CREATIVE:
         return _creatives(desk, node, at)
     found = world.children(node.id, kind, at=at)
-    conditions = loose(params.get("filtering")) or []
-    if not isinstance(conditions, list):
-        raise invalid("Param filtering must be an array", field="filtering")
+    conditions = filters.conditions_of(params.get("filtering"))
     statuses = words(params.get("effective_status"))
     if statuses:
         conditions = [*conditions, {"field": "effective_status", "operator": "IN", "value": statuses}]
     named = _named_statuses(kind, conditions)
     if params.get("updated_since"):
-        since = float(params["updated_since"])
+        zone = str(world.accounts[node.account_id].get("timezone_name", at, "UTC"))
+        since = times.parse(params["updated_since"], zone, field="updated_since") or 0.0
         found = [row for row in found if float(row.get("updated_time", at, 0)) >= since]
     if str(params.get("is_completed", "")).lower() in ("true", "1", "false", "0"):
         done = str(params["is_completed"]).lower() in ("true", "1")
@@ -164,7 +164,7 @@ def _expanded(
     desk: Desk, call: Call, node: Node, field: Field, person: Person | None
 ) -> dict[str, Any] | None:
     rows = edge_nodes(desk, call, node, field.name, dict(field.args))
-    limit = int(field.args.get("limit", paging.DEFAULT_LIMIT))
+    limit = dataclasses.replace(call, params=dict(field.args)).number("limit", paging.DEFAULT_LIMIT, top=TOP)
     page, start = paging.cut(rows, limit=limit, after=field.args.get("after", ""))
     if not page:
         return None
