@@ -44,7 +44,7 @@ def campaign(request: HttpRequest, act_id: str, meta_id: str) -> HttpResponse:
     if row.ad_account_id != account.pk:
         raise NotFound("There is no such campaign.")
     moment = now()
-    chosen = period(account, request.GET.get("period", "last_28d"), moment)
+    chosen = period(account, request.GET.get("period", "last_14d"), moment)
     parts = {
         "kpis": Part("dashboard/parts/kpis.html", lambda: _kpis(account, row, chosen, moment)),
         "days": Part("dashboard/parts/days.html", lambda: _days(account, row, chosen, moment)),

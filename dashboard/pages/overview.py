@@ -82,9 +82,10 @@ def _card(account: AdAccount, moment: datetime) -> AccountCard:
     before = analytics.totals(
         account, since=week.before_since, until=week.before_until, metrics=_CARD, now=moment
     )
-    today = analytics.account_today(account, moment)
+    day = analytics.account_today(account, moment)
+    today = analytics.totals(account, since=day, until=day, metrics=("spend",), now=moment)
     days = analytics.series(
-        account, level="account", since=week.since, until=today, metrics=("spend",), now=moment
+        account, level="account", since=week.before_since, until=week.until, metrics=("spend",), now=moment
     ).points
     progress = analytics.progress(account) if found.header.trust.state in ("unavailable", "partial") else None
     return AccountCard(
@@ -98,7 +99,7 @@ def _card(account: AdAccount, moment: datetime) -> AccountCard:
             before=before.values,
             result=registry.result_label(account.client.result_action),
         ),
-        today=days[-1].values["spend"] if days and days[-1].at == today else None,
+        today=today.values["spend"],
         spend=tuple(point.values["spend"] for point in days),
         progress=progress,
     )

@@ -14,8 +14,6 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from dashboard.templatetags.show import money_text
-
 register = template.Library()
 
 WIDTH, HEIGHT = 1000.0, 240.0
@@ -67,22 +65,18 @@ def spark(points: Sequence[Decimal | None]) -> SafeString:
     )
 
 
-def nice(top: Decimal) -> Decimal:
-    """The next round number above: 1, 2, 2.5, 5 times a power of ten."""
-    if top <= 0:
-        return Decimal(1)
+def nice(top: Decimal, least: Decimal = Decimal(1)) -> Decimal:
+    """The next number above that four steps divide well: 1, 2, 4, 6, 8 times a power of ten."""
+    top = max(top, least)
     power = Decimal(1).scaleb(top.adjusted())
-    for factor in ("1", "2", "2.5", "5", "10"):
-        if top <= power * Decimal(factor):
-            return power * Decimal(factor)
-    return power * 10
+    return next((power * factor for factor in (1, 2, 4, 6, 8) if top <= power * factor), power * 10)
 
 
 @register.inclusion_tag("dashboard/parts/chart.html")
 def chart(plot: Any) -> dict[str, Any]:
     """A `Plot`: line of this period, a fainter one of the period before, axes in HTML, and the table behind."""
     known = [value for value in (*plot.values, *plot.before) if value is not None]
-    top = nice(max(known, default=Decimal(0)))
+    top = nice(max(known, default=Decimal(0)), Decimal(4) if plot.unit == "count" else Decimal("0.04"))
     grid = "".join(
         f'<path class="grid" d="M0 {HEIGHT * part / 4:.1f}H{WIDTH:.0f}" vector-effect="non-scaling-stroke"/>'
         for part in range(5)
@@ -96,19 +90,18 @@ def chart(plot: Any) -> dict[str, Any]:
         "plot": plot,
         "body": mark_safe(body),  # noqa: S308 - numbers only
         "known": any(value is not None for value in plot.values),
-        "ticks": [_tick(value, plot.unit, plot.currency) for value in labels],
+        "ticks": [_tick(value) for value in labels],
+        "compared": any(value is not None for value in plot.before),
         "firsts": _spread(plot.labels),
         "rows": list(zip(plot.labels, plot.values, [*plot.before, *[None] * len(plot.values)], strict=False)),
         "viewbox": f"0 0 {WIDTH:.0f} {HEIGHT:.0f}",
     }
 
 
-def _tick(value: Decimal, unit: str, currency: str) -> str:
+def _tick(value: Decimal) -> str:
     if value >= 10_000:
         return f"{(value / 1000).normalize():f}k"
-    if unit == "money":
-        return money_text(value, currency) if value < 10 else f"{value.quantize(Decimal(1)):,}"
-    return f"{value.normalize():f}" if value else "0"
+    return f"{value.normalize():,f}" if value else "0"
 
 
 def _spread(labels: Sequence[str]) -> list[str]:

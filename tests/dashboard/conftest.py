@@ -26,7 +26,9 @@ ASKS = {
 @pytest.fixture
 def furnished(synced, clock):
     now = clock.now()
-    synced.strategy = create(ad_account=synced.ad_account, principal=synced.principals.bob, data=ASKS, now=now)
+    synced.strategy = create(
+        ad_account=synced.ad_account, principal=synced.principals.bob, data=ASKS, now=now
+    )
     run(strategy=synced.strategy, now=now)
     rows = Proposal.objects.of(synced.northwind).filter(change__isnull=False).order_by("pk")
     synced.proposal = rows.first()
@@ -35,7 +37,9 @@ def furnished(synced, clock):
     if synced.proposal.level != "campaign":
         from campaigns.models import AdSet
 
-        synced.campaign_id = AdSet.objects.of(synced.northwind).get(meta_id=synced.campaign_id).campaign.meta_id
+        synced.campaign_id = (
+            AdSet.objects.of(synced.northwind).get(meta_id=synced.campaign_id).campaign.meta_id
+        )
     open_(
         client=synced.northwind,
         key="test:one",

@@ -27,7 +27,9 @@ PAGES = (
     "alerts",
     "connections",
 )
-OWN = tuple(name for name in PAGES if name in ("client", "account", "campaign", "proposal", "change", "strategy"))
+OWN = tuple(
+    name for name in PAGES if name in ("client", "account", "campaign", "proposal", "change", "strategy")
+)
 WITH_FIGURES = ("client", "account", "campaign")
 
 
@@ -55,9 +57,7 @@ def signed_in(name: str) -> Browser:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_buyer_reads_the_page_within_its_query_budget(
-    furnished, name, django_assert_max_num_queries
-):
+def test_a_buyer_reads_the_page_within_its_query_budget(furnished, name, django_assert_max_num_queries):
     bob = signed_in("bob")
     bob.get("/alerts/")  # the session's own first writes are not the page's
     with django_assert_max_num_queries(HEAVY.get(name, QUERIES)):
@@ -91,7 +91,9 @@ def test_a_stranger_is_sent_to_the_sign_in(furnished, name):
 
 @pytest.mark.parametrize("name", PAGES)
 def test_no_page_holds_a_token_and_every_page_has_the_policy(furnished, sandbox, name):
-    answer = signed_in("alice").get(address(furnished, name) + ("?client=northwind" if name not in OWN else ""))
+    answer = signed_in("alice").get(
+        address(furnished, name) + ("?client=northwind" if name not in OWN else "")
+    )
     text = answer.content.decode()
     token = sandbox.token("alice")
     assert token not in text and not re.search(r"EAA[A-Za-z0-9]{8,}", text)
