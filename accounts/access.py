@@ -85,7 +85,8 @@ def client(principal: Principal, ref: str | None = None, *, verb: str = "view") 
         found = visible[0]
     elif visible:
         names = ", ".join(row.slug for row in visible)
-        raise Invalid("Which client?", code="client_required", advice=f"Add ?client= with one of: {names}.")
+        advice = f"Add ?client= with one of: {names}."
+        raise Invalid("Which client?", code="client_required", advice=advice, errors=[("client", advice)])
     else:
         found = None
     if found is None:

@@ -23,9 +23,12 @@ CLIENT = OpenApiParameter("client", str, description="Slug or UUID; optional whe
 KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key moves nothing twice."
 )
+#: What any path may refuse with, and what a write may besides.
 ERRORS: dict[Any, Any] = {
-    (400, "application/problem+json"): Problem,
-    (404, "application/problem+json"): Problem,
+    (status, "application/problem+json"): Problem for status in (400, 401, 403, 404, 429)
+}
+WRITE_ERRORS: dict[Any, Any] = ERRORS | {
+    (status, "application/problem+json"): Problem for status in (409, 422)
 }
 
 #: Best first: what a reader wants to hear about when a client has several connections.
@@ -117,7 +120,7 @@ class EnableAdAccount(TenantAPIView):
         summary="Switch an ad account on",
         parameters=[KEY],
         request=None,
-        responses={200: AdAccountShape, **ERRORS},
+        responses={200: AdAccountShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, account_id: str) -> Response:
@@ -132,7 +135,7 @@ class DisableAdAccount(TenantAPIView):
         summary="Switch an ad account off",
         parameters=[KEY],
         request=None,
-        responses={200: AdAccountShape, **ERRORS},
+        responses={200: AdAccountShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, account_id: str) -> Response:

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 import accounts.connections as connections
 import accounts.grants as grants
 from accounts.api.base import TenantAPIView
-from accounts.api.meta import CLIENT, ERRORS, KEY
+from accounts.api.meta import CLIENT, ERRORS, KEY, WRITE_ERRORS
 from accounts.api.shapes import AuthorizeUrl, ConnectionRef, ConnectionShape, Disconnected
 from accounts.idempotency import idempotent
 from metaads.clock import now
@@ -71,7 +71,7 @@ class Disconnect(TenantAPIView):
         summary="Disconnect a Meta account",
         parameters=[KEY],
         request=ConnectionRef,
-        responses={200: Disconnected, **ERRORS},
+        responses={200: Disconnected, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:
@@ -86,7 +86,7 @@ class Refresh(TenantAPIView):
         summary="Refresh a connection's token",
         parameters=[KEY],
         request=ConnectionRef,
-        responses={200: ConnectionShape, **ERRORS},
+        responses={200: ConnectionShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:

@@ -13,7 +13,7 @@ import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
 import campaigns.changes.undo as undoing
 from accounts.api.base import TenantAPIView
-from accounts.api.meta import CLIENT, ERRORS, KEY
+from accounts.api.meta import CLIENT, ERRORS, KEY, WRITE_ERRORS
 from accounts.errors import Invalid
 from accounts.idempotency import idempotent
 from campaigns.api.shapes import ChangeDetail, ChangeList, ChangeShape, DigestBody, ReasonBody, ResolveBody
@@ -112,7 +112,7 @@ class Approve(OneChange):
         summary="Approve a change",
         parameters=[KEY],
         request=DigestBody,
-        responses={200: ChangeDetail, **ERRORS},
+        responses={200: ChangeDetail, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: UUID) -> Response:
@@ -129,7 +129,7 @@ class Reject(OneChange):
         summary="Reject a change",
         parameters=[KEY],
         request=ReasonBody,
-        responses={200: ChangeDetail, **ERRORS},
+        responses={200: ChangeDetail, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: UUID) -> Response:
@@ -145,7 +145,7 @@ class Undo(OneChange):
         summary="Undo an applied change",
         parameters=[KEY],
         request=None,
-        responses={202: ChangeShape, **ERRORS},
+        responses={202: ChangeShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: UUID) -> Response:
@@ -163,7 +163,7 @@ class Resolve(OneChange):
         summary="Say what became of a change that needs a person",
         parameters=[KEY],
         request=ResolveBody,
-        responses={200: ChangeDetail, **ERRORS},
+        responses={200: ChangeDetail, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: UUID) -> Response:

@@ -17,16 +17,34 @@ from campaigns.states import Field
 _VALUE = {"oneOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
 
 
+class Amount(serializers.DecimalField):
+    """Money as a JSON number. A text is refused: `"1,500"` and `"1.500"` mean different things to different people."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(max_digits=18, decimal_places=6, **kwargs)
+
+    def to_internal_value(self, data: Any) -> Decimal:
+        if not isinstance(data, int | Decimal) or isinstance(data, bool):
+            raise serializers.ValidationError("A JSON number is needed, such as 12.5.", code="invalid")
+        return super().to_internal_value(data)
+
+
+def _choice(*words: str) -> serializers.ChoiceField:
+    """One of `words`; the refusal lists them."""
+    says = f"{{input}} is not possible here. One of: {', '.join(words)}."
+    return serializers.ChoiceField(choices=words, error_messages={"invalid_choice": says})
+
+
 class StatusBody(serializers.Serializer[Any]):
-    status = serializers.ChoiceField(choices=["ACTIVE", "PAUSED"])
+    status = _choice("ACTIVE", "PAUSED")
     reason = serializers.CharField(required=False, allow_blank=True, max_length=1000)
 
 
 class BudgetBody(serializers.Serializer[Any]):
     """Exactly one of the two budgets, in major units of the account's currency."""
 
-    daily_budget = serializers.DecimalField(required=False, max_digits=18, decimal_places=6)
-    lifetime_budget = serializers.DecimalField(required=False, max_digits=18, decimal_places=6)
+    daily_budget = Amount(required=False)
+    lifetime_budget = Amount(required=False)
     reason = serializers.CharField(required=False, allow_blank=True, max_length=1000)
     confirm_large_step = serializers.BooleanField(
         required=False, default=False, help_text="Needed for a raise of more than 50 %."
@@ -54,13 +72,13 @@ class ReasonBody(serializers.Serializer[Any]):
 
 
 class ResolveBody(ReasonBody):
-    outcome = serializers.ChoiceField(choices=["APPLIED", "FAILED", "SUPERSEDED"])
+    outcome = _choice("APPLIED", "FAILED", "SUPERSEDED")
 
 
 class StopBody(serializers.Serializer[Any]):
     """What to stop: everything (owners), a client, an ad account, or a strategy of a client."""
 
-    scope = serializers.ChoiceField(choices=["everything", "client", "ad_account", "strategy"])
+    scope = _choice("everything", "client", "ad_account", "strategy")
     client = serializers.CharField(required=False, help_text="Slug or UUID; for client and strategy.")
     account_id = serializers.CharField(required=False, help_text="act_1 or 1; for ad_account.")
     strategy_id = serializers.CharField(required=False, max_length=100)

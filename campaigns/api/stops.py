@@ -12,7 +12,7 @@ from rest_framework.response import Response
 import accounts.access as access
 import campaigns.changes.switch as switch
 from accounts.api.base import TenantAPIView
-from accounts.api.meta import ERRORS, KEY
+from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.errors import Invalid
 from accounts.idempotency import idempotent
 from accounts.tenancy import Principal
@@ -61,7 +61,7 @@ class Stop(TenantAPIView):
         summary="Stop all changes in a scope",
         parameters=[KEY],
         request=StopBody,
-        responses={200: SwitchShape, **ERRORS},
+        responses={200: SwitchShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:
@@ -77,7 +77,7 @@ class Release(TenantAPIView):
         summary="Let changes pass again",
         parameters=[KEY],
         request=StopBody,
-        responses={200: Released, **ERRORS},
+        responses={200: Released, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:
@@ -96,7 +96,10 @@ class Holds(TenantAPIView):
 
 class Resume(TenantAPIView):
     @extend_schema(
-        summary="End a hold early", parameters=[KEY], request=ReasonBody, responses={200: HoldShape, **ERRORS}
+        summary="End a hold early",
+        parameters=[KEY],
+        request=ReasonBody,
+        responses={200: HoldShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: UUID) -> Response:

@@ -12,7 +12,7 @@ import campaigns.changes.approvals as approvals
 import campaigns.changes.request as filing
 import campaigns.queries as queries
 from accounts.api.base import TenantAPIView
-from accounts.api.meta import ERRORS, KEY
+from accounts.api.meta import KEY, WRITE_ERRORS
 from accounts.errors import Conflict
 from accounts.idempotency import idempotent
 from campaigns.api.shapes import BudgetBody, ChangeShape, StatusBody
@@ -62,7 +62,7 @@ class CampaignStatus(CampaignWrite):
         summary="Update campaign status",
         parameters=[KEY],
         request=StatusBody,
-        responses={202: ChangeShape, **ERRORS},
+        responses={202: ChangeShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, campaign_id: str) -> Response:
@@ -80,7 +80,7 @@ class CampaignBudget(CampaignWrite):
         summary="Update campaign budget",
         parameters=[KEY],
         request=BudgetBody,
-        responses={202: ChangeShape, **ERRORS},
+        responses={202: ChangeShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, campaign_id: str) -> Response:

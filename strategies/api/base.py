@@ -1,4 +1,4 @@
-"""What this floor's views share: problem responses for the schema, a body that is an object, a page of a list."""
+"""What this floor's views share: a body that is an object, a page of a list."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from accounts.api.shapes import Problem
 from accounts.errors import Invalid
 
-ERRORS: dict[Any, Any] = {
-    (400, "application/problem+json"): Problem,
-    (403, "application/problem+json"): Problem,
-    (404, "application/problem+json"): Problem,
-    (409, "application/problem+json"): Problem,
-}
 CLIENT = OpenApiParameter("client", str, description="Slug or UUID; without it, all of your clients.")
-KEY = OpenApiParameter(
-    "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key moves nothing twice."
-)
 PAGE = [
     OpenApiParameter("limit", int, description="At most 200, 50 unless said."),
     OpenApiParameter("offset", int),

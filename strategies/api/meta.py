@@ -16,11 +16,12 @@ import accounts.access as access
 import strategies.cycle as cycle
 import strategies.drafts as drafts
 from accounts.api.base import TenantAPIView
+from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.errors import Conflict, Invalid, NotFound, Unavailable
 from accounts.idempotency import idempotent
 from accounts.models import AdAccount
 from metaads.clock import now
-from strategies.api.base import ERRORS, KEY, body, text
+from strategies.api.base import body, text
 from strategies.api.shapes import (
     Execute,
     Executed,
@@ -65,7 +66,7 @@ class ExecuteStrategy(TenantAPIView):
         summary="Execute optimization strategy",
         parameters=[KEY],
         request=Execute,
-        responses={202: Executed, 200: Executed, **ERRORS},
+        responses={202: Executed, 200: Executed, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:
@@ -83,7 +84,9 @@ class ExecuteStrategy(TenantAPIView):
             )
         outcome = cycle.run(strategy=strategy, now=now(), dry_run=dry)
         answer = _executed(outcome, strategy, draft, dry)
-        return Response(answer, status=200 if dry else 202)
+        if dry:
+            return Response(answer)
+        return Response(answer, status=202, headers={"Location": f"/api/strategies/{strategy.uuid}"})
 
     def _which(self, data: Mapping[str, Any], account: AdAccount, dry: bool) -> tuple[Strategy, Draft | None]:
         if ("strategyId" in data) == ("draftId" in data):

@@ -12,10 +12,11 @@ import strategies.decisions as decisions
 import strategies.drafts as drafts
 import strategies.proposals as proposals
 from accounts.api.base import TenantAPIView
+from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.errors import Invalid
 from accounts.idempotency import idempotent
 from metaads.clock import now
-from strategies.api.base import CLIENT, ERRORS, KEY, PAGE, body, page, text
+from strategies.api.base import CLIENT, PAGE, body, page, text
 from strategies.api.shapes import (
     DecisionList,
     Digest,
@@ -70,7 +71,7 @@ class Approve(TenantAPIView):
         summary="Approve a proposal",
         parameters=[KEY],
         request=Digest,
-        responses={202: ProposalShape, **ERRORS},
+        responses={202: ProposalShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: Any) -> Response:
@@ -86,7 +87,7 @@ class Reject(TenantAPIView):
         summary="Reject a proposal",
         parameters=[KEY],
         request=Reason,
-        responses={200: ProposalShape, **ERRORS},
+        responses={200: ProposalShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request, uuid: Any) -> Response:

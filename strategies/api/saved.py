@@ -10,9 +10,10 @@ from rest_framework.response import Response
 
 import strategies.drafts as drafts
 from accounts.api.base import TenantAPIView
+from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.idempotency import idempotent
 from metaads.clock import now
-from strategies.api.base import CLIENT, ERRORS, KEY, body, text
+from strategies.api.base import CLIENT, body, text
 from strategies.api.shapes import AccountStrategy, StrategyEdit, StrategyList, strategy_json
 from strategies.errors import BadRules
 
@@ -40,7 +41,7 @@ class SavedStrategies(TenantAPIView):
         summary="Save a new strategy",
         parameters=[KEY],
         request=AccountStrategy,
-        responses={201: AccountStrategy, **ERRORS},
+        responses={201: AccountStrategy, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:
@@ -63,7 +64,7 @@ class SavedStrategy(TenantAPIView):
         summary="Edit a strategy",
         parameters=[KEY],
         request=StrategyEdit,
-        responses={200: AccountStrategy, **ERRORS},
+        responses={200: AccountStrategy, **WRITE_ERRORS},
     )
     @idempotent
     def patch(self, request: Request, uuid: Any) -> Response:
