@@ -82,10 +82,9 @@ def _card(account: AdAccount, moment: datetime) -> AccountCard:
     before = analytics.totals(
         account, since=week.before_since, until=week.before_until, metrics=_CARD, now=moment
     )
-    day = analytics.account_today(account, moment)
-    today = analytics.totals(account, since=day, until=day, metrics=("spend",), now=moment)
+    today = analytics.account_today(account, moment)
     days = analytics.series(
-        account, level="account", since=week.before_since, until=week.until, metrics=("spend",), now=moment
+        account, level="account", since=week.before_since, until=today, metrics=("spend",), now=moment
     ).points
     progress = analytics.progress(account) if found.header.trust.state in ("unavailable", "partial") else None
     return AccountCard(
@@ -99,8 +98,8 @@ def _card(account: AdAccount, moment: datetime) -> AccountCard:
             before=before.values,
             result=registry.result_label(account.client.result_action),
         ),
-        today=today.values["spend"],
-        spend=tuple(point.values["spend"] for point in days),
+        today=next((point.values["spend"] for point in days if point.at == today), None),
+        spend=tuple(point.values["spend"] for point in days if point.at != today),
         progress=progress,
     )
 

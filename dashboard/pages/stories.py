@@ -74,7 +74,7 @@ def steps(change: Change) -> tuple[Step, ...]:
         elif index == reached and change.state in _ENDED_BADLY:
             state, label = "failed", _FAILED_WORDS.get(change.state, label)
         elif index == reached:
-            state = "now"
+            state, label = "now", "Approval" if key == "approved" else label
         else:
             state = "todo"
         if key == "applied" and change.state == S.NOOP:
