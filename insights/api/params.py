@@ -37,9 +37,14 @@ METRIC_NAMES: Final = OpenApiParameter(
 
 
 def period(
-    query: Mapping[str, str], ad_account: AdAccount, *, now: datetime, default: str = DEFAULT_PRESET
+    query: Mapping[str, str],
+    ad_account: AdAccount,
+    *,
+    now: datetime,
+    default: str = DEFAULT_PRESET,
+    most: int = MOST_DAYS,
 ) -> Period:
-    """The asked period; since and until win over date_preset, as at Meta."""
+    """The asked period, at most `most` days; since and until win over date_preset, as at Meta."""
     since, until = query.get("since"), query.get("until")
     if since or until:
         if not (since and until):
@@ -47,14 +52,21 @@ def period(
         found = Period(_day("since", since), _day("until", until))
         if found.days < 1:
             raise _invalid("since", "since lies after until.", "Swap them.")
-        if found.days > MOST_DAYS:
-            raise _invalid("since", f"A period has at most {MOST_DAYS} days.", "Meta keeps 37 months.")
-        return found
+        return _not_longer(found, "since", most)
     name = query.get("date_preset") or default
     try:
-        return Period(*analytics.preset(name, ad_account, now))
+        found = Period(*analytics.preset(name, ad_account, now))
     except UnknownPeriod as unknown:
         raise _invalid("date_preset", str(unknown), f"One of: {', '.join(unknown.allowed)}.") from None
+    return _not_longer(found, "date_preset", most)
+
+
+def _not_longer(period: Period, field: str, most: int) -> Period:
+    if period.days <= most:
+        return period
+    if most == MOST_DAYS:
+        raise _invalid(field, f"A period has at most {most} days.", "Meta keeps 37 months.")
+    raise _invalid(field, f"Day by day, a period has at most {most} days.", "Ask in parts, or for all_days.")
 
 
 def metrics(query: Mapping[str, str], *, default: Iterable[str] = USUAL) -> tuple[str, ...]:

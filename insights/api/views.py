@@ -139,9 +139,9 @@ class Insights(TenantAPIView):
         at, query = now(), request.query_params
         level = params.one_of(query, "level", LEVELS[LEVELS.index(own) :], own)
         daily = params.one_of(query, "time_increment", ("all_days", "1"), "all_days") == "1"
-        period = params.period(query, account, now=at)
-        if daily and period.days > params.MOST_DAYS_BY_DAY:
-            period = Period(period.until - DAY * (params.MOST_DAYS_BY_DAY - 1), period.until)
+        period = params.period(
+            query, account, now=at, most=params.MOST_DAYS_BY_DAY if daily else params.MOST_DAYS
+        )
         narrow: dict[str, Any] = {"level": level, "metrics": params.metrics(query)}
         if level == own:
             narrow["object_ids"] = [meta_id]

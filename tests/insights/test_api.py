@@ -212,3 +212,11 @@ def test_the_client_s_chosen_result_changes_conversions(world, ask, clock):
     )
     assert body["conversions"] == leads.rows[0].values["leads"]
     assert body["result_label"] == "Leads"
+
+
+def test_a_period_too_long_for_single_days_is_refused_and_not_cut(ask, synced):
+    path = f"/api/meta/insights/{synced.ad_account.act_id}"
+    days = {"since": "2026-01-01", "until": "2026-11-01"}
+    refused = ask(synced.users.bob, path, 400, **days, time_increment="1")
+    assert "at most 92 days" in str(refused["errors"])
+    ask(synced.users.bob, path, **days)
