@@ -21,11 +21,7 @@ from accounts.errors import Conflict, Invalid, NotFound, Unavailable
 from accounts.idempotency import idempotent
 from accounts.models import AdAccount
 from metaads.clock import now
-from strategies.api.base import body, text
-from strategies.api.shapes import (
-    Execute,
-    Executed,
-    StrategiesOfAccount,
+from strategies.api.answers import (
     change_ref,
     decision_json,
     draft_json,
@@ -34,6 +30,8 @@ from strategies.api.shapes import (
     strategy_json,
     would_be_json,
 )
+from strategies.api.base import body, text
+from strategies.api.shapes import Execute, Executed, StrategiesOfAccount
 from strategies.models import Draft, Strategy, StrategyStatus
 from strategies.tasks import generate_drafts
 

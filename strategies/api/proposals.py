@@ -16,16 +16,9 @@ from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.errors import Invalid
 from accounts.idempotency import idempotent
 from metaads.clock import now
+from strategies.api.answers import decision_json, proposal_json
 from strategies.api.base import CLIENT, PAGE, body, page, text
-from strategies.api.shapes import (
-    DecisionList,
-    Digest,
-    ProposalList,
-    ProposalShape,
-    Reason,
-    decision_json,
-    proposal_json,
-)
+from strategies.api.shapes import DecisionList, Digest, ProposalList, ProposalShape, Reason
 from strategies.models import ProposalState
 
 _ACCOUNT = OpenApiParameter("account", str, description="Of this ad account only.")

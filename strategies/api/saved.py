@@ -13,8 +13,9 @@ from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.idempotency import idempotent
 from metaads.clock import now
+from strategies.api.answers import strategy_json
 from strategies.api.base import CLIENT, body, text
-from strategies.api.shapes import AccountStrategy, StrategyEdit, StrategyList, strategy_json
+from strategies.api.shapes import AccountStrategy, StrategyEdit, StrategyList
 from strategies.errors import BadRules
 
 _ACCOUNT = OpenApiParameter("account", str, description="Of this ad account only.")

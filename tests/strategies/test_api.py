@@ -94,7 +94,7 @@ def test_executing_gives_decisions_proposals_and_changes_that_wait(shop, strateg
         "23": "unknown",
         "24": "unknown",
     }
-    assert {row["object_id"]: row["target"] for row in body["proposals"]} == {"21": "60", "22": "PAUSED"}
+    assert {row["object_id"]: row["target"] for row in body["proposals"]} == {"21": 60, "22": "PAUSED"}
     assert {row["state"] for row in body["changes"]} == {"PROPOSED"}
     assert {row["url"] for row in body["changes"]} == {
         f"/api/changes/{row.uuid}" for row in Change.objects.of(shop.northwind)
