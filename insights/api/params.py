@@ -32,7 +32,7 @@ PERIOD: Final = [
     OpenApiParameter("until", date, description="Last day, inside."),
 ]
 METRIC_NAMES: Final = OpenApiParameter(
-    "metrics", str, description="Names from /api/metrics, comma separated."
+    "metrics", str, description=f"Names from /api/metrics, comma separated. Default: {', '.join(USUAL)}."
 )
 
 

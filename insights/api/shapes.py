@@ -5,11 +5,10 @@ A number is null where it is unknown; 0 means that it was measured and is 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from drf_spectacular.utils import inline_serializer
 from rest_framework import serializers
 
 from insights.analytics import Header
@@ -115,8 +114,14 @@ def _number() -> serializers.Field[Any, Any, Any, Any]:
     return serializers.DecimalField(max_digits=30, decimal_places=6, allow_null=True)
 
 
-def _fields(names: Iterable[str]) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
-    return {name: _number() for name in names}
+def _metrics() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    """Every metric of the registry; an answer has those that `metrics` names, or the usual ones."""
+    return {
+        name: serializers.DecimalField(
+            max_digits=30, decimal_places=6, allow_null=True, required=False, help_text=one.description
+        )
+        for name, one in METRICS.items()
+    }
 
 
 class TrustShape(serializers.Serializer[Any]):
@@ -135,20 +140,13 @@ class HeaderShape(serializers.Serializer[Any]):
     trust = TrustShape()
 
 
-USUAL = (
-    "spend", "impressions", "clicks", "ctr", "cpc", "cpm", "reach", "frequency", "link_clicks", "conversions",
-    "conversion_value", "cpa", "roas",
-)  # fmt: skip
-NumbersShape = inline_serializer("Numbers", _fields(USUAL))
-
-
 class PerformanceShape(HeaderShape):
     account_id = serializers.CharField()
     name = serializers.CharField()
     result_action = serializers.CharField()
     result_label = serializers.CharField()
     previous = serializers.DictField(child=_number())
-    locals().update(_fields(USUAL))
+    locals().update(_metrics())
 
 
 class CampaignShape(serializers.Serializer[Any]):
@@ -162,7 +160,7 @@ class CampaignShape(serializers.Serializer[Any]):
     bid_strategy = serializers.CharField()
     created_time = serializers.DateTimeField(allow_null=True)
     updated_time = serializers.DateTimeField(allow_null=True)
-    locals().update(_fields(USUAL))
+    locals().update(_metrics())
 
 
 class CampaignsShape(HeaderShape):
@@ -184,7 +182,7 @@ class AdSetShape(serializers.Serializer[Any]):
     bid_amount = _number()
     created_time = serializers.DateTimeField(allow_null=True)
     updated_time = serializers.DateTimeField(allow_null=True)
-    locals().update(_fields(USUAL))
+    locals().update(_metrics())
 
 
 class AdSetsShape(HeaderShape):
@@ -202,7 +200,7 @@ class AdShape(serializers.Serializer[Any]):
     creative_id = serializers.CharField(allow_null=True)
     created_time = serializers.DateTimeField(allow_null=True)
     updated_time = serializers.DateTimeField(allow_null=True)
-    locals().update(_fields(USUAL))
+    locals().update(_metrics())
 
 
 class AdsShape(HeaderShape):
@@ -215,7 +213,7 @@ class InsightShape(serializers.Serializer[Any]):
     level = serializers.ChoiceField(["account", "campaign", "adset", "ad"])
     date_start = serializers.DateField()
     date_stop = serializers.DateField()
-    locals().update(_fields(USUAL))
+    locals().update(_metrics())
 
 
 class InsightsShape(HeaderShape):
@@ -236,10 +234,11 @@ class RealtimeShape(HeaderShape):
     next_check_at = serializers.DateTimeField(allow_null=True)
     poll_seconds = serializers.IntegerField()
     against_yesterday = serializers.DictField(
-        help_text="Today's full hours less yesterday's same hours; null where an hour was not read."
+        child=_number(),
+        help_text="Today's full hours less yesterday's same hours; null where an hour was not read.",
     )
     progress = ProgressShape()
-    locals().update(_fields(USUAL))
+    locals().update(_metrics())
 
 
 class MetricShape(serializers.Serializer[Any]):

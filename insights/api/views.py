@@ -29,7 +29,7 @@ LEVELS = ("account", "campaign", "adset", "ad")
 class Performance(TenantAPIView):
     @extend_schema(
         summary="Account performance summary",
-        parameters=params.PERIOD,
+        parameters=[*params.PERIOD, params.METRIC_NAMES],
         responses={200: shapes.PerformanceShape, **ERRORS},
     )
     def get(self, request: Request, account_id: str) -> Response:
@@ -83,7 +83,7 @@ class Objects(TenantAPIView):
 class Campaigns(Objects):
     @extend_schema(
         summary="Campaigns of an account",
-        parameters=params.PERIOD,
+        parameters=[*params.PERIOD, params.METRIC_NAMES],
         responses={200: shapes.CampaignsShape, **ERRORS},
     )
     def get(self, request: Request, account_id: str) -> Response:
@@ -97,7 +97,7 @@ class AdSets(Objects):
 
     @extend_schema(
         summary="Ad sets of a campaign",
-        parameters=params.PERIOD,
+        parameters=[*params.PERIOD, params.METRIC_NAMES],
         responses={200: shapes.AdSetsShape, **ERRORS},
     )
     def get(self, request: Request, campaign_id: str) -> Response:
@@ -110,7 +110,9 @@ class Ads(Objects):
     level = "ad"
 
     @extend_schema(
-        summary="Ads of an ad set", parameters=params.PERIOD, responses={200: shapes.AdsShape, **ERRORS}
+        summary="Ads of an ad set",
+        parameters=[*params.PERIOD, params.METRIC_NAMES],
+        responses={200: shapes.AdsShape, **ERRORS},
     )
     def get(self, request: Request, adset_id: str) -> Response:
         ad_set = queries.ad_set(self.principal, adset_id)
@@ -178,7 +180,11 @@ def _row(level: str, since: date, until: date, row: analytics.TableRow) -> dict[
 
 
 class Realtime(TenantAPIView):
-    @extend_schema(summary="Today so far", responses={200: shapes.RealtimeShape, **ERRORS})
+    @extend_schema(
+        summary="Today so far",
+        parameters=[params.METRIC_NAMES],
+        responses={200: shapes.RealtimeShape, **ERRORS},
+    )
     def get(self, request: Request, account_id: str) -> Response:
         """The running day, against yesterday's same full hours; when it was checked, and when it is checked next."""
         account, at = self.ad_account(account_id), now()
