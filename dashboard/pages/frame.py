@@ -39,6 +39,9 @@ NAVIGATION = (
     ("connections", "Connections", "/connections/"),
 )
 
+#: Regions of the frame that every page can read again: counts that wait, and what is stopped.
+_FRAME_PARTS = {"nav": "dashboard/parts/nav.html", "stops": "dashboard/parts/stops.html"}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -94,6 +97,8 @@ def show(
     """The page with all its parts, or the one part that `?part=` names."""
     parts = parts or {}
     wanted = request.GET.get("part")
+    if wanted in _FRAME_PARTS:
+        return render(request, _FRAME_PARTS[wanted], _frame(request, client=client, section=section))
     context = {**context, "now": now(), "poll_seconds": settings.POLL_SECONDS, "client": client}
     if wanted is not None:
         part = parts.get(wanted)

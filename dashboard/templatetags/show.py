@@ -21,7 +21,7 @@ NONE = mark_safe('<span class="none" title="not known">–</span>')
 #: A change's state -> (words, tone of the badge). Tones: ok warn bad info, or none; "working" pulses.
 CHANGE_WORDS: Mapping[str, tuple[str, str]] = {
     "PROPOSED": ("waits for approval", "warn"),
-    "APPROVED": ("requested", "info working"),
+    "APPROVED": ("approved, to be sent", "info working"),
     "PREPARING": ("sending: asking Meta what stands there", "info working"),
     "SENDING": ("sending", "info working"),
     "ACKED": ("sent, not confirmed yet", "info working"),
@@ -120,8 +120,10 @@ def compared(change: Decimal | None, tone: str, before: str = "the period before
 
 
 @register.simple_tag
-def change_state(state: str) -> SafeString:
+def change_state(state: str, past: bool = False) -> SafeString:
+    """A state in words; one that lies in the `past` (a ledger line) does not pulse."""
     words, tone = CHANGE_WORDS.get(state, (state.lower(), ""))
+    tone = tone.replace(" working", "") if past else tone
     return format_html('<span class="badge {}" data-state="{}">{}</span>', tone, state, words)
 
 

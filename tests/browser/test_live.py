@@ -155,3 +155,23 @@ def test_the_kill_switch_stops_the_client_and_everybody_is_told(page, console, l
         page.get_by_role("button", name="Let changes pass again").count() == 0
     )  # an approver stops, a manager releases
     assert console == []
+
+
+def test_a_stop_reaches_a_page_that_is_open_already_and_the_count_falls_with_an_approval(
+    browser, page, live_app, furnished
+):
+    sign_in(page, live_app, "vera")
+    page.locator('#live[data-state="live"]').wait_for()
+    before = int(page.locator('[data-nav="proposals"]').inner_text().split()[0])
+    context = browser.new_context()
+    other = context.new_page()
+    approve_in(other, live_app, furnished)
+    if before > 1:
+        page.locator('[data-nav="proposals"]', has_text=str(before - 1)).wait_for(timeout=8000)
+    else:
+        page.locator('[data-nav="proposals"]').wait_for(state="detached", timeout=8000)
+    other.get_by_label("Stop changes: kill switch").click()
+    other.get_by_label(re.compile("^Why")).fill("Shop is down")
+    other.get_by_role("button", name="Stop all changes").click()
+    page.get_by_text("Shop is down").wait_for(timeout=8000)
+    context.close()

@@ -34,6 +34,7 @@ function silent(words) {
   if (words) banner.querySelector(".silent-words").textContent = words;
 }
 
+// A socket belongs to one client; a page of all clients polls.
 function wants(part, topic, id) {
   return (part.dataset.topics ?? "").split(/\s+/).some((one) => one === topic || one === `${topic}:${id}`);
 }
