@@ -24,6 +24,15 @@ class Rules(serializers.Serializer[Any]):
     )
 
 
+class RulesEdit(serializers.Serializer[Any]):
+    """What is left out stays; `null` switches a condition off."""
+
+    minCtr = serializers.DecimalField(None, None, required=False, allow_null=True)
+    maxCpc = serializers.DecimalField(None, None, required=False, allow_null=True)
+    targetCpm = serializers.DecimalField(None, None, required=False, allow_null=True)
+    budgetThreshold = serializers.DecimalField(None, None, required=False, allow_null=True)
+
+
 class ActionSwitches(serializers.Serializer[Any]):
     pauseLowPerforming = serializers.BooleanField(required=False)
     increaseBudget = serializers.BooleanField(required=False)
@@ -55,7 +64,7 @@ class StrategyEdit(serializers.Serializer[Any]):
     name = serializers.CharField(required=False)
     type = serializers.ChoiceField(list(TYPES), required=False)
     status = serializers.ChoiceField(list(STATUSES), required=False)
-    rules = Rules(required=False)
+    rules = RulesEdit(required=False)
     actions = ActionSwitches(required=False)
 
 

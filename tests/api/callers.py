@@ -53,14 +53,15 @@ class Caller:
         return Answer(self.http.get(path, headers={**self.headers, **headers}))
 
     def post(self, path: str, body: Any = None, **headers: str) -> Answer:
-        """`body`: raw JSON text, or what is to be written as JSON."""
-        data = body if isinstance(body, str) else json.dumps(body)
-        return Answer(
-            self.http.post(path, data, content_type="application/json", headers={**self.headers, **headers})
-        )
+        return self.send("post", path, body, **headers)
 
     def send(self, method: str, path: str, body: Any = None, **headers: str) -> Answer:
-        return self.get(path, **headers) if method == "get" else self.post(path, body, **headers)
+        """`body`: raw JSON text, or what is to be written as JSON."""
+        if method == "get":
+            return self.get(path, **headers)
+        data = body if isinstance(body, str) else json.dumps(body)
+        write = getattr(self.http, method)
+        return Answer(write(path, data, content_type="application/json", headers={**self.headers, **headers}))
 
 
 def _key(user: Any) -> str:

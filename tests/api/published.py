@@ -29,7 +29,6 @@ class Published:
     def __init__(self, document: dict[str, Any], complaints: list[str]) -> None:
         self.document = document
         self.complaints = complaints
-        self._components = _plain(document["components"])
 
     @classmethod
     def generate(cls) -> Published:
@@ -62,31 +61,35 @@ class Published:
         schema = described.get("content", {}).get(answer.kind, {}).get("schema")
         if schema is None:
             return [f"{method} {template}: {answer.status} with {answer.kind} is not described"]
-        return list(self._errors(schema, answer.body))
+        return list(self._errors(schema, answer.body, "writeOnly"))
 
     def wrong_body(self, method: str, template: str, body: Any) -> list[str]:
         """How a request's body differs from what is published for it."""
         content = self.operation(method, template)["requestBody"]["content"]
-        return list(self._errors(content["application/json"]["schema"], body))
+        return list(self._errors(content["application/json"]["schema"], body, "readOnly"))
 
-    def _errors(self, schema: dict[str, Any], value: Any) -> Iterator[str]:
-        whole = {**_plain(schema), "components": self._components}
+    def _errors(self, schema: dict[str, Any], value: Any, foreign: str) -> Iterator[str]:
+        """`foreign` marks what belongs to the other direction: a request has no `readOnly` property."""
+        whole = {**_plain(schema, foreign), "components": _plain(self.document["components"], foreign)}
         checker = jsonschema.Draft202012Validator(whole, format_checker=_FORMATS)
         for error in checker.iter_errors(value):
             yield f"{error.json_path}: {error.message}"
 
 
-def _plain(node: Any) -> Any:
+def _plain(node: Any, foreign: str) -> Any:
     """OpenAPI 3.0 -> JSON Schema."""
     if isinstance(node, list):
-        return [_plain(one) for one in node]
+        return [_plain(one, foreign) for one in node]
     if not isinstance(node, dict):
         return node
-    plain = {key: _plain(value) for key, value in node.items() if key != "nullable"}
+    plain = {key: _plain(value, foreign) for key, value in node.items() if key != "nullable"}
     # In 3.0 these two are marks on the limit, in JSON Schema they are limits.
     for mark, limit in (("exclusiveMaximum", "maximum"), ("exclusiveMinimum", "minimum")):
         if plain.get(mark) is True:
             plain[mark] = plain.pop(limit)
     if isinstance(plain.get("properties"), dict) and plain.get("type") == "object":
         plain.setdefault("additionalProperties", False)
+        for name in [name for name, one in node["properties"].items() if one.get(foreign)]:
+            del plain["properties"][name]
+            plain["required"] = [one for one in plain.get("required", ()) if one != name]
     return {"anyOf": [plain, {"type": "null"}]} if node.get("nullable") is True else plain

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+import tests.api.goldens as goldens
 from accounts.models import AdAccount
 from campaigns.models import Campaign
 from metaads.gateway import plugged
@@ -82,3 +83,23 @@ def test_a_budget_goes_in_and_out_without_losing_a_digit(house, call):
     path = f"/api/meta/campaigns/{house.campaign.meta_id}/budget"
     answer = call("bob").post(path, '{"daily_budget": 99.10}')
     assert answer.status == 202 and '"target":99.10,' in answer.text
+
+
+def test_no_amount_of_any_golden_answer_is_a_text():
+    """A figure in quotes loses its digits in a spreadsheet; only rules that show their working hold such texts."""
+
+    def texts(value, at=""):
+        if isinstance(value, dict):
+            for key, one in value.items():
+                yield from texts(one, key)
+        elif isinstance(value, list):
+            for one in value:
+                yield from texts(one, at)
+        elif type(value) is str and re.fullmatch(r"-?\d+(\.\d+)?", value):
+            yield at
+
+    shown = {"left", "right"}  # of a decision's tree
+    names = {"id", "object_id", "campaign_id", "adset_id", "creative_id", "meta_user_id"}
+    for file in goldens.FOLDER.iterdir():
+        body = goldens.read(file.read_text())["response"]["body"]
+        assert set(texts(body)) <= shown | names, file.name
