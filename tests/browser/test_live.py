@@ -175,3 +175,31 @@ def test_a_stop_reaches_a_page_that_is_open_already_and_the_count_falls_with_an_
     other.get_by_role("button", name="Stop all changes").click()
     page.get_by_text("Shop is down").wait_for(timeout=8000)
     context.close()
+
+
+def test_a_buyer_asks_for_a_budget_and_a_pause_and_sees_each_confirmed(
+    page, console, live_app, synced, sandbox, clock
+):
+    from campaigns.models import Campaign
+
+    campaign = Campaign.objects.of(synced.northwind).filter(daily_budget__isnull=False).order_by("pk").first()
+    cut = campaign.daily_budget - 10
+    sign_in(page, live_app, "bob")
+    page.goto(f"{live_app}/a/{synced.ad_account.act_id}/campaigns/{campaign.meta_id}/")
+    page.get_by_label("New daily budget").fill(f"{cut:f}")
+    page.get_by_label("Why", exact=True).fill("Less stock")
+    page.get_by_role("button", name="Request this budget").click()
+    page.get_by_text("Requested. The new budget stands when Meta has confirmed it.").wait_for()
+    page.locator(".on-the-way").first.wait_for(timeout=8000)
+    until_quiet(clock)
+    page.locator(".control .facts", has_text=f"{cut:,.2f}").wait_for(timeout=8000)
+    assert len(writes(sandbox, campaign.meta_id)) == 1
+
+    page.get_by_role("button", name="Pause this campaign").click()
+    page.get_by_text("Requested. It shows as paused when Meta has confirmed it.").wait_for()
+    until_quiet(clock)
+    page.locator(".control .facts .badge", has_text="Paused").wait_for(timeout=8000)
+    page.get_by_label("New daily budget").fill("0.01")
+    page.get_by_role("button", name="Request this budget").click()
+    page.locator(".act-answer.poor").wait_for()  # refused, with what to do
+    assert [one for one in console if "409" not in one and "400" not in one] == []
