@@ -13,7 +13,7 @@ our app without a change of ours. Where it touches a status or budget that we ar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -26,8 +26,8 @@ import metaads.graph.fields as asked
 from accounts.models import AdAccount
 from campaigns.diff import Diff, diff
 from campaigns.mapping import ActivityRow, ObjectRow
-from campaigns.models import Ad, AdSet, Campaign, Creative, SyncRun, SyncState
-from campaigns.states import Level
+from campaigns.models import Ad, AdSet, Campaign, Creative, Observation, SyncRun, SyncState
+from campaigns.states import Field, Level
 from metaads.graph.client import GraphClient
 from metaads.graph.errors import GraphError
 from metaads.quota import Blocked
@@ -210,6 +210,7 @@ def _store_kind(
     fetched = {key: row for key, row in fetched.items() if _has_parents(row, parents)}
     by_pk = {model: {pk: meta_id for meta_id, pk in ids.items()} for model, ids in parents.items()}
     stored = {key: _as_row(obj, kind, by_pk) for key, obj in objects.items() if obj.removed_at is None}
+    fetched = _newer_kept(ad_account, fetched, stored, started=now)
     found: Diff[Any] = diff(stored=stored, fetched=fetched, complete=complete)
     columns = _columns(kind)
     new = [row for row in found.created if row.meta_id not in objects]
@@ -237,6 +238,28 @@ def _store_kind(
     if complete:
         mine.filter(removed_at__isnull=True).update(seen_at=now)
     return found
+
+
+def _newer_kept(
+    ad_account: AdAccount,
+    fetched: Mapping[str, ObjectRow],
+    stored: Mapping[str, ObjectRow],
+    *,
+    started: datetime,
+) -> dict[str, ObjectRow]:
+    """What our own changes have read back since this run began is newer than what the run read: it stays, and the
+    next run compares it."""
+    rows = Observation.objects.of(ad_account.client_id).filter(
+        change__ad_account=ad_account, at__gt=started, error_text=""
+    )
+    kept = dict(fetched)
+    for object_id, name in set(rows.values_list("change__object_id", "change__field")):
+        if object_id not in kept or object_id not in stored:
+            continue
+        names = ("status", "effective_status", "known") if name == Field.STATUS else (name,)
+        values: dict[str, Any] = {one: getattr(stored[object_id], one) for one in names}
+        kept[object_id] = replace(kept[object_id], **values)
+    return kept
 
 
 def _slices(ids: Iterable[str], size: int = 500) -> Iterable[list[str]]:

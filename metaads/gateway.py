@@ -30,7 +30,7 @@ from metaads.graph.usage import version_warning
 from metaads.graph.writer import GraphWriter
 from metaads.notices import VERSION, report
 
-READ_USES = frozenset({"read", "insights", "verify"})
+READ_USES = frozenset({"read", "insights", "verify", "pause_read"})
 WRITE_USES = frozenset({"write", "pause"})
 #: Connect and read time-outs of the sign-in library's own calls, in seconds.
 TIMEOUT = (3.0, 10.0)
@@ -54,7 +54,7 @@ def transport(*, keep_alive: bool = True) -> Transport:
 def client(*, token: str, ad_account: str | None, use: str = "read") -> GraphClient:
     """A reader for one token. `ad_account` is Meta's number (None: calls that belong to no account).
 
-    `use` is read, insights or verify: how much of the quota it may touch. Each attempt may raise
+    `use` is read, insights, verify or pause_read: how much of the quota it may touch. Each attempt may raise
     `quota.Blocked`; then nothing was sent.
     """
     if use not in READ_USES:

@@ -50,6 +50,8 @@ SHARES: Final = {
     "verify": Share(percent=95.0, points=50, cost=1),
     "write": Share(percent=95.0, points=50, cost=3),
     "pause": Share(percent=float("inf"), points=60, cost=3),
+    # A pause is sent after two reads; where these are held back, so is the pause.
+    "pause_read": Share(percent=float("inf"), points=60, cost=1),
 }
 
 

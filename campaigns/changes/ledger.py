@@ -148,8 +148,9 @@ def _recorded(change: Change, *, to: ChangeState, now: datetime, by: Actor, note
         note=note,
     )
     uuid, state, client_id = str(change.uuid), to.value, change.client_id
+    # Robust: between a committed attempt and its POST no listener may come with an exception.
     transaction.on_commit(
-        lambda: change_recorded.send(sender=Change, change_id=uuid, state=state, client_id=client_id)
+        lambda: change_recorded.send_robust(sender=Change, change_id=uuid, state=state, client_id=client_id)
     )
 
 

@@ -23,7 +23,7 @@ import campaigns.mapping as mapping
 import campaigns.queries as queries
 from accounts.errors import Refused
 from campaigns.models import Ad, AdSet, Campaign, Change, Observation
-from campaigns.states import ChangeState, Field, Level
+from campaigns.states import ChangeState, Direction, Field, Level
 from metaads.graph.errors import AuthFailed, GraphError
 from metaads.quota import Blocked
 
@@ -83,7 +83,8 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
     value, error_text = "", ""
     account = change.ad_account
     try:
-        node = connections.reader(account, use="verify").node(change.object_id, _fields(Level(change.level)))
+        use = "pause_read" if phase == "prepare" and change.direction is Direction.STOP else "verify"
+        node = connections.reader(account, use=use).node(change.object_id, _fields(Level(change.level)))
         if (
             str(node.get("id")) != change.object_id
             or str(node.get("account_id", account.meta_id)) != account.meta_id

@@ -15,6 +15,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+from django.db.models import Q
+
 import accounts.access as access
 import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
@@ -78,8 +80,13 @@ def file(
     if not key or len(key) > 200:
         raise Invalid("A change needs a key of 1 to 200 characters.", code="bad_key")
     with ledger.locked(ad_account.pk):
+        # Whose own wish passes at once does not wait behind somebody else's that needs an approval.
+        wish = direction(field, _before(obj, field, target), target)
+        passes = source in (Source.PERSON, Source.UNDO) and approvals.at_once(
+            principal, client_id=ad_account.client_id, direction=wish
+        )
         known = Change.everything.filter(key=key).first() or _joined(
-            ad_account, object_id, field, target, now
+            ad_account, object_id, field, target, now, only_of=principal.user_id if passes else None
         )
         if known is not None:
             if known.client_id != ad_account.client_id:
@@ -105,14 +112,27 @@ def file(
         return _judged(change, principal=principal, now=now)
 
 
-def _joined(ad_account: AdAccount, object_id: str, field: Field, target: str, now: datetime) -> Change | None:
-    """The change that wants the same already: waiting and not expired, or on its way."""
+def _joined(
+    ad_account: AdAccount,
+    object_id: str,
+    field: Field,
+    target: str,
+    now: datetime,
+    *,
+    only_of: int | None = None,
+) -> Change | None:
+    """The change that wants the same already: waiting and not expired, or on its way. With `only_of`, one that
+    waits for an approval is joined only when that person asked for it by hand."""
     rows = Change.everything.filter(
         ad_account=ad_account, object_id=object_id, field=field.value, target=target, state__in=_JOINED
     )
     rows = rows.exclude(state__in=[state.value for state in WAITING], expires_at__lte=now)
     # One that needs a person is no promise to do anything.
-    found: Change | None = rows.exclude(state=S.NEEDS_HUMAN.value).order_by("-created_at").first()
+    rows = rows.exclude(state=S.NEEDS_HUMAN.value)
+    if only_of is not None:
+        mine = Q(requested_by_id=only_of, source__in=[Source.PERSON.value, Source.UNDO.value])
+        rows = rows.filter(~Q(state=S.PROPOSED.value) | mine)
+    found: Change | None = rows.order_by("-created_at").first()
     return found
 
 

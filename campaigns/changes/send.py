@@ -1,6 +1,6 @@
 """Send a change: the only place that writes to an ad object at Meta.
 
-    APPROVED ── claim ──> PREPARING ── look ... 3 s ... look ──> value = target   NOOP (or APPLIED after an attempt)
+    APPROVED ── claim ──> PREPARING ── look ... 3 s ... look ──> value = target   NOOP, or APPLIED by an attempt
                                                                  value = other    SUPERSEDED, object held
                                                                  value = before   go on
     one transaction: still ours? stopped? approval? guards? -> Attempt row, SENDING, COMMIT
@@ -165,7 +165,9 @@ def _nothing_to_send(claim: Claim, *, value: str, now: datetime) -> None:
             return
         reading.store(change, value=value)
         if value == change.target:
-            done = S.APPLIED if change.attempts else S.NOOP
+            # Where every request was certainly without effect, the value is somebody else's work.
+            ours = Attempt.everything.filter(change=change).exclude(outcome__in=exposure.HARMLESS).exists()
+            done = S.APPLIED if ours else S.NOOP
             applied: dict[str, Any] = {"applied_at": now, "possibly_applied": True}
             fields = applied if done is S.APPLIED else {}
             ledger.transition(change, to=done, now=now, error_text="", advice="", **fields, **ledger.free())
@@ -188,10 +190,12 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
             if current is not None:
                 _give_up(current, why=str(refusal), now=clock(), not_before=clock() + LATER)
         return clock() + LATER
+    begun = monotonic()
     attempt = _committed(claim, wire=wire, now=clock())
     if attempt is None:
         return _due(claim)
-    return _answered(claim, attempt, _post(hand, attempt, wire, committed=monotonic()), now=clock())
+    # Counted from before the COMMIT: the COMMIT itself and its listeners take time as well.
+    return _answered(claim, attempt, _post(hand, attempt, wire, committed=begun), now=clock())
 
 
 def _wire_value(change: Change) -> str | int:

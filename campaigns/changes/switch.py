@@ -18,7 +18,7 @@ from django.db.models import Q, QuerySet
 import accounts.access as access
 import accounts.alerts as alerts
 import campaigns.changes.ledger as ledger
-from accounts.errors import Invalid, NotFound
+from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
 from campaigns.models import Change, Hold, Switch
@@ -47,7 +47,7 @@ class Scope:
     @property
     def key(self) -> str:
         if self.strategy_ref:
-            return f"strategy:{self.strategy_ref}"
+            return f"strategy:{self.owner.pk if self.owner else 0}:{self.strategy_ref}"
         if self.ad_account is not None:
             return f"account:{self.ad_account.pk}"
         return "global" if self.client is None else f"client:{self.client.pk}"
@@ -108,7 +108,7 @@ def stopped(*, client_id: int, ad_account_id: int, strategy_ref: str | None = No
     scopes = Q(scope="global") | Q(scope="client", client_id=client_id)
     scopes |= Q(scope="account", ad_account_id=ad_account_id)
     if strategy_ref:
-        scopes |= Q(scope="strategy", strategy_ref=strategy_ref)
+        scopes |= Q(scope="strategy", client_id=client_id, strategy_ref=strategy_ref)
     row = Switch.everything.filter(scopes, released_at__isnull=True).order_by("pulled_at").first()
     if row is None:
         return ""
@@ -268,6 +268,8 @@ def _allowed(scope: Scope, principal: Principal, verb: str) -> None:
         if not principal.everywhere and principal.kind != "system":
             access_denied = "Only an owner stops or releases everything."
             raise Invalid(access_denied, code="client_required", advice="Name a client or an ad account.")
+        if principal.scopes is not None and verb not in principal.scopes:
+            raise Forbidden(f"This key may not do this ({verb}).", code=f"may_not_{verb}")
         return
     if owner is None:
         raise Invalid("A strategy is stopped together with its client.", code="client_required")
@@ -294,5 +296,5 @@ def _written(scope: Scope, principal: Principal, word: str, reason: str, now: da
             )
     owner_id = scope.owner.pk if scope.owner is not None else None
     transaction.on_commit(
-        lambda: change_recorded.send(sender=Switch, change_id=None, state=word, client_id=owner_id)
+        lambda: change_recorded.send_robust(sender=Switch, change_id=None, state=word, client_id=owner_id)
     )

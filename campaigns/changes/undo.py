@@ -8,6 +8,7 @@ a learning phase that started again cannot be undone.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 import campaigns.changes.request as request
 import campaigns.diff as diff
@@ -17,12 +18,15 @@ from campaigns.errors import Closed, Moved
 from campaigns.models import Change
 from campaigns.states import ChangeState, Field, Level, Source
 
+#: An undo that ended like this did nothing: it may be filed once more.
+_ASK_AGAIN: Final = (ChangeState.REJECTED, ChangeState.EXPIRED, ChangeState.FAILED)
+
 
 def undo(*, change: Change, principal: Principal, now: datetime) -> Change:
     """File the opposite of `change`. It starts PROPOSED, like every change."""
-    known = Change.objects.of(change.client_id).filter(key=_key(change)).first()
-    if known is not None:
-        found: Change = known
+    earlier = list(Change.objects.of(change.client_id).filter(undo_of=change).order_by("created_at", "pk"))
+    if earlier and earlier[-1].state not in _ASK_AGAIN:
+        found: Change = earlier[-1]
         return found
     if change.state != ChangeState.APPLIED:
         raise Closed("Only an applied change can be undone.", advice="Wait until this one has ended.")
@@ -50,12 +54,8 @@ def undo(*, change: Change, principal: Principal, now: datetime) -> Change:
         target=change.before,
         reason=f"Undo: {change.reason}".strip(": "),
         source=Source.UNDO,
-        key=_key(change),
+        key=f"undo:{change.uuid}" + (f":{len(earlier)}" if earlier else ""),
         evidence=None,
         undo_of=change,
         now=now,
     )
-
-
-def _key(change: Change) -> str:
-    return f"undo:{change.uuid}"

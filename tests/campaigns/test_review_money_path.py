@@ -1,0 +1,170 @@
+"""What a second pair of eyes found in the change path: money that moved too late, too far, or unseen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+import campaigns.changes.approvals as approvals
+import campaigns.changes.switch as switch
+import campaigns.changes.undo as undoing
+import campaigns.sync as sync
+from accounts.errors import Forbidden
+from campaigns.changes.switch import Scope
+from campaigns.models import Hold, LedgerLine, Observation
+from campaigns.signals import change_recorded
+from campaigns.states import Evidence, Field, Source
+from metaads.models import QuotaScope
+
+pytestmark = pytest.mark.django_db
+
+
+# --- between the commit of the attempt and the POST
+
+
+@pytest.mark.fault("F24")
+@pytest.mark.django_db(transaction=True)
+def test_time_that_listeners_take_after_the_commit_counts_against_the_five_seconds(desk, monkeypatch):
+    machine = SimpleNamespace(seconds=1000.0)
+    monkeypatch.setattr("metaads.clock.time", SimpleNamespace(monotonic=lambda: machine.seconds))
+
+    def slow(state, **_):
+        machine.seconds += 6 if state == "SENDING" else 0
+
+    change = desk.approved("120")
+    change_recorded.connect(slow)
+    try:
+        desk.step(change)
+        desk.wait(seconds=4)
+        desk.step(change)
+    finally:
+        change_recorded.disconnect(slow)
+    assert desk.writes() == []
+    assert [attempt.outcome for attempt in desk.attempts(change)] == ["not_sent"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_listener_that_fails_does_not_leave_a_committed_attempt_unsent(desk):
+    def broken(state, **_):
+        raise ConnectionError("the queue is gone")
+
+    change_recorded.connect(broken)
+    try:
+        change = desk.until(desk.approved("120"), "ACKED")
+    finally:
+        change_recorded.disconnect(broken)
+    assert len(desk.writes()) == 1
+    assert [attempt.outcome for attempt in desk.attempts(change)] == ["ok"]
+
+
+# --- the kill switch and whose it is
+
+
+def test_a_strategy_is_neither_stopped_nor_released_by_another_client(desk):
+    people = desk.agency.principals
+    theirs = Scope(client=desk.agency.southwind, strategy_ref="s1")
+    ours = Scope(client=desk.agency.northwind, strategy_ref="s1")
+    switch.pull(scope=theirs, principal=people.alice, reason="theirs", now=desk.now)
+    where = {"ad_account_id": desk.account.pk, "strategy_ref": "s1"}
+    assert switch.stopped(client_id=desk.agency.northwind.pk, **where) == ""
+    switch.pull(scope=ours, principal=people.alice, reason="ours", now=desk.now)
+    assert switch.release(scope=theirs, principal=people.alice, reason="", now=desk.now)
+    assert "ours" in switch.stopped(client_id=desk.agency.northwind.pk, **where)
+
+
+@pytest.mark.parametrize("act", [switch.pull, switch.release])
+def test_a_key_that_is_narrowed_to_reading_neither_stops_nor_releases_everything(desk, act):
+    alice = desk.agency.principals.alice
+    switch.pull(scope=Scope(), principal=alice, reason="an incident", now=desk.now)
+    key = replace(alice, kind="key", scopes=frozenset({"view"}))
+    with pytest.raises(Forbidden):
+        act(scope=Scope(), principal=key, reason="by key", now=desk.now)
+    assert "an incident" in switch.stopped(client_id=desk.account.client_id, ad_account_id=desk.account.pk)
+
+
+# --- a pause needs nothing
+
+
+def test_a_person_s_pause_does_not_wait_behind_a_rule_s_proposal_of_the_same(desk):
+    good = Evidence(data_version=3, as_of=desk.now, checksum="c", valid_until=desk.now + timedelta(hours=1))
+    offered = desk.file(
+        "PAUSED", field=Field.STATUS, source=Source.STRATEGY, evidence=good, strategy_ref="s1"
+    )
+    bob = desk.agency.principals.bob
+    asked = desk.file("PAUSED", field=Field.STATUS, who="bob")
+    asked = approvals.approve_by_policy(change=asked, policy="hand", principal=bob, now=desk.now)
+    assert (asked.state, asked.approved_by_id) == ("APPROVED", bob.user_id)
+    offered.refresh_from_db()
+    assert offered.state == "EXPIRED"
+    desk.until(asked, "APPLIED")
+    assert len(desk.writes()) == 1
+
+
+def test_a_full_quota_keeps_back_reads_but_not_those_that_a_pause_needs(desk):
+    def full():
+        QuotaScope.objects.filter(pk=desk.account.act_id).update(percent=97.0, percent_at=desk.now)
+
+    raised, paused = desk.approved("120"), desk.approved("PAUSED", field=Field.STATUS)
+    for change in (raised, paused, raised, paused):
+        full()
+        desk.step(change)
+        desk.wait(seconds=4)
+    assert Observation.everything.filter(change=raised).exclude(error_text="").exists()
+    assert not Observation.everything.filter(change=paused).exclude(error_text="").exists()
+    assert [write["params"].get("status") for write in desk.writes()] == ["PAUSED"]
+
+
+# --- what the ledger may say
+
+
+def test_a_value_that_a_person_set_while_meta_throttled_us_is_not_claimed_as_ours(desk):
+    desk.sandbox.faults.arm("throttle", {"method": "POST"}, 1)
+    change = desk.until(desk.approved("120"), "THROTTLED")
+    desk.edit(desk.campaign, "daily_budget", 12_000)
+    desk.until(change, "NOOP", "APPLIED", every=20)
+    assert (change.state, change.possibly_applied, change.applied_at) == ("NOOP", False, None)
+    assert len(desk.writes()) == 1
+
+
+def test_a_structure_read_that_began_before_our_change_does_not_undo_it_in_the_tree(desk):
+    def meanwhile(sentence, done):
+        if sentence == "Storing the structure":
+            desk.until(desk.approved("120"), "APPLIED")
+
+    found = sync.run(ad_account=desk.account, now=desk.now, progress=meanwhile, clock=lambda: desk.now)
+    assert found.state == "complete"
+    assert desk.campaign.daily_budget == 120
+    assert found.edits == 0 and not LedgerLine.everything.filter(kind="edit").exists()
+    assert not Hold.everything.exists()
+    desk.wait(minutes=1)
+    assert desk.sync().edits == 0
+
+
+def test_an_outside_edit_is_still_found_by_the_read_after_such_a_one(desk):
+    def meanwhile(sentence, done):
+        if sentence == "Storing the structure":
+            desk.until(desk.approved("120"), "APPLIED")
+
+    sync.run(ad_account=desk.account, now=desk.now, progress=meanwhile, clock=lambda: desk.now)
+    desk.wait(minutes=1)
+    desk.edit(desk.campaign, "daily_budget", 7_700)
+    assert desk.sync().edits == 1
+    assert desk.campaign.daily_budget == 77 and Hold.everything.count() == 1
+
+
+# --- undo
+
+
+def test_an_undo_that_was_refused_can_be_asked_for_again(desk):
+    alice = desk.agency.principals.alice
+    change = desk.until(desk.approved("90"), "APPLIED")
+    switch.pull(scope=Scope(), principal=alice, reason="an incident", now=desk.now)
+    refused = undoing.undo(change=change, principal=alice, now=desk.now)
+    assert refused.state == "REJECTED"
+    switch.release(scope=Scope(), principal=alice, reason="over", now=desk.now)
+    again = undoing.undo(change=change, principal=alice, now=desk.now)
+    assert again.state == "PROPOSED" and again.undo_of == change
+    assert undoing.undo(change=change, principal=alice, now=desk.now) == again
