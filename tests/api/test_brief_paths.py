@@ -94,8 +94,14 @@ def test_a_golden_with_one_other_digit_fails(monkeypatch):
     monkeypatch.delenv("UPDATE_GOLDEN", raising=False)
     golden = goldens.read((goldens.FOLDER / "performance.json").read_text())
     spend = golden["response"]["body"]["spend"]
-    for other in (spend + "0", spend[:-1] + str(9 - int(spend[-1]))):
-        body = {**golden["response"]["body"], "spend": goldens.Number(other)}
+    number = goldens.Number
+    for other in (
+        number(spend + "0"),
+        number(spend[:-1] + str(9 - int(spend[-1]))),
+        str.__str__(spend),
+        None,
+    ):
+        body = {**golden["response"]["body"], "spend": other}
         with pytest.raises(AssertionError, match="differs"):
             goldens.compare(
                 "performance", request=golden["request"], response={**golden["response"], "body": body}
