@@ -2,100 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import socket
 import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 
-from config.env import ROOT
-from tests.conftest import need
+from tests.processes import ask, environment, free_port, migrate, servers, started, wait_ready, web
 
+__all__ = ["servers"]
 pytestmark = pytest.mark.prove
-
-LONG = 90.0
-
-
-def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "VAR_DIR": str(tmp_path / "var"), **variables}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def migrate(environ: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environ, check=True)
-
-
-@contextmanager
-def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process that is ended with the block, whatever happens in it."""
-    process = subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env=environ,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-
-def web(port: int) -> tuple[str, ...]:
-    return (
-        "-m",
-        "uvicorn",
-        "config.asgi:application",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--log-level",
-        "warning",
-    )
-
-
-def ask(port: int, path: str) -> tuple[int, Any]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
-            return answer.status, json.loads(answer.read())
-    except urllib.error.HTTPError as answer:
-        return answer.code, json.loads(answer.read())
-    except OSError:
-        return 0, {}
-
-
-def wait_ready(port: int, process: subprocess.Popen[str]) -> dict[str, Any]:
-    """/readyz once every queue has shown a sign of life."""
-    until = time.monotonic() + LONG
-    while time.monotonic() < until:
-        assert process.poll() is None, process.stdout.read() if process.stdout else ""
-        status, body = ask(port, "/readyz")
-        if status == 200 and not body["degraded"]:
-            return dict(body)
-        time.sleep(0.2)
-    raise AssertionError(f"not ready after {LONG:.0f} s: {ask(port, '/readyz')}")
 
 
 def test_the_embedded_form_works_in_one_process_and_ends_within_seconds(tmp_path: Path) -> None:
@@ -137,31 +55,6 @@ def test_the_server_form_without_its_servers_names_the_variables(tmp_path: Path)
         out, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "DATABASE_URL and REDIS_URL" in out and "make run" in out and "Traceback" not in out
-
-
-@pytest.fixture
-def servers(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A throw-away PostgreSQL database and Redis."""
-    redis_url = os.environ.get("SERVER_REDIS_URL", "redis://127.0.0.1:6379/7")
-    admin = os.environ.get("SERVER_ADMIN_URL", "postgres://postgres@127.0.0.1:5432/postgres")
-    name = f"metaads_processes_{os.getpid()}"
-    try:
-        connection = psycopg.connect(admin, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError:
-        need("postgres", False, "no PostgreSQL answers at 127.0.0.1:5432 (SERVER_ADMIN_URL)")
-        raise
-    try:
-        import redis
-
-        redis.Redis.from_url(redis_url, socket_timeout=3).ping()
-    except redis.RedisError:
-        need("redis", False, "no Redis answers (SERVER_REDIS_URL)")
-        raise
-    connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    connection.execute(f"CREATE DATABASE {name}")
-    yield environment(tmp_path, DATABASE_URL=admin.rsplit("/", 1)[0] + f"/{name}", REDIS_URL=redis_url)
-    connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    connection.close()
 
 
 @pytest.mark.postgres
