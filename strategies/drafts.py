@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 import accounts.access as access
+import campaigns.changes.approvals as approvals
 import strategies.proposals as proposals
 import strategies.snapshots as snapshots
 from accounts.audit import record
@@ -184,6 +185,7 @@ def _withdraw_open(strategy: Strategy, reason: str, now: datetime) -> None:
     rows = Proposal.objects.of(strategy.client_id).filter(strategy=strategy, state=ProposalState.OPEN)
     for row in rows.select_related("change", "strategy", "client"):
         proposals.withdraw(proposal=row, reason=reason, now=now)
+    approvals.recall(client_id=strategy.client_id, strategy_ref=str(strategy.uuid), reason=reason, now=now)
 
 
 # --- drafts

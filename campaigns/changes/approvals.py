@@ -218,6 +218,28 @@ def expire_waiting(*, now: datetime, limit: int = 200) -> int:
     return len(rows)
 
 
+def recall(*, client_id: int, strategy_ref: str, reason: str, now: datetime) -> int:
+    """End what was approved for a strategy and has not been sent, since that strategy is not what it was; how many.
+
+    A change that a worker has begun loses its approval here, and the SENDING transaction asks for that.
+    """
+    unsent = [S.APPROVED.value, S.PREPARING.value, S.THROTTLED.value, S.NOT_APPLIED.value]
+    rows = Change.objects.of(client_id).filter(
+        strategy_ref=strategy_ref, state__in=unsent, expires_at__gt=now
+    )
+    recalled = list(rows.select_related("ad_account"))
+    for change in recalled:
+        with ledger.locked(change.ad_account_id):
+            fresh: Change = Change.everything.get(pk=change.pk)
+            if fresh.state == S.APPROVED:
+                ledger.transition(
+                    fresh, to=S.EXPIRED, now=now, note=reason, error_text=reason[:500], **ledger.free()
+                )
+            elif fresh.state in unsent:
+                Change.everything.filter(pk=fresh.pk).update(expires_at=now, error_text=reason[:500])
+    return len(recalled)
+
+
 def waiting(principal: Principal, *, client: Client | None = None) -> QuerySet[Change]:
     """Changes that wait for an approval and that `principal` may see, the oldest first."""
     rows = ledger.changes(principal).filter(state=S.PROPOSED.value)

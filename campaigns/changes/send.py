@@ -93,7 +93,7 @@ def _begun(claim: Claim, *, now: datetime) -> bool:
         stop = _stopped(change)
         if change.state == S.PREPARING:
             if stop or change.expires_at <= now:
-                _give_up(change, why=stop or "The approval has run out.", now=now)
+                _give_up(change, why=stop or change.error_text or "The approval has run out.", now=now)
                 return False
             return True
         if change.state == S.APPROVED and (stop or change.expires_at <= now):

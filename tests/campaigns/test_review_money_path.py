@@ -168,3 +168,15 @@ def test_an_undo_that_was_refused_can_be_asked_for_again(desk):
     again = undoing.undo(change=change, principal=alice, now=desk.now)
     assert again.state == "PROPOSED" and again.undo_of == change
     assert undoing.undo(change=change, principal=alice, now=desk.now) == again
+
+
+# --- an approval that was taken back
+
+
+def test_a_change_that_is_being_prepared_is_not_sent_after_its_strategy_was_edited(desk):
+    change = desk.approved("PAUSED", field=Field.STATUS, strategy_ref="s1")
+    assert desk.step(change).state == "PREPARING"
+    where = {"client_id": desk.account.client_id, "strategy_ref": "s1"}
+    assert approvals.recall(reason="The strategy was edited.", now=desk.now, **where) == 1
+    desk.until(change, "EXPIRED")
+    assert desk.writes() == []
