@@ -160,6 +160,11 @@ def _activities(client: GraphClient, ad_account: AdAccount, *, now: datetime) ->
 
 
 def _stored(ad_account: AdAccount, read: Read, *, now: datetime, ended: datetime) -> SyncRun:
+    newer = SyncRun.objects.of(ad_account.client_id).filter(ad_account=ad_account, started_at__gt=now)
+    overtaken: SyncRun | None = newer.exclude(state=SyncState.FAILED).order_by("-started_at").first()
+    if overtaken is not None:
+        # Two reads overlapped: what this one saw is older than what is stored, and would turn edits back.
+        return overtaken
     created = changed = removed = 0
     edits: list[outside.Found] = []
     first = last_good(ad_account) is None

@@ -180,3 +180,20 @@ def test_a_change_that_is_being_prepared_is_not_sent_after_its_strategy_was_edit
     assert approvals.recall(reason="The strategy was edited.", now=desk.now, **where) == 1
     desk.until(change, "EXPIRED")
     assert desk.writes() == []
+
+
+def test_a_slow_structure_read_does_not_overwrite_one_that_began_later(desk):
+    def meanwhile(sentence, done):
+        if sentence == "Storing the structure":
+            desk.wait(seconds=30)
+            desk.edit(desk.campaign, "daily_budget", 7_700)
+            desk.wait(seconds=30)
+            runs.append(desk.sync())
+
+    runs = []
+    slow = sync.run(ad_account=desk.account, now=desk.now, progress=meanwhile, clock=lambda: desk.now)
+    assert [slow] == runs and slow.edits == 1
+    assert desk.campaign.daily_budget == 77
+    assert LedgerLine.everything.filter(kind="edit").count() == 1
+    desk.wait(minutes=1)
+    assert desk.sync().edits == 0
