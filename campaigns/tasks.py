@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from celery import shared_task
-from django.db.models import Q
+from django.db.models import Case, F, Q, When
 
 import campaigns.changes.approvals as approvals
 import campaigns.changes.send as sending
@@ -20,14 +20,23 @@ import campaigns.sync as sync
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from campaigns.models import Change
-from campaigns.states import ChangeState
-from metaads.clock import now
+from campaigns.states import ChangeState, Field
+from metaads.clock import monotonic, now
 
 log = logging.getLogger(__name__)
 
 #: Between two steps of one change a task comes back by itself, if it is this soon; the sweep does the rest.
 SOON = 10.0
 _PAUSE = 0.2
+#: Seconds after which one pass begins no further change: two passes, each with one last call of 30 s, stay inside the
+#: task's time limit, so a slow Meta neither cuts a request off nor keeps what was sent from being read back.
+PASS = 25.0
+#: A pause goes first, then what has been due the longest.
+_ORDER = (
+    Case(When(field=Field.STATUS.value, target="PAUSED", then=0), default=1),
+    F("not_before").asc(nulls_first=True),
+    "pk",
+)
 
 
 @shared_task
@@ -64,20 +73,24 @@ def settle_due() -> int:
 
 
 def _each(states: tuple[ChangeState, ...], do: Callable[..., datetime | None], limit: int = 100) -> int:
-    moment = now()
+    """Take each due change a step on; how many were taken."""
+    moment, begun, taken = now(), monotonic(), 0
     due = Change.everything.filter(
         Q(not_before__isnull=True) | Q(not_before__lte=moment),
         Q(lease_until__isnull=True) | Q(lease_until__lte=moment),
         state__in=[state.value for state in states],
     )
-    ids = [str(uuid) for uuid in due.order_by("not_before").values_list("uuid", flat=True)[:limit]]
+    ids = [str(uuid) for uuid in due.order_by(*_ORDER).values_list("uuid", flat=True)[:limit]]
     for change_id in ids:
+        if monotonic() - begun > PASS:
+            break
+        taken += 1
         try:
             do(change_id, now=now(), clock=now)
         except Exception:
             # One change that cannot be moved must not keep the others from moving.
             log.exception("change %s could not be taken a step on", change_id)
-    return len(ids)
+    return taken
 
 
 @shared_task

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 import campaigns.changes.approvals as approvals
+import campaigns.changes.send as sending
 import campaigns.changes.switch as switch
 import campaigns.changes.undo as undoing
 import campaigns.sync as sync
+import campaigns.tasks as tasks
 from accounts.errors import Forbidden
 from campaigns.changes.switch import Scope
 from campaigns.models import Hold, LedgerLine, Observation
@@ -197,3 +199,31 @@ def test_a_slow_structure_read_does_not_overwrite_one_that_began_later(desk):
     assert LedgerLine.everything.filter(kind="edit").count() == 1
     desk.wait(minutes=1)
     assert desk.sync().edits == 0
+
+
+# --- what is due, in which order, and for how long
+
+
+def test_a_pause_is_taken_before_a_raise_that_has_waited_longer(desk):
+    raised = desk.approved("120")
+    desk.wait(seconds=30)
+    paused = desk.approved("PAUSED", field=Field.STATUS)
+    tasks._each(sending.STATES, sending.send, limit=1)
+    raised.refresh_from_db()
+    paused.refresh_from_db()
+    assert (paused.state, raised.state) == ("PREPARING", "APPROVED")
+
+
+def test_a_sweep_ends_in_time_however_slow_meta_is(desk, monkeypatch):
+    machine, seen = SimpleNamespace(seconds=1000.0), []
+    monkeypatch.setattr("metaads.clock.time", SimpleNamespace(monotonic=lambda: machine.seconds))
+
+    def slow(change_id, **_):
+        machine.seconds += 20
+        seen.append(change_id)
+
+    desk.approved("120")
+    for obj in (desk.campaign, desk.ad_set):
+        desk.approved("PAUSED", field=Field.STATUS, obj=obj)
+    assert tasks._each(sending.STATES, slow) == 2
+    assert len(seen) == 2
