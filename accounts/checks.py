@@ -6,7 +6,10 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import DatabaseError
+
+import accounts.rotation as rotation
 
 
 @register("accounts")
@@ -52,3 +55,16 @@ def scopes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if {"ads_read", "ads_management"} & set(settings.META["scopes"]):
         return []
     return [Error("META_SCOPES asks for neither ads_read nor ads_management.", id="accounts.E003")]
+
+
+@register(Tags.database)
+def stored_keys(app_configs: Any, databases: Any = None, **kwargs: Any) -> list[CheckMessage]:
+    """Every stored token must open with a key of the list. `migrate` asks this first, so a start with a wrong
+    key ends here, before anything is written under it."""
+    if not databases:
+        return []
+    try:
+        missing = rotation.missing() if rotation.tables_exist() else ""
+    except (DatabaseError, ValueError):  # both have a check of their own
+        return []
+    return [Error(missing, id="accounts.E004")] if missing else []

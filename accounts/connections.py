@@ -40,6 +40,7 @@ from accounts.errors import (
     TooMany,
     Unavailable,
 )
+from accounts.fields import Unreadable, bound
 from accounts.models import READABLE, WRITABLE, AdAccount, Client, ConnectionState, MetaConnection, User
 from accounts.tenancy import Principal
 from metaads.graph import fields as asked
@@ -293,10 +294,23 @@ def _pk(ad_account: AdAccount) -> int:
 
 
 def _token(connection: MetaConnection) -> str:
-    token: str = connection.token
+    """The token, decrypted now. One that is not this connection's own holds the connection and never leaves."""
+    try:
+        token: str = connection.token
+    except Unreadable as error:
+        _hold(connection, error)
+        raise
     if not token:
         raise NoConnection("The connection's token was deleted.")
     return token
+
+
+def _hold(connection: MetaConnection, error: Unreadable) -> None:
+    """Automation rests until a person reconnects, or the key is back and the next check reads the token."""
+    log.error("connection %s is held: %s", connection.uuid, error.code)
+    MetaConnection.objects.of(connection.client_id).filter(
+        pk=connection.pk, state__in=READABLE, connected_at=connection.connected_at
+    ).update(state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300])
 
 
 def worked(*, ad_account: AdAccount, now: datetime) -> None:
@@ -369,12 +383,18 @@ def validate(*, connection: MetaConnection, now: datetime) -> MetaConnection:
 
     Heals as well as ends: a checkpoint that the person has solved at facebook.com makes the token good again.
     """
-    if connection.state in (ConnectionState.REVOKED, ConnectionState.DELETING) or not connection.token:
+    if connection.state in (ConnectionState.REVOKED, ConnectionState.DELETING):
         return connection
     try:
-        info = oauth.debug_token(gateway.transport(), connection.token)
+        info = oauth.debug_token(gateway.transport(), _token(connection))
     except (GraphError, Blocked) as error:
         log.warning("connection %s could not be checked: %s", connection.uuid, error)
+        return connection
+    except NoConnection:
+        # Nothing to ask with. The next look is as far away as after an answer, and other rows get their turn.
+        rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
+        rows.update(checked_at=now)
+        connection.refresh_from_db(fields=["state", "reason", "checked_at"])
         return connection
     rows = MetaConnection.objects.of(connection.client_id).filter(
         pk=connection.pk, state=connection.state, connected_at=connection.connected_at
@@ -406,7 +426,12 @@ def refresh(*, connection: MetaConnection, principal: Principal, now: datetime) 
             info = _inspect(token)
         rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk, state__in=READABLE)
         rows.update(
-            **_facts(info), token=token, state=_state(info, now), reason="", auth_failures=0, checked_at=now
+            **_facts(info),
+            token=bound(connection, token),
+            state=_state(info, now),
+            reason="",
+            auth_failures=0,
+            checked_at=now,
         )
         audit.record(
             principal=principal,
@@ -428,7 +453,10 @@ def disconnect(*, connection: MetaConnection, principal: Principal, now: datetim
     user, it is left standing there. The token is deleted here in any case.
     """
     access.require(principal, "connect", connection.client)
-    token = connection.token
+    try:
+        token: str = connection.token
+    except Unreadable:
+        token = ""  # it goes all the same; Meta's side is left to the person
     rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
     rows.update(state=ConnectionState.REVOKED, reason="Disconnected here.", token="", checked_at=now)
     audit.record(

@@ -145,7 +145,7 @@ class MetaConnection(Tenant):
     meta_user_id = models.CharField(max_length=40)
     meta_user_name = models.CharField(max_length=200, blank=True)
     kind = models.CharField(max_length=12, default="USER", help_text="USER or SYSTEM_USER, as Meta names it.")
-    token = EncryptedTextField()
+    token = EncryptedTextField(bound_to=("client_id", "meta_user_id"))
     scopes = models.JSONField(default=list)
     granular_scopes = models.JSONField(default=list)
     expires_at = models.DateTimeField(null=True, blank=True)
@@ -178,7 +178,7 @@ class PendingGrant(Tenant):
     session_key = models.CharField(max_length=64)
     meta_user_id = models.CharField(max_length=40)
     meta_user_name = models.CharField(max_length=200, blank=True)
-    token = EncryptedTextField()
+    token = EncryptedTextField(bound_to=("client_id", "uuid"))
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
 

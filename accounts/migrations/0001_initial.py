@@ -359,7 +359,7 @@ class Migration(migrations.Migration):
                         default="USER", help_text="USER or SYSTEM_USER, as Meta names it.", max_length=12
                     ),
                 ),
-                ("token", accounts.fields.EncryptedTextField()),
+                ("token", accounts.fields.EncryptedTextField(bound_to=("client_id", "meta_user_id"))),
                 ("scopes", models.JSONField(default=list)),
                 ("granular_scopes", models.JSONField(default=list)),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
@@ -492,7 +492,7 @@ class Migration(migrations.Migration):
                 ("session_key", models.CharField(max_length=64)),
                 ("meta_user_id", models.CharField(max_length=40)),
                 ("meta_user_name", models.CharField(blank=True, max_length=200)),
-                ("token", accounts.fields.EncryptedTextField()),
+                ("token", accounts.fields.EncryptedTextField(bound_to=("client_id", "uuid"))),
                 ("expires_at", models.DateTimeField()),
                 ("used_at", models.DateTimeField(blank=True, null=True)),
                 (

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from accounts import connections, sentinel
+from accounts.fields import bound
 from accounts.models import ConnectionState, IdempotencyRecord, MetaConnection, PendingGrant
 from accounts.tasks import sentinel as task
 
@@ -76,7 +77,7 @@ def test_what_was_disconnected_or_paused_stays_so(row, clock):
 def test_a_check_that_was_overtaken_by_a_reconnect_changes_nothing(row, sandbox, clock):
     stale = MetaConnection.everything.get()
     revoke(sandbox, row, clock)
-    MetaConnection.everything.update(connected_at=clock.now(), token=sandbox.token("alice"))
+    MetaConnection.everything.update(connected_at=clock.now(), token=bound(row, sandbox.token("alice")))
     connections.validate(connection=stale, now=clock.now())
     row.refresh_from_db()
     assert row.state == ConnectionState.CONNECTED

@@ -23,6 +23,7 @@ EVERYTHING: dict[str, str] = {
     "accounts.claims": "whether another client owns an ad account can only be seen across clients",
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
     "accounts.grants": "expired grants of all clients are swept",
+    "accounts.rotation": "keys belong to the installation; no value leaves it",
     "accounts.sentinel": "a scanner",
     # floor 3: a change, its account and its rows are found by id; the client came with the change
     "campaigns.changes.approvals": "the row that is decided on, read again under the lock; expired ones are swept",
