@@ -190,11 +190,13 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
             if current is not None:
                 _give_up(current, why=str(refusal), now=clock(), not_before=clock() + LATER)
         return clock() + LATER
-    begun = monotonic()
-    attempt = _committed(claim, wire=wire, now=clock())
+    with ledger.locked(change.ad_account_id):
+        # The moment is taken under the lock, for which this may have waited; and the five seconds are counted from
+        # before the COMMIT, since that and its listeners take time as well.
+        begun = monotonic()
+        attempt = _committed(claim, wire=wire, now=clock())
     if attempt is None:
         return _due(claim)
-    # Counted from before the COMMIT: the COMMIT itself and its listeners take time as well.
     return _answered(claim, attempt, _post(hand, attempt, wire, committed=begun), now=clock())
 
 

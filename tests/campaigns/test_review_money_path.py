@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.db import connection
 
 import campaigns.changes.approvals as approvals
 import campaigns.changes.send as sending
@@ -227,3 +228,18 @@ def test_a_sweep_ends_in_time_however_slow_meta_is(desk, monkeypatch):
         desk.approved("PAUSED", field=Field.STATUS, obj=obj)
     assert tasks._each(sending.STATES, slow) == 2
     assert len(seen) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_moment_of_an_attempt_is_taken_after_the_wait_for_the_account_s_lock(desk):
+    change = desk.approved("120")
+    desk.step(change)
+    desk.wait(seconds=4)
+    waited = timedelta(seconds=19)
+
+    def clock():
+        return desk.now + (waited if connection.in_atomic_block else timedelta(0))
+
+    sending.send(str(change.uuid), now=desk.now, clock=clock)
+    (attempt,) = desk.attempts(change)
+    assert attempt.committed_at == desk.now + waited
