@@ -107,5 +107,5 @@ def refresh_from(*, ad_account: AdAccount, row: Mapping[str, Any], now: datetime
     """Store what a Graph row says about the account itself: name, status, currency, zone, spend."""
     claims.apply_row(ad_account, row)
     ad_account.last_contact_at = now
-    ad_account.save()
+    ad_account.save(update_fields=[*claims.COPIED, "last_contact_at"])
     return ad_account

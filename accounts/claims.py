@@ -8,10 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from accounts.models import READABLE, AdAccount, Client, MetaConnection
 from metaads.graph import money
+
+#: What `apply_row` may change. A long read saves these alone: meanwhile a person may have switched the account off.
+COPIED: Final = (
+    "name",
+    "business_name",
+    "currency",
+    "timezone_name",
+    "account_status",
+    "disable_reason",
+    "is_personal",
+    "user_tasks",
+    "spend_cap",
+    "amount_spent",
+    "min_daily_budget",
+)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from django.db import connection
 
+import accounts.ad_accounts as ad_accounts
 import campaigns.changes.approvals as approvals
 import campaigns.changes.send as sending
 import campaigns.changes.switch as switch
@@ -243,3 +244,11 @@ def test_the_moment_of_an_attempt_is_taken_after_the_wait_for_the_account_s_lock
     sending.send(str(change.uuid), now=desk.now, clock=clock)
     (attempt,) = desk.attempts(change)
     assert attempt.committed_at == desk.now + waited
+
+
+def test_an_account_that_is_switched_off_during_a_structure_read_stays_off(desk):
+    alice, reading_it = desk.agency.principals.alice, desk.account
+    ad_accounts.disable(ad_account=desk.account, principal=alice, now=desk.now)
+    assert sync.run(ad_account=reading_it, now=desk.now).state == "complete"
+    assert not desk.account.enabled
+    assert desk.file("90").state == "REJECTED"
