@@ -114,26 +114,18 @@ check: $(DEV)
 	$(PY) manage.py makemigrations --check --dry-run -v 0
 	@mkdir -p var && $(PY) -m tests.production_environment > var/check.env
 	set -a; . var/check.env; set +a; $(PY) manage.py check --deploy --fail-level WARNING
-	@$(MAKE) --no-print-directory lock-check
 
 fix: $(DEV)
 	$(PY) -m ruff format .
 	$(PY) -m ruff check --fix .
 
-# --- locks: requirements*.in is what people edit; the locks are compiled with uv, which nothing else needs ----------
+# --- locks: requirements*.in is what people edit; uv compiles the locks, and nothing else needs it. A test compares them.
 
 UV := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 
 lock:
 	$(UV) requirements.in -o requirements.txt
 	$(UV) requirements-dev.in -o requirements-dev.txt
-
-.PHONY: lock-check
-lock-check:
-	@command -v uv >/dev/null || { echo "uv is not here: the locks were not compared with requirements*.in"; exit 0; }; \
-	for name in requirements requirements-dev; do \
-		cp $$name.txt var/$$name.compiled && $(UV) $$name.in -o var/$$name.compiled && cmp -s $$name.txt var/$$name.compiled \
-		|| { echo "$$name.txt is not what $$name.in compiles to; run: make lock" >&2; exit 1; }; done; echo "locks: fresh"
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
