@@ -54,13 +54,14 @@ def note(
         .filter(ad_account=ad_account, activity_key__in=keys)
         .values_list("activity_key", flat=True)
     )
-    explained: set[tuple[str, str]] = set()
+    # (object, field, value that the log names; "" where it names none)
+    explained: set[tuple[str, str, str]] = set()
     written = 0
     names = {found.edit.object_id: found.edit.name for found in edits}
     for line in activities:
         if line.level is None:
             continue
-        explained.add((line.object_id, _family(line.field)))
+        explained.add((line.object_id, _family(line.field), line.after))
         if line.key in known:
             continue
         by = _by(ad_account, line)
@@ -70,7 +71,8 @@ def note(
         written += 1
     for found in edits:
         edit = found.edit
-        if (edit.object_id, _family_of(edit.field)) in explained or _by_us(ad_account, edit, now):
+        what = (edit.object_id, _family_of(edit.field))
+        if {(*what, edit.after), (*what, "")} & explained or _by_us(ad_account, edit, now):
             continue
         _line(
             ad_account,

@@ -7,10 +7,13 @@ from datetime import timedelta
 from types import SimpleNamespace
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 import accounts.ad_accounts as ad_accounts
 import campaigns.changes.approvals as approvals
+import campaigns.changes.ledger as ledger
+import campaigns.changes.outside as outside
 import campaigns.changes.send as sending
 import campaigns.changes.switch as switch
 import campaigns.changes.undo as undoing
@@ -18,9 +21,11 @@ import campaigns.sync as sync
 import campaigns.tasks as tasks
 from accounts.errors import Forbidden
 from campaigns.changes.switch import Scope
+from campaigns.diff import Edit
+from campaigns.mapping import ActivityRow
 from campaigns.models import Hold, LedgerLine, Observation
 from campaigns.signals import change_recorded
-from campaigns.states import Evidence, Field, Source
+from campaigns.states import Evidence, Field, Level, Source
 from metaads.models import QuotaScope
 
 pytestmark = pytest.mark.django_db
@@ -252,3 +257,20 @@ def test_an_account_that_is_switched_off_during_a_structure_read_stays_off(desk)
     assert sync.run(ad_account=reading_it, now=desk.now).state == "complete"
     assert not desk.account.enabled
     assert desk.file("90").state == "REJECTED"
+
+
+@pytest.mark.fault("F68")
+@pytest.mark.parametrize(("after", "lines"), [("120", 0), ("77", 1)])
+def test_our_own_line_in_the_log_explains_our_value_and_no_other(desk, after, lines):
+    change = desk.until(desk.approved("120"), "APPLIED")
+    ours = ActivityRow(
+        key="k", at=change.applied_at, event_type="update_campaign_budget", actor_id="1",
+        application_id=settings.META["app_id"], object_id=desk.campaign.meta_id, level=Level.CAMPAIGN,
+        field=Field.DAILY_BUDGET, before="100", after="120",
+    )  # fmt: skip
+    before = "100" if after == "120" else "120"
+    seen = Edit(desk.campaign.meta_id, desk.campaign.name, "daily_budget", before=before, after=after)
+    found = [outside.Found(level=Level.CAMPAIGN, edit=seen)]
+    with ledger.locked(desk.account.pk):
+        assert outside.note(ad_account=desk.account, activities=[ours], edits=found, now=desk.now) == lines
+    assert Hold.everything.count() == lines
