@@ -9,7 +9,8 @@ connected | expiring | degraded -> reauth_needed    one definite subcode (190/45
                                                     a second unclear auth answer more than 30 s later;
                                                     5xx, 429 and time-outs never count
 degraded -> connected     a good answer             reauth_needed -> connected     validate or connect
-any -> revoked            disconnect                revoked -> connected           only connect
+any -> revoked            disconnect, or the app was removed at Facebook
+any -> deleting           deletion was asked for    revoked, deleting -> connected only connect
 """
 
 from __future__ import annotations
@@ -41,7 +42,16 @@ from accounts.errors import (
     Unavailable,
 )
 from accounts.fields import Unreadable, bound
-from accounts.models import READABLE, WRITABLE, AdAccount, Client, ConnectionState, MetaConnection, User
+from accounts.models import (
+    READABLE,
+    WRITABLE,
+    AdAccount,
+    Client,
+    ConnectionState,
+    MetaConnection,
+    PendingGrant,
+    User,
+)
 from accounts.tenancy import Principal
 from metaads.graph import fields as asked
 from metaads.graph import oauth
@@ -55,6 +65,7 @@ log = logging.getLogger(__name__)
 WARN_BEFORE: Final = timedelta(days=14)
 _AGAIN_AFTER: Final = timedelta(seconds=30)
 _NOTE_EVERY: Final = timedelta(minutes=5)
+REMOVED_AT_META: Final = "The app was removed at Facebook."
 #: One of these makes a connection worth having; the first alone gives a read-only one.
 READ_SCOPES: Final = frozenset({"ads_read", "ads_management"})
 WRITE_SCOPE: Final = "ads_management"
@@ -167,7 +178,7 @@ def establish(
             principal=principal,
             client=client,
             verb="connect",
-            subject=f"{connection.meta_user_name} ({connection.meta_user_id})",
+            subject=f"{connection.meta_user_name[:60]} ({connection.meta_user_id})",
             now=now,
             scopes=connection.scopes,
             ad_accounts=[account.act_id for account in made.ad_accounts],
@@ -458,7 +469,10 @@ def disconnect(*, connection: MetaConnection, principal: Principal, now: datetim
     except Unreadable:
         token = ""  # it goes all the same; Meta's side is left to the person
     rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
-    rows.update(state=ConnectionState.REVOKED, reason="Disconnected here.", token="", checked_at=now)
+    # What is to be deleted stays so: the sweep looks for that state.
+    rows.exclude(state=ConnectionState.DELETING).update(
+        state=ConnectionState.REVOKED, reason="Disconnected here.", token="", checked_at=now
+    )
     audit.record(
         principal=principal,
         client=connection.client,
@@ -478,6 +492,24 @@ def disconnect(*, connection: MetaConnection, principal: Principal, now: datetim
         log.warning("connection %s was not revoked at Meta: %s", connection.uuid, error)
         return isinstance(error, AuthFailed)  # a dead token is what we wanted
     return True
+
+
+def ended_at_meta(*, meta_user_id: str, deleting: bool, now: datetime) -> list[MetaConnection]:
+    """The Meta user removed our app, or wants to be forgotten: every connection and waiting grant of theirs ends
+    here, at every client, and the tokens go. Returns the connections that ended, as they were (without tokens)."""
+    rows = MetaConnection.everything.filter(meta_user_id=meta_user_id)
+    ended = {"token": "", "checked_at": now}
+    PendingGrant.everything.filter(meta_user_id=meta_user_id).delete()
+    if deleting:
+        had = list(rows.select_related("client").defer("token"))
+        rows.update(
+            state=ConnectionState.DELETING, reason="Deletion was asked for.", meta_user_name="", **ended
+        )
+        return had
+    rows = rows.exclude(state=ConnectionState.DELETING)
+    had = list(rows.select_related("client").defer("token"))
+    rows.update(state=ConnectionState.REVOKED, reason=REMOVED_AT_META, **ended)
+    return had
 
 
 @contextlib.contextmanager

@@ -313,6 +313,52 @@ class Alert(Tenant):
         ]
 
 
+class UserRequest(models.Model):
+    """What a Meta user asked for at facebook.com. The number is kept only while there is something left to do."""
+
+    class Kind(models.TextChoices):
+        DEAUTHORIZE = "deauthorize", "Remove the app"
+        DELETION = "deletion", "Delete the data"
+
+    code = models.CharField(max_length=32, unique=True, help_text="Shown to the person; not to be guessed.")
+    kind = models.CharField(max_length=12, choices=Kind.choices)
+    meta_user_id = models.CharField(max_length=40, blank=True)
+    received_at = models.DateTimeField()
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "kind",
+                "meta_user_id",
+                condition=Q(done_at__isnull=True),
+                name="user_request_open_once",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {self.code}"
+
+
+class UserRequestPart(models.Model):
+    """One floor's share of a deletion."""
+
+    request = models.ForeignKey(UserRequest, on_delete=models.CASCADE, related_name="parts")
+    part = models.CharField(max_length=40)
+    done_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("request", "part", name="user_request_part_once")]
+
+
+class SignedRequest(models.Model):
+    """A signed request that was taken, by a keyed digest, so that a repeat starts nothing."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    request = models.ForeignKey(UserRequest, on_delete=models.CASCADE, related_name="+")
+    received_at = models.DateTimeField()
+
+
 class IdempotencyRecord(models.Model):
     """What an `Idempotency-Key` was answered, per person and route, so that a repeat moves nothing."""
 

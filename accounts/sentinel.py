@@ -1,6 +1,7 @@
 """The watch over connections: checks tokens, and keeps one alert per trouble, opened and closed from what is stored.
 
-tend   due connections -> validate (asks Meta)   -> states
+tend   deletions that may be finished            -> done
+       due connections -> validate (asks Meta)   -> states
        states, silence, statuses, notices        -> alerts (opened, renewed or closed; safe to run twice)
        grants, links and answers past their time -> deleted
 """
@@ -15,6 +16,7 @@ from django.db.models import Q
 import accounts.ad_accounts as ad_accounts
 import accounts.alerts as alerts
 import accounts.connections as connections
+import accounts.deletions as deletions
 import accounts.grants as grants
 import accounts.idempotency as idempotency
 from accounts.models import READABLE, AdAccount, ConnectionState, MetaConnection
@@ -30,6 +32,7 @@ _CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
 
 def tend(*, now: datetime) -> int:
     """One round; how many connections were checked at Meta."""
+    deletions.sweep(now=now)
     checked = check_due(now=now)
     reconcile(now=now)
     grants.sweep(now=now)
@@ -77,6 +80,8 @@ def _connection(connection: MetaConnection, now: datetime) -> None:
         advice = "It is checked again every ten minutes; changes rest until it is good."
     elif connection.state == ConnectionState.EXPIRING:
         title, advice, severity = _expiring(connection, name, now)
+    elif connection.state == ConnectionState.REVOKED and connection.reason == connections.REMOVED_AT_META:
+        title, advice, severity = deletions.removed_title(name), deletions.REMOVED_ADVICE, "critical"
     else:
         alerts.close(client=connection.client, key=key, now=now)
         return

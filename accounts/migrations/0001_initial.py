@@ -572,4 +572,90 @@ class Migration(migrations.Migration):
                 models.F("client"), models.F("meta_user_id"), name="connection_once_per_client"
             ),
         ),
+        migrations.CreateModel(
+            name="UserRequest",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "code",
+                    models.CharField(
+                        help_text="Shown to the person; not to be guessed.", max_length=32, unique=True
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("deauthorize", "Remove the app"), ("deletion", "Delete the data")],
+                        max_length=12,
+                    ),
+                ),
+                ("meta_user_id", models.CharField(blank=True, max_length=40)),
+                ("received_at", models.DateTimeField()),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("kind"),
+                        models.F("meta_user_id"),
+                        condition=models.Q(("done_at__isnull", True)),
+                        name="user_request_open_once",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="SignedRequest",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("received_at", models.DateTimeField()),
+                (
+                    "request",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="accounts.userrequest",
+                    ),
+                ),
+            ],
+        ),
+        migrations.CreateModel(
+            name="UserRequestPart",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("part", models.CharField(max_length=40)),
+                ("done_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "request",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="parts",
+                        to="accounts.userrequest",
+                    ),
+                ),
+            ],
+            options={
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("request"), models.F("part"), name="user_request_part_once"
+                    )
+                ],
+            },
+        ),
     ]

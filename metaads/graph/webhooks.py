@@ -141,11 +141,14 @@ def _event(kind: str, entry_id: str, time: int | None, name: str, value: Any) ->
 
 
 def _decode(text: str) -> bytes:
-    """Decode base64url without padding, strictly."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]*={0,2}", text):
+    """Decode base64url without padding, strictly: one text for one value, so that no second spelling passes."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]*", text):
         raise BadSignedRequest("not base64url")
-    bare = text.rstrip("=")
     try:
-        return base64.urlsafe_b64decode(bare + "=" * (-len(bare) % 4))
+        value = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     except (binascii.Error, ValueError):
         raise BadSignedRequest("not base64url") from None
+    # The last letter has bits that no byte uses; Python would overlook them.
+    if base64.urlsafe_b64encode(value).rstrip(b"=") != text.encode("ascii"):
+        raise BadSignedRequest("not base64url")
+    return value

@@ -22,6 +22,7 @@ EVERYTHING: dict[str, str] = {
     "accounts.ad_accounts": "a report by id from the floors above: the last good contact",
     "accounts.claims": "whether another client owns an ad account can only be seen across clients",
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
+    "accounts.deletions": "a Meta user leaves at every client; what names them is found by their number",
     "accounts.grants": "expired grants of all clients are swept",
     "accounts.rotation": "keys belong to the installation; no value leaves it",
     "accounts.sentinel": "a scanner",
