@@ -256,3 +256,21 @@ def test_a_rotation_that_is_really_killed_leaves_every_token_readable(settings, 
     list(rotation.rotate())
     settings.FERNET_KEYS = settings.FERNET_KEYS[:1]
     assert readable() == tokens
+
+
+@pytest.mark.fault("F90")
+def test_readyz_takes_a_process_with_a_wrong_key_out_and_says_which_key_is_missing(
+    settings, client, tokens, old
+):
+    assert client.get("/readyz").json()["checks"]["keys"] == {"good": True, "text": "usable"}
+    settings.FERNET_KEYS = [new_key()]
+    answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert f"13 under the key {sealing.key_id(old)}" in answer.json()["checks"]["keys"]["text"]
+
+
+@pytest.mark.fault("F90")
+def test_migrate_refuses_to_start_with_a_wrong_key(settings, tokens, old):
+    settings.FERNET_KEYS = [new_key()]
+    with pytest.raises(CommandError, match=f"under the key {sealing.key_id(old)}"):
+        call_command("migrate", skip_checks=False, verbosity=0)
