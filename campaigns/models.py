@@ -363,6 +363,7 @@ class Switch(Tenant):
     release_reason = models.CharField(max_length=500, blank=True)
 
     class Meta(Tenant.Meta):
+        verbose_name_plural = "switches"
         constraints = [
             models.UniqueConstraint(
                 fields=["scope_key"], condition=Q(released_at__isnull=True), name="switch_pulled_once"

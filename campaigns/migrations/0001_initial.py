@@ -763,6 +763,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "abstract": False,
+                "verbose_name_plural": "switches",
                 "base_manager_name": "everything",
             },
             managers=[
