@@ -70,6 +70,11 @@ def sandbox(clock: Any) -> Iterator[Any]:
 @pytest.fixture
 def agency(db: Any) -> Any:
     """Two clients and their people; no connection yet."""
+    return found_agency()
+
+
+def found_agency() -> Any:
+    """What `agency` gives, for a module that keeps one world for all of its tests."""
     from types import SimpleNamespace
 
     from accounts.access import principal_of
@@ -102,6 +107,11 @@ def agency(db: Any) -> Any:
 @pytest.fixture
 def connected(agency: Any, sandbox: Any, clock: Any) -> Any:
     """Northwind connected by Alice with a long-lived token; its first ad account enabled, nothing synced yet."""
+    return connect_northwind(agency, sandbox, clock)
+
+
+def connect_northwind(agency: Any, sandbox: Any, clock: Any) -> Any:
+    """What `connected` gives."""
     from accounts.ad_accounts import enable
     from accounts.connections import connect
     from accounts.models import AdAccount
@@ -123,6 +133,11 @@ def connected(agency: Any, sandbox: Any, clock: Any) -> Any:
 @pytest.fixture
 def synced(connected: Any, clock: Any) -> Any:
     """`connected`, with structure and 28 days of rows stored."""
+    return sync_northwind(connected, clock)
+
+
+def sync_northwind(connected: Any, clock: Any) -> Any:
+    """What `synced` gives."""
     from campaigns.sync import run
     from insights.fetch import first_sync
 
