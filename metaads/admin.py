@@ -24,7 +24,9 @@ class Readable(ModelAdmin):
         return False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return bool(request.user.is_active and request.user.is_staff)
+        # Quotas and deliveries name every client's ad accounts, so only who may see all clients sees them.
+        everywhere = getattr(getattr(request, "principal", None), "everywhere", False)
+        return bool(request.user.is_active and request.user.is_staff and everywhere)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)

@@ -28,8 +28,11 @@ def test_a_client_s_viewer_does_not_get_in(client: Client, agency: Any) -> None:
     assert client.get("/admin/", follow=True).status_code == 403
 
 
-def test_staff_see_quotas_and_deliveries_and_cannot_change_them(client: Client, agency: Any) -> None:
+def test_owners_see_quotas_and_deliveries_and_cannot_change_them(client: Client, agency: Any) -> None:
+    """Both name ad accounts of every client: a buyer of one client has nothing to look for there."""
     client.force_login(agency.users.bob)
+    assert client.get("/admin/metaads/quotascope/").status_code == 403
+    client.force_login(agency.users.alice)
     assert client.get("/admin/metaads/quotascope/").status_code == 200
     assert client.get("/admin/metaads/webhookdelivery/").status_code == 200
     assert client.get("/admin/metaads/quotascope/add/").status_code == 403

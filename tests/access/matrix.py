@@ -1,0 +1,251 @@
+"""Who may do what at every address: the declaration that the resolver is held against.
+
+    ROUTES      our own addresses, one entry each: per method who may, the good answer, and the good request
+    GROUPS      addresses of packages (the admin site, allauth's pages, allauth's API), by where they begin
+
+A method that is not declared answers 405 to whoever is signed in. An address that is not declared fails the build.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from tests.access.people import Who
+
+Ids = Mapping[str, str]
+Body = Callable[[Ids], Any]
+METHODS = ("get", "post", "put", "patch", "delete")
+
+# --- who: roles at Northwind (an owner's is everywhere)
+OWNER = frozenset({"owner"})
+LEAD = OWNER | {"manager"}
+AGENCY_ASKS = LEAD | {"buyer", "integrator"}
+APPROVES = LEAD | {"buyer", "approver"}
+ALL = LEAD | {"buyer", "analyst", "approver", "viewer", "integrator"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One method of one address. `may`: roles that get `good` with `body`; other roles of the same client get
+    `refused`; people of another client get `foreign` (None: `good`, on their own rows; else 404, exactly as for
+    an id of nobody). `writes`: tables that a read may write to. `also`: as good as `good`."""
+
+    may: frozenset[str] = ALL
+    good: int = 200
+    body: Body | None = None
+    foreign: int | None = 404
+    refused: int = 403
+    writes: frozenset[str] = frozenset()
+    also: int = 0
+
+    @property
+    def fine(self) -> frozenset[int]:
+        return frozenset({self.good, self.also} - {0})
+
+
+@dataclass(frozen=True)
+class Route:
+    """`path` is a good address (a format string over the ids). `kind`: api (401 when signed out), page (sign-in;
+    only a session counts), docs (a session counts, 403), open (`status` per method, for everybody)."""
+
+    name: str
+    path: str
+    kind: str
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    status: Mapping[str, int] = field(default_factory=dict)
+    why: str = ""
+    label: str = ""
+
+    def __str__(self) -> str:
+        return self.label or self.name
+
+    def address(self, ids: Ids) -> str:
+        return self.path.format(**ids)
+
+    def signed_in(self, who: Who) -> bool:
+        return who.seat != "out" and (self.kind == "api" or who.by == "session")
+
+    def expected(self, method: str, who: Who) -> frozenset[int]:
+        """The statuses that are right."""
+        if self.kind == "open":  # a write without a session fails on its CSRF token, where that is asked for
+            bare = method != "get" and (who.seat == "out" or who.by != "session")
+            return frozenset({self.status.get(method, 405), *({403} if bare else ())})
+        if not self.signed_in(who):
+            if (
+                self.kind == "page"
+            ):  # a write without a session fails on its CSRF token before it is sent to sign in
+                return frozenset({302} if method == "get" else {302, 403})
+            return frozenset({401} if self.kind == "api" else {403})
+        rule = self.rules.get(method)
+        if rule is None:
+            return frozenset({405})
+        if who.seat == "southwind":
+            return rule.fine if rule.foreign is None else frozenset({rule.foreign})
+        return rule.fine if who.role in rule.may else frozenset({rule.refused})
+
+
+def api(name: str, path: str, *, label: str = "", **rules: Rule) -> Route:
+    return Route(name, path, "api", rules, label=label)
+
+
+def page(name: str, path: str, foreign: int | None = 404) -> Route:
+    return Route(name, path, "page", {"get": Rule(foreign=foreign)})
+
+
+def public(name: str, path: str, why: str, **status: int) -> Route:
+    return Route(name, path, "open", status=status, why=why)
+
+
+def _says(**fields: Any) -> Body:
+    """A JSON body; texts are format strings over the ids."""
+    return lambda ids: {
+        name: value.format(**ids) if isinstance(value, str) else value for name, value in fields.items()
+    }
+
+
+READ = Rule()
+OWN_LIST = Rule(foreign=None)
+
+ROUTES: tuple[Route, ...] = (
+    # --- probes and doors
+    public("livez", "/livez", "a probe of the process", get=200),
+    public("readyz", "/readyz", "a probe for load balancers", get=200),
+    public("metrics", "/metrics", "this machine's scraper; from elsewhere staff only (tests/config)", get=200),
+    public("set_up", "/setup/", "only before there are people", get=302, post=302),
+    public("meta_webhook", "/webhooks/meta/", "Meta's signature is the key", get=403, post=403),
+    public("meta_deauthorize", "/webhooks/meta/deauthorize", "Meta's signature is the key", post=400),
+    public("meta_data_deletion", "/webhooks/meta/data-deletion", "Meta's signature is the key", post=400),
+    public("data_deletion_status", "/data-deletion/no-such-code/", "the code is the key", get=404),
+    public("facebook_callback", "/auth/meta/callback", "state and session are the key",
+           get=403, post=403, put=403, patch=403, delete=403),
+    public("api_oauth_callback", "/api/meta-oauth/callback", "state and session are the key", get=403),
+    Route("api_schema", "/api/schema/", "docs", {"get": Rule(foreign=None)}),
+    Route("api_docs", "/api/docs/", "docs", {"get": Rule(foreign=None)}),
+    # --- connecting
+    Route("connect", "/connections/connect", "page",
+          {"post": Rule(LEAD, 302, lambda ids: f"client={ids['client']}")}),
+    Route("connect_link", "/connections/connect/{link}/", "page",
+          {"get": Rule(OWNER, refused=404), "post": Rule(OWNER, 302, lambda ids: "x=1", refused=404)}),
+    Route("confirm_connection", "/connections/confirm/{grant}/", "page",
+          # Naming the accounts asks Meta, and the call is counted.
+          {"get": Rule(OWNER, refused=404, writes=frozenset({"metaads_quotascope"})),
+           "post": Rule(OWNER, 302, lambda ids: "x=1", refused=404)}),
+    api("api_validate_token", "/api/meta/validate-token?client={client}", get=READ),
+    api("api_user_info", "/api/meta/user-info?client={client}", get=READ),
+    api("api_ad_accounts", "/api/meta/ad-accounts?client={client}", get=READ),
+    api("api_enable_ad_account", "/api/meta/ad-accounts/{account}/enable", post=Rule(LEAD)),
+    api("api_disable_ad_account", "/api/meta/ad-accounts/{account}/disable", post=Rule(LEAD)),
+    api("api_authorize_url", "/api/meta-oauth/authorize-url?client={client}",
+        # A link that is used up once is kept before it is handed out; it starts nothing by itself.
+        get=Rule(LEAD, writes=frozenset({"accounts_connectlink", "accounts_auditline"}))),
+    api("api_refresh", "/api/meta-oauth/refresh", post=Rule(LEAD, body=_says(connection_id="{connection}"))),
+    # --- reading
+    api("api_performance", "/api/meta/performance/{account}", get=READ),
+    api("api_campaigns", "/api/meta/campaigns/{account}", get=READ),
+    api("api_insights", "/api/meta/insights/{campaign}", get=READ),
+    api("api_insights", "/api/meta/insights/{account}", get=READ, label="api_insights-of-account"),
+    api("api_insights", "/api/meta/insights/{ad}", get=READ, label="api_insights-of-ad"),
+    api("api_realtime", "/api/meta/realtime/{account}", get=READ),
+    api("api_ad_sets", "/api/meta/ad-sets/{campaign}", get=READ),
+    api("api_ads", "/api/meta/ads/{adset}", get=READ),
+    api("api_metrics", "/api/metrics", get=OWN_LIST),
+    # --- changes
+    api("api_campaign_status", "/api/meta/campaigns/{campaign}/status",
+        post=Rule(AGENCY_ASKS, 202, _says(status="PAUSED", reason="sold out"))),
+    api("api_campaign_budget", "/api/meta/campaigns/{campaign}/budget",
+        post=Rule(AGENCY_ASKS, 202, _says(daily_budget=80))),
+    api("api_changes", "/api/changes", get=OWN_LIST),
+    api("api_changes", "/api/changes?client={client}", get=READ, label="api_changes-of-client"),
+    api("api_changes", "/api/changes?account={account}", get=READ, label="api_changes-of-account"),
+    api("api_changes", "/api/changes?after={change}", get=READ, label="api_changes-after"),
+    api("api_changes", "/api/changes?object={campaign}", get=OWN_LIST, label="api_changes-of-object"),
+    api("api_change", "/api/changes/{change}", get=READ),
+    api("api_change_approve", "/api/changes/{change}/approve", post=Rule(APPROVES, body=_says(digest="{digest}"))),
+    api("api_change_reject", "/api/changes/{change}/reject", post=Rule(APPROVES, body=_says(reason="no"))),
+    api("api_change_undo", "/api/changes/{applied}/undo", post=Rule(AGENCY_ASKS, 202)),
+    api("api_change_resolve", "/api/changes/{stuck}/resolve",
+        post=Rule(LEAD, body=_says(outcome="FAILED", reason="looked in Ads Manager"))),
+    api("api_stop", "/api/stop", get=OWN_LIST,
+        post=Rule(APPROVES, body=_says(scope="ad_account", account_id="{account}", reason="fire"))),
+    api("api_stop", "/api/stop", label="api_stop-client", get=OWN_LIST,
+        post=Rule(APPROVES, body=_says(scope="client", client="{client}", reason="fire"))),
+    api("api_stop", "/api/stop", label="api_stop-strategy", get=OWN_LIST,
+        post=Rule(APPROVES, body=_says(scope="strategy", client="{client}", strategy_id="{strategy}", reason="fire"))),
+    api("api_stop", "/api/stop", label="api_stop-everything", get=OWN_LIST,
+        post=Rule(OWNER, body=_says(scope="everything", reason="fire"), refused=400, foreign=400)),
+    api("api_release", "/api/release",
+        post=Rule(LEAD, body=_says(scope="ad_account", account_id="{account}", reason="out"))),
+    api("api_release", "/api/release", label="api_release-client",
+        post=Rule(LEAD, body=_says(scope="client", client="{client}", reason="out"))),
+    api("api_release", "/api/release", label="api_release-everything",
+        post=Rule(OWNER, body=_says(scope="everything", reason="out"), refused=400, foreign=400)),
+    api("api_holds", "/api/holds", get=OWN_LIST),
+    api("api_hold_resume", "/api/holds/{hold}/resume", post=Rule(APPROVES, body=_says(reason="seen"))),
+    # --- strategies
+    api("api_meta_strategies", "/api/meta/strategies/{account}", get=READ),
+    api("api_meta_strategies", "/api/meta/strategies/{account}?refresh=1", get=Rule(AGENCY_ASKS),
+        label="api_meta_strategies-refresh"),
+    api("api_execute_strategy", "/api/meta/strategies/execute",
+        post=Rule(AGENCY_ASKS, 202, _says(accountId="{account}", strategyId="{strategy}"))),
+    api("api_execute_strategy", "/api/meta/strategies/execute", label="api_execute_strategy-dry",
+        post=Rule(AGENCY_ASKS, 200, _says(accountId="{account}", strategyId="{strategy}", dryRun=True))),
+    api("api_execute_strategy", "/api/meta/strategies/execute", label="api_execute_strategy-draft",
+        post=Rule(AGENCY_ASKS, 202, _says(accountId="{account}", draftId="{draft}"))),
+    api("api_strategies", "/api/strategies", get=OWN_LIST,
+        post=Rule(AGENCY_ASKS, 201, _says(accountId="{account}", name="New", type="performance_optimization",
+                                          rules={"minCtr": 1}, actions={"pauseLowPerforming": True}))),
+    api("api_strategies", "/api/strategies?account={account}", get=READ, label="api_strategies-of-account",
+        post=Rule(AGENCY_ASKS, 201, _says(accountId="{account}", name="New", type="performance_optimization",
+                                          rules={"minCtr": 1}, actions={"pauseLowPerforming": True}))),
+    api("api_strategy", "/api/strategies/{strategy}", get=READ, patch=Rule(AGENCY_ASKS, body=_says(name="Renamed"))),
+    api("api_proposals", "/api/proposals", get=OWN_LIST),
+    api("api_proposals", "/api/proposals?account={account}", get=READ, label="api_proposals-of-account"),
+    api("api_proposal", "/api/proposals/{proposal}", get=READ),
+    api("api_approve_proposal", "/api/proposals/{proposal}/approve",
+        post=Rule(APPROVES, 202, _says(digest="{proposal_digest}"))),
+    api("api_reject_proposal", "/api/proposals/{proposal}/reject", post=Rule(APPROVES, body=_says(reason="no"))),
+    api("api_decisions", "/api/decisions?account={account}", get=READ),
+    api("api_decisions", "/api/decisions?account={account}&strategy={strategy}", get=READ,
+        label="api_decisions-of-strategy"),
+    # --- pages
+    Route("home", "/", "page", {"get": Rule(foreign=None, also=302)}),  # with one client: straight to its page
+    page("client", "/c/{client}/"),
+    page("account", "/a/{account}/"),
+    page("campaign", "/a/{account}/campaigns/{campaign}/"),
+    page("proposals", "/proposals/", foreign=None),
+    page("proposal", "/proposals/{proposal}/"),
+    page("change", "/changes/{change}/"),
+    page("ledger", "/ledger/", foreign=None),
+    page("strategies", "/strategies/", foreign=None),
+    page("strategy", "/strategies/{strategy}/"),
+    page("alerts", "/alerts/", foreign=None),
+    page("connections", "/connections/", foreign=None),
+    # Last: what the sandbox heard is not taken back with the rows.
+    api("api_disconnect", "/api/meta-oauth/disconnect",
+        post=Rule(LEAD, body=_says(connection_id="{connection}"))),
+)  # fmt: skip
+
+#: Where a package's addresses begin -> the test that goes through all of them.
+GROUPS = {
+    "admin/": "test_admin.py: every registered model by every principal",
+    "accounts/": "test_packages.py: allauth's pages",
+    "_allauth/": "test_packages.py: allauth's API",
+}
+
+
+def patterns(resolver: Any = None, before: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """(route, pattern) of every address of the installation, packages included."""
+    for one in (resolver or get_resolver()).url_patterns:
+        path = before + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from patterns(one, path)
+        elif isinstance(one, URLPattern):
+            yield path, one
+
+
+def group_of(path: str) -> str | None:
+    return next((group for group in GROUPS if path.startswith(group)), None)

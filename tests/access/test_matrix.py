@@ -1,0 +1,91 @@
+"""Every route x method x principal. A refusal counts only where the rightful principal succeeds with the same request
+at the same object; somebody else's object answers exactly like an id of nobody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import resolve
+
+from tests.access.matrix import METHODS, ROUTES, Route, group_of, patterns
+from tests.access.people import FEW, PRINCIPALS, Answer, Who
+from tests.access.world import lost
+
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.fault("F108"),
+    pytest.mark.fault("F109"),
+    pytest.mark.fault("F115"),
+]
+
+CELLS = [
+    (route, method, who)
+    for route in ROUTES
+    for method in METHODS
+    for who in (PRINCIPALS if method in route.rules or method in route.status else FEW)
+]
+
+
+def test_every_address_is_declared():
+    declared = {route.name for route in ROUTES}
+    strange = [
+        f"{path} ({one.name}): add a Route to tests/access/matrix.py that says who may do which method there"
+        for path, one in patterns()
+        if one.name not in declared and group_of(path) is None
+    ]
+    assert strange == []
+
+
+def test_every_declared_address_exists_and_leads_to_its_view():
+    ids = dict.fromkeys(["account", "campaign", "adset", "ad", "link", "client"], "x") | dict.fromkeys(
+        ["change", "applied", "stuck", "strategy", "proposal", "hold", "connection", "grant", "draft"],
+        "00000000-0000-4000-8000-000000000000",
+    )
+    for route in ROUTES:
+        found = resolve(route.address(ids).partition("?")[0])
+        assert found.url_name == route.name, f"{route.path} leads to {found.url_name}"
+
+
+def test_every_refusal_has_somebody_who_succeeds_with_the_same_request():
+    """The rightful principals are cells of their own, with the same address and body, and have to succeed."""
+    for route in ROUTES:
+        for method, rule in route.rules.items():
+            rightful = [
+                who for who in PRINCIPALS if route.signed_in(who) and route.expected(method, who) == rule.fine
+            ]
+            assert rightful and all(200 <= status < 400 for status in rule.fine), f"{route} {method}"
+
+
+def test_the_matrix_is_as_large_as_it_was_meant_to_be():
+    assert len(CELLS) >= 2000
+
+
+def ask(estate: Any, route: Route, method: str, who: Who, ids: dict[str, str]) -> Answer:
+    rule = route.rules.get(method)
+    body = rule.body(ids) if rule is not None and rule.body is not None else None
+    return estate.call(who, method, route.address(ids), body)
+
+
+@pytest.mark.parametrize(
+    ("route", "method", "who"), CELLS, ids=[f"{route}-{method}-{who}" for route, method, who in CELLS]
+)
+def test_cell(estate, route, method, who):
+    answer = ask(estate, route, method, who, estate.ids)
+    assert answer.status in route.expected(method, who), answer.text[:300]
+    rule = route.rules.get(method)
+    if rule is None or route.kind == "open":
+        assert not answer.written
+        return
+    good = route.signed_in(who) and route.expected(method, who) == rule.fine
+    if good:
+        assert answer.good
+        if method == "get":
+            assert answer.written <= rule.writes
+        return
+    assert not answer.good, f"sent on to {answer.location}"
+    assert not answer.written, "a refused request left something behind"
+    if route.signed_in(who) and who.seat == "southwind" and rule.foreign == 404:
+        strange = lost(estate.ids)
+        nothing = ask(estate, route, method, who, strange)
+        assert answer.without_trace(estate.ids) == nothing.without_trace(strange)

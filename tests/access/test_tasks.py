@@ -1,0 +1,88 @@
+"""Every task by what its message carries. A task takes an id of ours and asks the database whose it is; a message
+never says for which client, so a forged one cannot."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+
+from config.celery import app
+from tests.access.world import MARKER
+
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F113")]
+
+#: task -> (its arguments, how it knows whose rows it works on).
+TASKS: dict[str, tuple[tuple[str, ...], str]] = {
+    "accounts.tasks.sentinel": ((), "scans; each connection and alert names its client"),
+    "campaigns.tasks.advance": (("change_id",), "the change's row names client and ad account"),
+    "campaigns.tasks.sweep": ((), "scans changes"),
+    "campaigns.tasks.send_due": ((), "scans changes"),
+    "campaigns.tasks.settle_due": ((), "scans changes"),
+    "campaigns.tasks.sync_structure": (("ad_account_id",), "the ad account's row names its client"),
+    "campaigns.tasks.sync_due": ((), "scans ad accounts"),
+    "config.celery.canary": (("queue",), "no tenant's data"),
+    "insights.tasks.poll_tick": ((), "scans ad accounts"),
+    "insights.tasks.first_sync_account": (("ad_account_id",), "the ad account's row names its client"),
+    "insights.tasks.scan": ((), "scans ad accounts, alerts and connections"),
+    "metaads.tasks.process_webhooks": ((), "scans deliveries; listeners look the ad account up"),
+    "strategies.tasks.evaluate_due": ((), "scans strategies"),
+    "strategies.tasks.evaluate_account": (("ad_account_id",), "its strategies, each with its client"),
+    "strategies.tasks.generate_drafts": (("ad_account_id",), "the ad account's row names its client"),
+}
+
+
+def own_tasks() -> dict[str, Any]:
+    app.loader.import_default_modules()
+    return {name: task for name, task in app.tasks.items() if not name.startswith("celery.")}
+
+
+def test_every_task_is_declared_with_what_its_message_carries():
+    strange = sorted(set(own_tasks()) - set(TASKS))
+    assert strange == [], (
+        "say in tests/access/test_tasks.py what their messages carry and how they find the client"
+    )
+    assert sorted(set(TASKS) - set(own_tasks())) == []
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_message_carries_ids_only_and_never_a_client(name):
+    arguments, _ = TASKS[name]
+    takes = tuple(inspect.signature(own_tasks()[name].run).parameters)
+    assert takes == arguments
+    assert not {"client", "client_id", "user", "user_id", "principal"} & set(takes)
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (arguments, _) in TASKS.items() if "ad_account_id" in arguments]
+)
+def test_a_message_with_an_id_of_nobody_does_nothing(estate, name):
+    from tests.access.people import writes
+
+    with writes() as written:
+        own_tasks()[name].run(999_999_999)
+    assert written <= {"accounts_lease"}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, (arguments, _) in TASKS.items() if "ad_account_id" in arguments]
+)
+def test_a_message_about_northwinds_account_leaves_southwinds_rows_as_they_are(estate, name):
+    before = rows_of_southwind(estate)
+    own_tasks()[name].run(estate.ad_account.pk)
+    assert rows_of_southwind(estate) == before
+
+
+def rows_of_southwind(estate: Any) -> dict[str, list[dict[str, Any]]]:
+    """All rows of Southwind, by table."""
+    from tests.access.world import tenant_models
+
+    found = {}
+    for model in tenant_models():
+        columns = {field.attname for field in model._meta.concrete_fields}
+        own = "client_id" if "client_id" in columns else "ad_account_id"
+        value = estate.southwind.pk if own == "client_id" else estate.planted["AdAccount"].pk
+        found[model.__name__] = list(model.everything.filter(**{own: value}).order_by("pk").values())
+    assert MARKER in str(found)
+    return found
