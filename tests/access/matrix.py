@@ -232,8 +232,8 @@ ROUTES: tuple[Route, ...] = (
 #: Where a package's addresses begin -> the test that goes through all of them.
 GROUPS = {
     "admin/": "test_admin.py: every registered model by every principal",
-    "accounts/": "test_packages.py: allauth's pages",
-    "_allauth/": "test_packages.py: allauth's API",
+    "accounts/": "allauth's own pages: test_reads_change_nothing.py visits them",
+    "_allauth/": "allauth's API: test_reads_change_nothing.py visits it",
 }
 
 
