@@ -16,6 +16,7 @@ import logging
 import threading
 from collections import OrderedDict, defaultdict
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
@@ -68,6 +69,11 @@ class Hub:
         self._outlets: dict[int, set[Outlet]] = defaultdict(set)
         self._sequences: dict[tuple[int, str], int] = defaultdict(int)
         self._listener: threading.Thread | None = None
+        self._subscribed = threading.Event()
+
+    def stands(self, *, seconds: float = 0.0) -> bool:
+        """Whether this process hears what the others publish; waits up to `seconds` for it (not on a loop)."""
+        return not settings.REDIS_URL or self._subscribed.wait(seconds)
 
     def register(self, *, client_id: int, outlet: Outlet) -> None:
         with self._lock:
@@ -109,11 +115,15 @@ class Hub:
         pause, client = threading.Event(), _redis(socket_timeout=None, health_check_interval=15)
         while True:
             try:
-                with client.pubsub(ignore_subscribe_messages=True) as heard:
-                    heard.subscribe(CHANNEL)
+                with client.pubsub() as heard:
+                    heard.subscribe(_channel())
                     for message in heard.listen():
-                        self._hear(message)
+                        if message["type"] == "subscribe":
+                            self._subscribed.set()
+                        elif message["type"] == "message":
+                            self._hear(message)
             except redis.RedisError as error:
+                self._subscribed.clear()
                 log.warning("Live push has lost Redis (%s); trying again.", type(error).__name__)
                 pause.wait(_RETRY_SECONDS)
 
@@ -155,9 +165,14 @@ def _send(client_id: int, topic: str, id: str) -> None:
             _connection = _redis(socket_timeout=2)
         sequence = _connection.incr(f"{CHANNEL}:{client_id}:{topic}")
         frame = {"client": client_id, "topic": topic, "id": id, "sequence": int(sequence)}
-        _connection.publish(CHANNEL, json.dumps(frame))
+        _connection.publish(_channel(), json.dumps(frame))
     except redis.RedisError as error:
         log.warning("A live message was not sent (%s).", type(error).__name__)
+
+
+def _channel() -> str:
+    """Redis' channels know no databases, so the number is in the name: installations may share one server."""
+    return f"{CHANNEL}:{urlsplit(settings.REDIS_URL).path.strip('/') or '0'}"
 
 
 def _redis(**more: Any) -> Any:

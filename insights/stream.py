@@ -32,6 +32,7 @@ WRONG_ORIGIN: Final = 4403
 NO_CLIENT: Final = 4404
 RECHECK_SECONDS: Final = 15.0
 WATCHING: Final = timedelta(seconds=60)
+SUBSCRIBE_SECONDS: Final = 2.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -57,6 +58,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._outlet = Outlet(asyncio.get_running_loop())
         # Registered before the page hears "open", so nothing falls between its first read and this socket.
         hub.register(client_id=client_id, outlet=self._outlet)
+        if not hub.stands():
+            # The first socket of a process waits for its subscription; without Redis the page polls anyway.
+            await asyncio.to_thread(hub.stands, seconds=SUBSCRIBE_SECONDS)
         await self.accept()
         self._pump = asyncio.create_task(self._run(self._outlet))
 
