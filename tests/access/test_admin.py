@@ -9,6 +9,7 @@ import pytest
 from django.contrib import admin
 
 from accounts.admin import ScopedAdmin
+from accounts.tenancy import Tenant
 from tests.access.people import PRINCIPALS, Who
 from tests.access.world import MARKER
 
@@ -73,7 +74,7 @@ def rows_of(estate: Any, model: Any) -> tuple[Any, Any]:
         )
     elif model.__name__ == "Client":
         found = estate.northwind, theirs
-    elif hasattr(model, "client_id"):
+    elif issubclass(model, Tenant):
         found = manager.filter(client=estate.northwind).first(), theirs
     elif hasattr(model, "ad_account_id"):
         found = manager.filter(ad_account_id=estate.ad_account.pk).first(), theirs
