@@ -3,16 +3,14 @@
     PROPOSED ──> REJECTED | APPROVED | EXPIRED
     APPROVED ──> PREPARING | EXPIRED
     PREPARING ─> SENDING | APPROVED (read failed, or stopped) | NOOP | APPLIED | SUPERSEDED | NEEDS_HUMAN
-    SENDING ───> ACKED | UNKNOWN | THROTTLED | HELD_AUTH | FAILED | NOT_APPLIED (the send guard kept the
-    request back)
-    ACKED | UNKNOWN ──> VERIFYING          THROTTLED ──> PREPARING          HELD_AUTH ──> VERIFYING (after
-    reconnecting)
+    SENDING ───> ACKED | UNKNOWN | THROTTLED | HELD_AUTH | FAILED
+                 | NOT_APPLIED (the send guard kept the request back)
+    ACKED | UNKNOWN ──> VERIFYING     THROTTLED ──> PREPARING     HELD_AUTH ──> VERIFYING (after reconnecting)
     VERIFYING ─> APPLIED | NOT_APPLIED | SUPERSEDED | NEEDS_HUMAN
     NOT_APPLIED > PREPARING (same target, tries left) | NEEDS_HUMAN
     NEEDS_HUMAN > APPLIED | FAILED | SUPERSEDED (a named person, with a reason)
 
-REJECTED, EXPIRED, NOOP, FAILED, APPLIED and SUPERSEDED absorb. `campaigns.changes.ledger.transition` is the
-only
+REJECTED, EXPIRED, NOOP, FAILED, APPLIED and SUPERSEDED absorb. `campaigns.changes.ledger.transition` is the only
 place that assigns a state, and it asks `check` first.
 """
 

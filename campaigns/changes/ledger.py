@@ -1,15 +1,11 @@
-"""The ledger: one append-only, hash-chained list of lines per ad account, and the only place that moves a
-change.
+"""The ledger: one append-only, hash-chained list of lines per ad account, and the only place that moves a change.
 
-    with locked(ad_account_id):          the head row of the account's chain: changes of one account move one
-    by one
-        transition(change, to=...)       states.check -> guarded UPDATE -> line -> (after commit)
-        change_recorded
-        record(...)                      a line without a transition: an edit made outside, a hold, the switch
+    with locked(ad_account_id):      the head row of the account's chain: its changes move one by one
+        transition(change, to=...)   states.check -> guarded UPDATE -> line -> (after commit) change_recorded
+        record(...)                  a line without a transition: an edit made outside, a hold, the switch
 
 A line's hash covers its canonical text and the hash before it; `verify` walks the chain. Lines hold ids of
-people,
-never names. Lock order everywhere: the head, then changes.
+people, never names. Lock order everywhere: the head, then changes.
 """
 
 from __future__ import annotations

@@ -2,12 +2,11 @@
 
     fetch(after, limit) -> page -> rows -> next cursor -> ... until there is no `next`
 
-- `paging.next` is never followed: it is an absolute address with the token in it. Its presence says that
-there is
-  more; `cursors.after` says where.
-- An empty or short page is not the end: Meta filters after it has fetched. - "Reduce the amount of data"
-halves the page and asks again from the same cursor; after a few good pages the size is
-  doubled back, more slowly each time it fails again.
+- `paging.next` is never followed: it is an absolute address with the token in it. Its presence says that there
+  is more; `cursors.after` says where.
+- An empty or short page is not the end: Meta filters after it has fetched.
+- "Reduce the amount of data" halves the page and asks again from the same cursor; after a few good pages the
+  size is doubled back, more slowly each time it fails again.
 - A list that cannot be walked to its end raises. A slice that is silently cut would look complete.
 
 Source: docs/meta.md, sections 8.1 and 11 (traps 9 and 19).
