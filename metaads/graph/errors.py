@@ -412,7 +412,7 @@ def not_answered(
     advice = (
         "The Graph API cannot be reached; check network and META_GRAPH_URL."
         if not sent
-        else _unknown("").advice
+        else "Meta did not answer in full. A read is tried again; a change is looked up first."
     )
     kind = Kind.UNKNOWN if sent else Kind.TRANSIENT
     message = rule.replace("_", " ")
