@@ -30,9 +30,9 @@ PURPOSE = "connect"
 _SALT = "accounts.connect-link"
 
 
-def start(*, client: Client, user: User, now: datetime) -> dict[str, Any]:
+def start(*, client: Client, user: User | None, now: datetime) -> dict[str, Any]:
     """The part of the OAuth state that says what the dance is for; plain JSON, for the session."""
-    return {"purpose": PURPOSE, "client": client.pk, "user": user.pk, "at": now.timestamp()}
+    return {"purpose": PURPOSE, "client": client.pk, "user": user.pk if user else None, "at": now.timestamp()}
 
 
 def open_(
@@ -150,7 +150,7 @@ def confirm(
 def link(*, client: Client, principal: Principal, user: User, now: datetime) -> str:
     """A one-time text for the address that starts the dance in a browser, for this person, within ten minutes."""
     access.require(principal, "connect", client)
-    row = ConnectLink.objects.of(client).create(client=client, user=user, expires_at=now + LIFE)
+    row = ConnectLink.objects.of(client).create(client=client, user=user, made_by=user, expires_at=now + LIFE)
     audit.record(principal=principal, client=client, verb="ask_connect_link", subject=str(row.uuid), now=now)
     return signing.dumps(str(row.uuid), salt=_SALT)
 

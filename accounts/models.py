@@ -38,6 +38,18 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False, help_text="May sign in to the agency's admin.")
     is_active = models.BooleanField(default=True)
     created_at = models.DateTimeField(auto_now_add=True)
+    # Where the person was last; read through `access`, so a choice that is not theirs any more is no choice.
+    last_client = models.ForeignKey(
+        "accounts.Client", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    last_ad_account = models.ForeignKey(
+        "accounts.AdAccount",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        editable=False,
+        related_name="+",
+    )
 
     objects = UserManager()
 
@@ -122,6 +134,56 @@ class Membership(models.Model):
         return f"{self.user} · {self.get_role_display()} · {self.client or 'all clients'}"
 
 
+class Invitation(Tenant):
+    """An offer of a role by e-mail, good once and until a day. Only a keyed digest of the link's secret is kept."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(
+        Client,
+        on_delete=models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="+",
+        help_text="Empty: an owner's.",
+    )
+    email = models.EmailField()
+    role = models.CharField(max_length=12, choices=Role.choices)
+    digest = models.CharField(max_length=64, unique=True)
+    invited_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    expires_at = models.DateTimeField()
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta(Tenant.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                F("client"),
+                Lower("email"),
+                condition=Q(accepted_at__isnull=True, withdrawn_at__isnull=True),
+                name="invitation_open_once",
+                nulls_distinct=None,
+            ),
+            models.CheckConstraint(
+                condition=Q(role=Role.OWNER, client__isnull=True)
+                | (~Q(role=Role.OWNER) & Q(client__isnull=False)),
+                name="invitation_only_owners_are_everywhere",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.email} · {self.get_role_display()} · {self.client or 'all clients'}"
+
+
+class RolePolicy(models.Model):
+    """What the agency asks of everybody with a role; a role without a row is asked for nothing."""
+
+    role = models.CharField(max_length=12, choices=Role.choices, primary_key=True)
+    mfa_required = models.BooleanField(default=False)
+    changed_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    changed_at = models.DateTimeField()
+
+
 class ConnectionState(models.TextChoices):
     CONNECTED = "connected", "Connected"
     DEGRADED = "degraded", "Degraded"
@@ -132,7 +194,7 @@ class ConnectionState(models.TextChoices):
     DELETING = "deleting", "Being deleted"
 
 
-#: States in which a token may be used to read, and to write. Automation rests in every other.
+#: States in which a token may be used to read, and to write for a person. Automation needs `CONNECTED`.
 READABLE = (ConnectionState.CONNECTED, ConnectionState.DEGRADED, ConnectionState.EXPIRING)
 WRITABLE = (ConnectionState.CONNECTED, ConnectionState.EXPIRING)
 
@@ -158,6 +220,11 @@ class MetaConnection(Tenant):
         default=0, help_text="Consecutive; one good call resets it."
     )
     checked_at = models.DateTimeField(null=True, blank=True)
+    refreshed_at = models.DateTimeField(null=True, blank=True, help_text="When its token was last exchanged.")
+    held = models.BooleanField(
+        default=False,
+        help_text="Restored from a backup: nothing but the check until Meta has answered for it.",
+    )
     connected_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
     connected_at = models.DateTimeField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -174,7 +241,10 @@ class PendingGrant(Tenant):
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, related_name="+", help_text="Empty: a guest with a link."
+    )
+    link = models.ForeignKey("accounts.ConnectLink", on_delete=models.CASCADE, null=True, related_name="+")
     session_key = models.CharField(max_length=64)
     meta_user_id = models.CharField(max_length=40)
     meta_user_name = models.CharField(max_length=200, blank=True)
@@ -184,13 +254,18 @@ class PendingGrant(Tenant):
 
 
 class ConnectLink(Tenant):
-    """A one-time link that starts the OAuth dance in a browser, for the person who asked the API for it."""
+    """A one-time link that starts the OAuth dance: for the person who asked the API for it, or sent to a client's own
+    person, who needs no account here (`user` empty, `sent_to` the address)."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="+")
+    made_by = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
+    sent_to = models.EmailField(blank=True)
     expires_at = models.DateTimeField()
     used_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
 
 
 class AdAccount(Tenant):
@@ -204,7 +279,7 @@ class AdAccount(Tenant):
         null=True,
         blank=True,
         related_name="+",
-        help_text="Reads and writes.",
+        help_text="The one writer; reads use it first.",
     )
     name = models.CharField(max_length=400)
     currency = models.CharField(max_length=3)
@@ -240,6 +315,21 @@ class AdAccount(Tenant):
     @property
     def enabled(self) -> bool:
         return self.enabled_at is not None and self.archived_at is None
+
+
+class GrantedAsset(Tenant):
+    """That a connection sees an ad account, and what Meta lets its user do there. Several may see the same one:
+    reads fail over between them; `AdAccount.connection` names the one that writes."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    connection = models.ForeignKey(MetaConnection, on_delete=models.CASCADE, related_name="assets")
+    ad_account = models.ForeignKey(AdAccount, on_delete=models.CASCADE, related_name="assets")
+    tasks = models.JSONField(default=list, help_text="Meta's user_tasks of this connection's user.")
+    seen_at = models.DateTimeField()
+    gone_at = models.DateTimeField(null=True, blank=True, help_text="Meta lists it for this user no more.")
+
+    class Meta(Tenant.Meta):
+        constraints = [models.UniqueConstraint("connection", "ad_account", name="granted_asset_once")]
 
 
 class ApiKey(models.Model):
@@ -297,6 +387,9 @@ class Alert(Tenant):
     title = models.CharField(max_length=300)
     advice = models.CharField(max_length=500, blank=True)
     state = models.CharField(max_length=10, default="firing")
+    stage = models.CharField(
+        max_length=20, blank=True, help_text="How far it has come; people are told again when it changes."
+    )
     opened_at = models.DateTimeField()
     seen_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True, blank=True)
@@ -309,6 +402,34 @@ class Alert(Tenant):
                 condition=Q(closed_at__isnull=True),
                 name="alert_open_once",
                 nulls_distinct=None,
+            )
+        ]
+
+
+class OutboxMessage(Tenant):
+    """A mail that is to leave. Written in the transaction of its reason, sent by a loop that needs no broker."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    key = models.CharField(
+        max_length=200, unique=True, help_text="The same thing is said once to one address."
+    )
+    address = models.EmailField()
+    subject = models.CharField(max_length=300)
+    body = models.TextField()
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    given_up_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta(Tenant.Meta):
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=Q(sent_at__isnull=True, given_up_at__isnull=True),
+                name="outbox_waiting",
             )
         ]
 

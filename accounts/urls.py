@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
-from accounts import adapters, views
+from accounts import adapters
 from accounts.api import meta, oauth
+from accounts.views import connect, meta_calls, sign_in
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("setup/", views.set_up, name="set_up"),
-    path("accounts/login/", views.sign_in, name="account_login"),
+    path("setup/", sign_in.set_up, name="set_up"),
+    path("accounts/login/", sign_in.sign_in, name="account_login"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/3rdparty/", include("allauth.socialaccount.urls")),
@@ -19,12 +20,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/facebook/login/", adapters.sign_in_with_facebook, name="facebook_login"),
     path(settings.META["redirect_path"].lstrip("/"), adapters.callback, name="facebook_callback"),
     path("_allauth/", include("allauth.headless.urls")),
-    path("connections/connect", views.connect, name="connect"),
-    path("connections/connect/<str:text>/", views.connect_link, name="connect_link"),
-    path("connections/confirm/<uuid:uuid>/", views.confirm_connection, name="confirm_connection"),
-    path("webhooks/meta/deauthorize", views.deauthorize, name="meta_deauthorize"),
-    path("webhooks/meta/data-deletion", views.data_deletion, name="meta_data_deletion"),
-    path("data-deletion/<str:code>/", views.data_deletion_status, name="data_deletion_status"),
+    path("connections/connect", connect.connect, name="connect"),
+    path("connections/connect/<str:text>/", connect.connect_link, name="connect_link"),
+    path("connections/confirm/<uuid:uuid>/", connect.confirm_connection, name="confirm_connection"),
+    path("webhooks/meta/deauthorize", meta_calls.deauthorize, name="meta_deauthorize"),
+    path("webhooks/meta/data-deletion", meta_calls.data_deletion, name="meta_data_deletion"),
+    path("data-deletion/<str:code>/", meta_calls.data_deletion_status, name="data_deletion_status"),
     path("api/meta/validate-token", meta.ValidateToken.as_view(), name="api_validate_token"),
     path("api/meta/user-info", meta.UserInfoView.as_view(), name="api_user_info"),
     path("api/meta/ad-accounts", meta.AdAccounts.as_view(), name="api_ad_accounts"),

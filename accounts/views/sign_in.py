@@ -1,0 +1,56 @@
+"""The way in: first set-up and sign-in."""
+
+from __future__ import annotations
+
+from allauth.account.utils import perform_login
+from allauth.account.views import LoginView
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+import accounts.connections as connections
+import accounts.people as people
+from accounts.errors import Refused
+from accounts.forms import SetUpForm
+from metaads.clock import now
+
+
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """allauth's sign-in; on an installation without people, the set-up instead."""
+    if people.nobody_yet():
+        return HttpResponseRedirect(reverse("set_up"))
+    response: HttpResponse = LoginView.as_view()(request)
+    return response
+
+
+@never_cache
+@require_http_methods(["GET", "POST"])
+def set_up(request: HttpRequest) -> HttpResponse:
+    """First visit: the owner and the first client. Gone (to the sign-in) as soon as anybody exists."""
+    if not people.nobody_yet():
+        return HttpResponseRedirect(reverse("account_login"))
+    form = SetUpForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user, client = people.set_up(**form.cleaned_data, now=now())
+        except Refused as refusal:
+            form.take(refusal)
+        else:
+            # allauth's own way in, so that the session is listed, limited and asked again like any other.
+            into = f"/c/{client.slug}/"
+            answer: HttpResponse = perform_login(request, user, email_verification="none", redirect_url=into)
+            request.session.set_expiry(0)  # ends with the browser, as after the sign-in form
+            return answer
+    context = {"form": form, "redirect_uri": connections.redirect_uri(), "missing": _missing_settings()}
+    return render(request, "accounts/set_up.html", context, status=400 if form.errors else 200)
+
+
+def _missing_settings() -> list[str]:
+    return [
+        name
+        for name, key in (("META_APP_ID", "app_id"), ("META_APP_SECRET", "app_secret"))
+        if not settings.META[key]
+    ]
