@@ -209,7 +209,13 @@ def tenant_models() -> list[type[models.Model]]:
 
 #: What a constraint, a trigger or a page's vocabulary asks for, by model and column; everything else is made up.
 GIVEN: dict[str, dict[str, Any]] = {
-    "AdAccount": {"currency": "USD", "timezone_name": "UTC", "enabled_at": START},
+    "Invitation": {
+        "role": "viewer", "accepted_at": None, "withdrawn_at": None, "expires_at": START + timedelta(days=7),
+    },
+    "MetaConnection": {"held": False, "expires_at": START + timedelta(days=40)},
+    "AdAccount": {"currency": "USD", "timezone_name": "UTC", "enabled_at": START, "archived_at": None},
+    "GrantedAsset": {"gone_at": None},
+    "OutboxMessage": {"sent_at": None, "given_up_at": None, "due_at": START + timedelta(days=365)},
     "Change": {
         "field": "status", "before": "ACTIVE", "target": "PAUSED", "state": "PROPOSED", "level": "campaign",
         "undo_of": None, "currency": "USD", "expires_at": START + timedelta(days=1),
@@ -231,7 +237,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "SyncRun": {"state": "COMPLETE"},
     "Slice": {"kind": "day", "level": "ad", "zone": "UTC"},
     "PendingGrant": {"used_at": None, "expires_at": START + timedelta(minutes=10)},
-    "ConnectLink": {"used_at": None, "expires_at": START + timedelta(minutes=10)},
+    "ConnectLink": {"used_at": None, "withdrawn_at": None, "expires_at": START + timedelta(minutes=10)},
     "FetchRun": {"kind": "manual", "state": "done"},
 }  # fmt: skip
 _SHORT = {"level": "campaign", "grain": "day", "trust": "ready"}
