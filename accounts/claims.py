@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+import accounts.audit as audit
+from accounts.access import system
 from accounts.models import READABLE, AdAccount, Client, MetaConnection
 from metaads.graph import money
 
@@ -28,6 +31,9 @@ COPIED: Final = (
     "min_daily_budget",
 )
 
+#: The audit's word for a change of an account's status at Meta; its detail holds (status, reason) before and after.
+STATUS_CHANGED: Final = "ad_account_status"
+
 
 @dataclass(frozen=True)
 class Established:
@@ -38,7 +44,7 @@ class Established:
     foreign: tuple[str, ...]
 
 
-def claim(connection: MetaConnection, rows: Sequence[Mapping[str, Any]]) -> Established:
+def claim(connection: MetaConnection, rows: Sequence[Mapping[str, Any]], *, now: datetime) -> Established:
     """Store what the connection sees, in the caller's transaction. Nothing is switched on or taken from anybody.
 
     An account keeps its connection while that one is live: one token reads and writes it.
@@ -53,13 +59,36 @@ def claim(connection: MetaConnection, rows: Sequence[Mapping[str, Any]]) -> Esta
         elif account.client_id != connection.client_id:
             foreign.append(f"act_{meta_id}")
             continue
+        before = status_of(account)
         apply_row(account, row)
+        note_status(account, before=before, now=now)
         current = account.connection
         if current is None or current.state not in READABLE or current.pk == connection.pk:
             account.connection = connection
         account.save()
         kept.append(account)
     return Established(connection, tuple(kept), tuple(foreign))
+
+
+def status_of(account: AdAccount) -> tuple[int, int]:
+    """Meta's status and the reason behind it, as stored."""
+    return account.account_status, account.disable_reason
+
+
+def note_status(account: AdAccount, *, before: tuple[int, int], now: datetime) -> None:
+    """Write down that a known account's status at Meta is another one now; the sentinel makes an alert of it."""
+    after = status_of(account)
+    if account.pk is None or before == after:
+        return
+    audit.record(
+        principal=system(account.client),
+        client=account.client,
+        verb=STATUS_CHANGED,
+        subject=account.act_id,
+        now=now,
+        before=list(before),
+        after=list(after),
+    )
 
 
 def claimed_elsewhere(*, meta_id: str, client: Client) -> bool:

@@ -167,7 +167,7 @@ def establish(
                 "connected_at": now,
             },
         )
-        made = claim(connection, rows)
+        made = claim(connection, rows, now=now)
         if not made.ad_accounts:
             raise Conflict(
                 f"Another client holds {', '.join(made.foreign)}.",
@@ -192,7 +192,7 @@ def rediscover(*, connection: MetaConnection, now: datetime) -> Established:
     with _words_for_people():
         rows = _ad_account_rows(_token(connection))
     with transaction.atomic():
-        return claim(connection, rows)
+        return claim(connection, rows, now=now)
 
 
 def _inspect(token: str) -> oauth.TokenInfo:

@@ -106,8 +106,8 @@ def test_an_account_moves_to_a_new_connection_only_when_its_own_is_dead(agency):
         )
         for key in ("1", "2")
     }
-    assert claim(rows["1"], [ROW]).ad_accounts[0].connection == rows["1"]
-    assert claim(rows["2"], [ROW]).ad_accounts[0].connection == rows["1"]
+    assert claim(rows["1"], [ROW], now=START).ad_accounts[0].connection == rows["1"]
+    assert claim(rows["2"], [ROW], now=START).ad_accounts[0].connection == rows["1"]
     MetaConnection.everything.filter(pk=rows["1"].pk).update(state=ConnectionState.REVOKED)
-    assert claim(rows["2"], [ROW]).ad_accounts[0].connection == rows["2"]
+    assert claim(rows["2"], [ROW], now=START).ad_accounts[0].connection == rows["2"]
     assert AdAccount.everything.count() == 1
