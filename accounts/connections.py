@@ -80,6 +80,10 @@ class Preview:
     scopes: tuple[str, ...]
     missing: tuple[str, ...]
     rows: tuple[Mapping[str, Any], ...]
+    kind: str = "USER"
+    granular_scopes: tuple[Mapping[str, Any], ...] = ()
+    expires_at: datetime | None = None
+    data_access_expires_at: datetime | None = None
 
 
 def redirect_uri() -> str:
@@ -116,7 +120,18 @@ def preview(*, token: str) -> Preview:
         person = oauth.me(gateway.transport(), token)
         rows = _ad_account_rows(token)
     missing = tuple(scope for scope in settings.META["scopes"] if scope not in info.scopes)
-    return Preview(person["id"], person["name"], info.scopes, missing, rows)
+    facts = _facts(info)
+    return Preview(
+        person["id"],
+        person["name"],
+        info.scopes,
+        missing,
+        rows,
+        kind=facts["kind"],
+        granular_scopes=tuple(facts["granular_scopes"]),
+        expires_at=info.expires_at,
+        data_access_expires_at=info.data_access_expires_at,
+    )
 
 
 def connect(
