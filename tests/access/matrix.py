@@ -67,12 +67,12 @@ class Route:
         return self.path.format(**ids)
 
     def signed_in(self, who: Who) -> bool:
-        return who.seat != "out" and (self.kind == "api" or who.by == "session")
+        return who.seat != "out" and (self.kind == "api" or who.browses)
 
     def expected(self, method: str, who: Who) -> frozenset[int]:
         """The statuses that are right."""
         if self.kind == "open":  # a write without a session fails on its CSRF token, where that is asked for
-            bare = method != "get" and (who.seat == "out" or who.by != "session")
+            bare = method != "get" and (who.seat == "out" or not who.browses)
             return frozenset({self.status.get(method, 405), *({403} if bare else ())})
         if not self.signed_in(who):
             if (

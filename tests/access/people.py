@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.conf import settings
 from django.db import connection
-from django.test import Client
+from django.test import Client, override_settings
 
 from tests.conftest import PASSWORD
 
@@ -21,7 +24,8 @@ CSRF = "c" * 32
 
 @dataclass(frozen=True)
 class Who:
-    """`seat`: out (nobody, switched off, wrong token), northwind, southwind, everywhere."""
+    """`seat`: out (nobody, switched off, wrong token), northwind, southwind, everywhere. `by`: how the person says who
+    it is (`Callers` has a way for each)."""
 
     name: str
     seat: str
@@ -31,6 +35,11 @@ class Who:
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def browses(self) -> bool:
+        """Whether pages know the person; a key or a bearer token is for the API only."""
+        return self.by in ("session", "acting")
 
 
 PRINCIPALS = (
@@ -52,6 +61,16 @@ PRINCIPALS = (
     Who("disabled-jwt", "out", "buyer", "dora", "jwt"),
     Who("refresh-as-access", "out", "buyer", "bob", "refresh"),
     Who("garbage-token", "out", by="garbage"),
+    Who("expired-jwt", "out", "buyer", "bob", "expired-jwt"),
+    Who("unsigned-jwt", "out", "owner", "alice", "unsigned-jwt"),
+    Who("stranger-jwt", "out", "owner", "alice", "stranger-jwt"),
+    Who("signed-out-jwt", "out", "owner", "alice", "signed-out-jwt"),
+    Who("signed-out", "out", "owner", "alice", "signed-out"),
+    Who("idle", "out", "owner", "alice", "idle"),
+    Who("expired-key", "out", "integrator", "ivan", "expired-key"),
+    Who("revoked-key", "out", "integrator", "ivan", "revoked-key"),
+    # A key that is narrowed to looking may do what a viewer may.
+    Who("looking-key", "northwind", "viewer", "ivan", "looking-key"),
 )
 #: One of each kind: who tries the methods that an address does not have.
 FEW = tuple(
@@ -124,23 +143,18 @@ class Callers:
 
     def _sign_in(self, who: Who, agency: Any) -> None:
         user = getattr(agency.users, who.person) if who.person else None
-        browser = Client()
+        cookies: dict[str, str] = {}
         headers: dict[str, str] = {}
         if who.by == "garbage":
-            headers = {"Authorization": "Bearer a.b.c"}
-        elif user is not None and who.by == "session":
-            browser.force_login(user)
-            browser.cookies[settings.CSRF_COOKIE_NAME] = CSRF
-            headers = {"X-CSRFToken": CSRF}
-        elif user is not None and who.by == "key":
-            headers = {"X-API-Key": _key(user)}
+            headers = _bearer("a.b.c")
+        elif who.by.endswith("key"):
+            headers = {"X-API-Key": _key(user, who.by)}
+        elif who.by.endswith("jwt") or who.by == "refresh":
+            headers = _bearer(_token(user, who.by))
         elif user is not None:
-            tokens = _tokens(user)
-            headers = {
-                "Authorization": f"Bearer {tokens['refresh_token' if who.by == 'refresh' else 'access_token']}"
-            }
-        self.cookies[who.name] = {name: one.value for name, one in browser.cookies.items()}
-        self.headers[who.name] = headers
+            cookies = _session(user, who.by, agency.clock.now())
+            headers = {"X-CSRFToken": CSRF}
+        self.cookies[who.name], self.headers[who.name] = cookies, headers
 
     def session_key(self, who: str) -> str:
         return self.cookies[who][settings.SESSION_COOKIE_NAME]
@@ -169,22 +183,66 @@ class Callers:
         )
 
 
-def _key(user: Any) -> str:
+def _session(user: Any, by: str, at: datetime) -> dict[str, str]:
+    """The cookies of a sign-in; of one that has ended, where `by` says so."""
+    browser = Client()
+    browser.force_login(user)
+    session = browser.session
+    # As after the sign-in form: who has just said the password is not asked for it again.
+    session["account_authentication_methods"] = [
+        {"method": "password", "at": time.time(), "email": user.email}
+    ]
+    if by == "idle":
+        session["active_at"] = int((at - timedelta(minutes=31)).timestamp())
+    session.save()
+    if by == "signed-out":
+        session.delete()
+    return {settings.SESSION_COOKIE_NAME: session.session_key or "gone", settings.CSRF_COOKIE_NAME: CSRF}
+
+
+def _key(user: Any, by: str) -> str:
     from accounts.access import principal_of
-    from accounts.keys import issue
+    from accounts.keys import issue, revoke
     from metaads.clock import now
 
-    return issue(
-        user=user, name="matrix", principal=principal_of(user), now=now(), expires_at=now() + timedelta(1)
-    )[1]
-
-
-def _tokens(user: Any) -> dict[str, str]:
-    answer = Client().post(
-        "/_allauth/app/v1/auth/login",
-        {"email": user.email, "password": PASSWORD},
-        content_type="application/json",
+    life = timedelta(days=-1 if by == "expired-key" else 1)
+    scopes = ("view",) if by == "looking-key" else ()
+    who = principal_of(user)
+    key, text = issue(
+        user=user, name="matrix", principal=who, scopes=scopes, now=now(), expires_at=now() + life
     )
-    assert answer.status_code == 200, answer.content
-    tokens: dict[str, str] = answer.json()["meta"]
-    return tokens
+    if by == "revoked-key":
+        revoke(user=user, prefix=key.prefix, principal=who, now=now())
+    return text
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _token(user: Any, by: str) -> str:
+    """allauth's token, from its own API; or one that looks like it."""
+    from allauth.headless import app_settings
+
+    life = {"HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN": -60} if by == "expired-jwt" else {}
+    with override_settings(**life):
+        given = Client().post(
+            "/_allauth/app/v1/auth/login",
+            {"email": user.email, "password": PASSWORD},
+            content_type="application/json",
+        )
+    assert given.status_code == 200, given.content
+    good = str(given.json()["meta"]["access_token"])
+    claims = jwt.decode(good, options={"verify_signature": False})
+    assert claims["token_use"] == "access" and (claims["exp"] > time.time()) == (by != "expired-jwt")
+    if by == "refresh":
+        return str(given.json()["meta"]["refresh_token"])
+    if by == "unsigned-jwt":
+        return jwt.encode(claims, key="", algorithm="none")
+    if by == "stranger-jwt":  # signed well, by a key that is not ours
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        return jwt.encode(claims, key=key, algorithm=app_settings.JWT_ALGORITHM)
+    if by == "signed-out-jwt":
+        ended = Client().delete("/_allauth/app/v1/auth/session", headers=_bearer(good))
+        assert ended.status_code == 401, ended.content
+    return good
