@@ -416,7 +416,7 @@ class OutboxMessage(Tenant):
     )
     address = models.EmailField()
     subject = models.CharField(max_length=300)
-    body = models.TextField()
+    body = EncryptedTextField(bound_to=("uuid",))  # may hold a one-time link; empty once it has left
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     tries = models.PositiveSmallIntegerField(default=0)

@@ -10,3 +10,4 @@ graph_held_back = Counter(
     "metaads_graph_held_back_total", "Calls not made because a quota was too full", ["use"]
 )
 webhooks = Counter("metaads_webhooks_total", "Webhook POSTs", ["outcome"])
+mails = Counter("metaads_mails_total", "Mails: sent, refused (tried again later), given_up", ["outcome"])

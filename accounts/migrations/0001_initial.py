@@ -583,7 +583,7 @@ class Migration(migrations.Migration):
                 ),
                 ("address", models.EmailField(max_length=254)),
                 ("subject", models.CharField(max_length=300)),
-                ("body", models.TextField()),
+                ("body", accounts.fields.EncryptedTextField(bound_to=("uuid",))),
                 ("created_at", models.DateTimeField()),
                 ("due_at", models.DateTimeField()),
                 ("tries", models.PositiveSmallIntegerField(default=0)),
