@@ -13,9 +13,10 @@ from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import AdAccount, Client, Membership, Role, User
 from accounts.tenancy import NOBODY, Principal
 
-_AGENCY = frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.ANALYST})
+#: The agency's own roles: they may sign in to the admin, for their clients.
+AGENCY = frozenset({Role.OWNER, Role.MANAGER, Role.BUYER, Role.ANALYST})
 _CLIENT_SIDE = frozenset({Role.APPROVER, Role.VIEWER})
-_EVERYONE = _AGENCY | _CLIENT_SIDE | {Role.INTEGRATOR}
+_EVERYONE = AGENCY | _CLIENT_SIDE | {Role.INTEGRATOR}
 
 #: verb -> roles that may. Closed: a verb that is missing here is refused to all.
 VERBS: dict[str, frozenset[str]] = {
@@ -31,19 +32,59 @@ VERBS: dict[str, frozenset[str]] = {
     "connect": frozenset({Role.OWNER, Role.MANAGER}),
     "manage_people": frozenset({Role.OWNER, Role.MANAGER}),
     "manage_client": frozenset({Role.OWNER, Role.MANAGER}),
-    "see_costs": frozenset(_AGENCY),
+    "see_costs": frozenset(AGENCY),
+    "act_as": frozenset(AGENCY),
     "operate": frozenset({Role.OWNER}),
 }
+
+#: The same table in words, in the order in which people are shown it.
+WORDS: dict[str, str] = {
+    "view": "See ad accounts, numbers, proposals, changes and alerts",
+    "comment": "Write comments",
+    "see_costs": "See the agency's own costs and profit",
+    "request_change": "Ask for a change of a campaign, budget or bid",
+    "approve": "Approve or reject changes and proposals",
+    "edit_strategy": "Write and edit strategies",
+    "run_strategy": "Run a strategy by hand",
+    "sync": "Read anew from Meta",
+    "stop": "Stop all changes at once",
+    "release": "Let stopped changes pass again",
+    "connect": "Connect, renew and disconnect Meta accounts, switch ad accounts on and off",
+    "manage_people": "Invite people, change roles below owner, remove people",
+    "manage_client": "Change a client's targets and settings",
+    "act_as": "View as the client sees it, without changing anything",
+    "operate": "Own the installation: all clients, owners, policies, quotas",
+}
+
+ACTING_READS = "You are viewing as the client: nothing can be changed."
+ACTING_ADVICE = "Stop viewing as the client first; the button is in the bar at the top."
 
 _ACT = re.compile(r"(?:act_)?(\d{1,38})")
 
 
-def principal_of(user: Any, *, scopes: frozenset[str] | None = None, kind: str = "person") -> Principal:
-    """The principal of a signed-in user; `NOBODY` for an anonymous or switched-off one."""
+def principal_of(
+    user: Any, *, scopes: frozenset[str] | None = None, kind: str = "person", acting: int | None = None
+) -> Principal:
+    """The principal of a signed-in user; `NOBODY` for an anonymous or switched-off one.
+
+    With `acting`, the id of a client that this person may view as: what that client's viewer sees, and nothing to
+    do. Where the person may not (any more), `NOBODY`: to see too little is safe.
+    """
     if not isinstance(user, User) or not user.is_active:
         return NOBODY
     roles = tuple(Membership.objects.filter(user=user).values_list("client_id", "role"))
-    return Principal(kind=kind, user_id=user.pk, name=str(user), roles=roles, scopes=scopes)
+    own = Principal(kind=kind, user_id=user.pk, name=str(user), roles=roles, scopes=scopes)
+    if acting is None:
+        return own
+    if not may(own, "act_as", acting):
+        return NOBODY
+    return Principal(
+        kind="acting",
+        user_id=user.pk,
+        name=f"{user}, viewing as the client",
+        roles=((acting, Role.VIEWER),),
+        scopes=frozenset(),
+    )
 
 
 def system(client: Client) -> Principal:
@@ -59,12 +100,19 @@ def may(principal: Principal, verb: str, client: Client | int) -> bool:
     return bool(principal.roles_at(at) & VERBS.get(verb, frozenset()))
 
 
+def roles_in_words() -> list[tuple[str, list[tuple[str, bool]]]]:
+    """For each verb its words, and for each role (in the order of `Role`) whether it may: the table that is shown."""
+    return [(words, [(role, role in VERBS[verb]) for role in Role.values]) for verb, words in WORDS.items()]
+
+
 def require(principal: Principal, verb: str, client: Client | int) -> None:
     """Raise `NotFound` when the client is not theirs to see, `Forbidden` when the role may not."""
     at = client if isinstance(client, int) else client.pk
     if not principal.roles_at(at):
         raise NotFound("There is no such client.")
     if not may(principal, verb, at):
+        if principal.kind == "acting":
+            raise Forbidden(ACTING_READS, code="acting_read_only", advice=ACTING_ADVICE)
         raise Forbidden(f"Your role may not do this here ({verb.replace('_', ' ')}).", code=f"may_not_{verb}")
 
 

@@ -27,7 +27,7 @@ class Principal:
     key further (`None`: not narrowed). The name is for the ledger's reader, never a secret.
     """
 
-    kind: str  # "person" | "key" | "system" | "nobody"
+    kind: str  # "person" | "key" | "acting" | "system" | "nobody"
     user_id: int | None
     name: str
     roles: tuple[tuple[int | None, str], ...] = ()

@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from accounts import adapters
 from accounts.api import meta, oauth
-from accounts.views import connect, meta_calls, sign_in
+from accounts.views import acting, connect, meta_calls, sign_in, two_factor
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/", sign_in.set_up, name="set_up"),
@@ -23,6 +23,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/connect", connect.connect, name="connect"),
     path("connections/connect/<str:text>/", connect.connect_link, name="connect_link"),
     path("connections/confirm/<uuid:uuid>/", connect.confirm_connection, name="confirm_connection"),
+    path("acting/start", acting.start, name="acting_start"),
+    path("acting/stop", acting.stop, name="acting_stop"),
+    path("two-factor/", two_factor.required, name="two_factor_required"),
+    path("two-factor/later", two_factor.later, name="two_factor_later"),
     path("webhooks/meta/deauthorize", meta_calls.deauthorize, name="meta_deauthorize"),
     path("webhooks/meta/data-deletion", meta_calls.data_deletion, name="meta_data_deletion"),
     path("data-deletion/<str:code>/", meta_calls.data_deletion_status, name="data_deletion_status"),

@@ -21,6 +21,8 @@ from django.contrib.auth import get_user
 from django.urls import path
 
 import accounts.access as access
+import accounts.acting as acting
+import accounts.policies as policies
 from accounts.errors import Refused
 from insights.interest import report
 from insights.live import Outlet, hub
@@ -114,8 +116,9 @@ def _may_see(scope: Any) -> tuple[int, int]:
         return 0, NOT_SIGNED_IN
     # A fresh look at the session: the scope's own copy knows no logout.
     holder = type("Holder", (), {"session": type(session._wrapped)(session.session_key)})()
-    principal = access.principal_of(get_user(holder))
-    if principal.kind == "nobody":
+    user = get_user(holder)
+    principal = acting.principal(session=holder.session, user=user, now=now())  # type: ignore[attr-defined]
+    if principal.kind == "nobody" or policies.refusal(user) is not None:
         return 0, NOT_SIGNED_IN
     wanted = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     try:

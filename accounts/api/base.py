@@ -8,8 +8,11 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 import accounts.access as access
+import accounts.acting as acting
+import accounts.policies as policies
 from accounts.models import AdAccount, ApiKey, Client, User
 from accounts.tenancy import Principal
+from metaads.clock import now
 
 
 class TenantAPIView(APIView):
@@ -21,6 +24,12 @@ class TenantAPIView(APIView):
         # Read before anybody looks at `request.POST` (the CSRF check does), so that `idempotent` finds the body whole.
         _ = request._request.body
         self.principal = _principal(request)
+        if (refusal := policies.refusal(request.user)) is not None:
+            raise refusal
+        if self.principal.kind == "acting":
+            refused = acting.refusal(method=request.method or "", path=request.path)
+            if refused is not None:
+                raise refused
         super().initial(request, *args, **kwargs)
 
     @property
@@ -43,4 +52,7 @@ def _principal(request: Request) -> Principal:
     if isinstance(request.auth, ApiKey):
         scopes = frozenset(request.auth.scopes) or None
         return access.principal_of(request.user, scopes=scopes, kind="key")
+    if request.successful_authenticator is not None and request.auth is None:
+        # By session: what this person views as, if anything. A token or key is always the person's own.
+        return acting.principal(session=request.session, user=request.user, now=now())
     return access.principal_of(request.user)

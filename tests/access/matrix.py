@@ -25,6 +25,7 @@ OWNER = frozenset({"owner"})
 LEAD = OWNER | {"manager"}
 AGENCY_ASKS = LEAD | {"buyer", "integrator"}
 APPROVES = LEAD | {"buyer", "approver"}
+AGENCY = LEAD | {"buyer", "analyst"}
 ALL = LEAD | {"buyer", "analyst", "approver", "viewer", "integrator"}
 
 
@@ -125,6 +126,13 @@ ROUTES: tuple[Route, ...] = (
     public("api_oauth_callback", "/api/meta-oauth/callback", "state and session are the key", get=403),
     Route("api_schema", "/api/schema/", "docs", {"get": Rule(foreign=None)}),
     Route("api_docs", "/api/docs/", "docs", {"get": Rule(foreign=None)}),
+    # --- people
+    Route("acting_start", "/acting/start", "page",
+          {"post": Rule(AGENCY, 302, lambda ids: f"client={ids['client']}")}),
+    Route("acting_stop", "/acting/stop", "page", {"post": Rule(ALL, 302, lambda ids: "x=1", foreign=None)}),
+    Route("two_factor_required", "/two-factor/", "page", {"get": Rule(ALL, 302, foreign=None)}),
+    Route("two_factor_later", "/two-factor/later", "page",
+          {"post": Rule(ALL, 302, lambda ids: "x=1", foreign=None)}),
     # --- connecting
     Route("connect", "/connections/connect", "page",
           {"post": Rule(LEAD, 302, lambda ids: f"client={ids['client']}")}),
