@@ -1,7 +1,8 @@
-"""The agency's clients: made, renamed, archived."""
+"""The agency's clients: made, renamed, archived; and which one a person looked at last."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
@@ -10,8 +11,42 @@ from django.utils.text import slugify
 import accounts.access as access
 import accounts.audit as audit
 from accounts.errors import Conflict, Forbidden, Invalid
-from accounts.models import Client
+from accounts.models import AdAccount, Client, User
 from accounts.tenancy import Principal
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Where a person was last. `ad_account` is one of `client`'s, or None: all of them."""
+
+    client: Client
+    ad_account: AdAccount | None
+
+
+def last_choice(principal: Principal) -> Choice | None:
+    """The person's last choice, as far as it is still theirs: what was taken away or archived is no choice."""
+    if principal.kind != "person":
+        return None
+    user = User.objects.filter(pk=principal.user_id).first()
+    client = next((row for row in access.clients(principal) if user and row.pk == user.last_client_id), None)
+    if user is None or client is None:
+        return None
+    rows = AdAccount.objects.for_(principal).filter(client=client, archived_at__isnull=True)
+    return Choice(client, rows.filter(pk=user.last_ad_account_id or 0).first())
+
+
+def choose(*, user: User, principal: Principal, client: Client, ad_account: AdAccount | None) -> bool:
+    """Remember where the person is now; True when that was news. Whoever acts as somebody else chooses nothing."""
+    account_pk = ad_account.pk if ad_account is not None else None
+    if principal.kind != "person" or (user.last_client_id, user.last_ad_account_id) == (
+        client.pk,
+        account_pk,
+    ):
+        return False
+    access.require(principal, "view", client)
+    User.objects.filter(pk=user.pk).update(last_client=client, last_ad_account=ad_account)
+    user.last_client_id, user.last_ad_account_id = client.pk, account_pk
+    return True
 
 
 def create(*, name: str, principal: Principal, now: datetime) -> Client:

@@ -57,9 +57,8 @@ def reconcile(*, now: datetime) -> None:
     """Make the open alerts say what the stored states say."""
     for connection in MetaConnection.everything.select_related("client").defer("token"):
         _connection(connection, now)
-    for account in AdAccount.everything.select_related("client", "connection").filter(
-        archived_at__isnull=True
-    ):
+    # Archived ones too: what was opened a moment before somebody archived them has to close.
+    for account in AdAccount.everything.select_related("client", "connection"):
         _silence(account, now)
         _status(account, now)
     _notices(now)
@@ -115,17 +114,24 @@ def _silence(account: AdAccount, now: datetime) -> None:
 
 
 def _status(account: AdAccount, now: datetime) -> None:
+    """Open while Meta does not call the account active: what it is, what it was, and since when."""
     key = f"account-status:{account.act_id}"
     if not account.enabled or account.account_status == 1:
         alerts.close(client=account.client, key=key, now=now)
         return
-    words = ad_accounts.status_words(account.account_status).lower()
+    status, reason = account.account_status, account.disable_reason
+    change = ad_accounts.last_change(account)
+    since = ""
+    if change is not None and change.after == (status, reason):
+        since = (
+            f"It was {ad_accounts.standing(*change.before).lower()} until {change.at:%d %b %Y %H:%M} UTC. "
+        )
     alerts.open_(
         client=account.client,
         key=key,
-        title=f"{account.name} is not active at Meta: {words}",
-        advice="Its ads may not run. Look into Account Quality and billing at Meta.",
-        severity="critical" if account.account_status in (2, 101) else "warning",
+        title=f"{account.name} is not active at Meta: {ad_accounts.standing(status, reason).lower()}",
+        advice=f"{since}{ad_accounts.status_advice(status)}",
+        severity="critical" if ad_accounts.tone(status) == "bad" else "warning",
         now=now,
     )
 

@@ -43,6 +43,17 @@ urlpatterns: list[URLPattern | URLResolver] = [
         meta.DisableAdAccount.as_view(),
         name="api_disable_ad_account",
     ),
+    path(
+        "api/meta/ad-accounts/<str:account_id>/archive",
+        meta.ArchiveAdAccount.as_view(),
+        name="api_archive_ad_account",
+    ),
+    path(
+        "api/meta/ad-accounts/<str:account_id>/restore",
+        meta.RestoreAdAccount.as_view(),
+        name="api_restore_ad_account",
+    ),
+    path("api/meta/ad-accounts/discover", meta.DiscoverAdAccounts.as_view(), name="api_discover_ad_accounts"),
     path("api/meta-oauth/authorize-url", oauth.AuthorizeUrlView.as_view(), name="api_authorize_url"),
     path("api/meta-oauth/callback", oauth.Callback.as_view(), name="api_oauth_callback"),
     path("api/meta-oauth/disconnect", oauth.Disconnect.as_view(), name="api_disconnect"),

@@ -8,6 +8,7 @@ from dashboard.pages import account, alerts, campaign, changes, connections, ove
 
 urlpatterns: list[URLPattern] = [
     path("", overview.home, name="home"),
+    path("clients/", overview.listing, name="clients"),
     path("c/<slug:slug>/", overview.client, name="client"),
     path("a/<str:act_id>/", account.account, name="account"),
     path("a/<str:act_id>/campaigns/<str:meta_id>/", campaign.campaign, name="campaign"),

@@ -20,6 +20,7 @@ from accounts.models import READABLE, Client, ConnectionState, MetaConnection
 from metaads.clock import now
 
 CLIENT = OpenApiParameter("client", str, description="Slug or UUID; optional where you have one client.")
+ARCHIVED = OpenApiParameter("archived", bool, description="true: the ad accounts that were put away.")
 KEY = OpenApiParameter(
     "Idempotency-Key", str, OpenApiParameter.HEADER, description="The same key moves nothing twice."
 )
@@ -106,12 +107,15 @@ class UserInfoView(TenantAPIView):
 
 class AdAccounts(TenantAPIView):
     @extend_schema(
-        summary="Get user's ad accounts", parameters=[CLIENT], responses={200: AdAccountList, **ERRORS}
+        summary="Get user's ad accounts",
+        parameters=[CLIENT, ARCHIVED],
+        responses={200: AdAccountList, **ERRORS},
     )
     def get(self, request: Request) -> Response:
-        """Every ad account of the client (of all your clients without `client`)."""
+        """Every ad account of the client (of all your clients without `client`); `archived=true`: those put away."""
         client = self.client() if "client" in request.query_params else None
-        rows = access.ad_accounts(self.principal, client=client)
+        archived = request.query_params.get("archived") in ("1", "true")
+        rows = (ad_accounts.archived if archived else access.ad_accounts)(self.principal, client=client)
         return Response({"ad_accounts": [AdAccountShape(row).data for row in rows]})
 
 
@@ -143,3 +147,49 @@ class DisableAdAccount(TenantAPIView):
         account = self.ad_account(account_id, verb="connect")
         account = ad_accounts.disable(ad_account=account, principal=self.principal, now=now())
         return Response(AdAccountShape(account).data)
+
+
+class ArchiveAdAccount(TenantAPIView):
+    @extend_schema(
+        summary="Put an ad account away",
+        parameters=[KEY],
+        request=None,
+        responses={200: AdAccountShape, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request, account_id: str) -> Response:
+        """Switched off and out of every list; rows, ledger and decisions stay readable."""
+        account = self.ad_account(account_id, verb="connect")
+        account = ad_accounts.archive(ad_account=account, principal=self.principal, now=now())
+        return Response(AdAccountShape(account).data)
+
+
+class RestoreAdAccount(TenantAPIView):
+    @extend_schema(
+        summary="Take an ad account back",
+        parameters=[KEY],
+        request=None,
+        responses={200: AdAccountShape, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request, account_id: str) -> Response:
+        """Back in the lists, switched off: it is read again once it is switched on."""
+        account = self.ad_account(account_id, verb="connect")
+        account = ad_accounts.restore(ad_account=account, principal=self.principal, now=now())
+        return Response(AdAccountShape(account).data)
+
+
+class DiscoverAdAccounts(TenantAPIView):
+    @extend_schema(
+        summary="Look for ad accounts at Meta again",
+        parameters=[CLIENT, KEY],
+        request=None,
+        responses={200: AdAccountList, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Ask Meta what the client's connections see now; new ad accounts arrive switched off."""
+        client = self.client("connect")
+        found = ad_accounts.discover(client=client, principal=self.principal, now=now())
+        rows = sorted(set(found), key=lambda row: row.name)
+        return Response({"ad_accounts": [AdAccountShape(row).data for row in rows]})

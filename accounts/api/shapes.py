@@ -6,6 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+import accounts.ad_accounts as ad_accounts
 from accounts.models import AdAccount, MetaConnection
 
 
@@ -65,7 +66,25 @@ class AdAccountShape(serializers.Serializer[AdAccount]):
     business_name = serializers.CharField()
     account_type = serializers.SerializerMethodField()
     enabled = serializers.BooleanField()
+    archived = serializers.SerializerMethodField()
+    status = serializers.SerializerMethodField(help_text="account_status and its reason in words.")
+    spend_cap = serializers.DecimalField(
+        max_digits=30,
+        decimal_places=6,
+        allow_null=True,
+        help_text="In `currency`; null: no cap, or not known.",
+    )
+    amount_spent = serializers.DecimalField(
+        max_digits=30, decimal_places=6, allow_null=True, help_text="In `currency`; null: not known."
+    )
+    user_tasks = serializers.ListField(child=serializers.CharField())
     client = serializers.CharField(source="client.slug")
+
+    def get_archived(self, account: AdAccount) -> bool:
+        return account.archived_at is not None
+
+    def get_status(self, account: AdAccount) -> str:
+        return ad_accounts.standing(account.account_status, account.disable_reason)
 
     def get_account_type(self, account: AdAccount) -> str:
         return "PERSONAL" if account.is_personal else "BUSINESS"

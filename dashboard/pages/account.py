@@ -9,6 +9,7 @@ from decimal import Decimal
 from django.http import HttpRequest, HttpResponse
 
 import accounts.access as access
+import accounts.ad_accounts as ad_accounts
 import campaigns.queries as queries
 import insights.analytics as analytics
 import insights.metrics as registry
@@ -56,6 +57,7 @@ def account(request: HttpRequest, act_id: str) -> HttpResponse:
         "campaigns": Part(
             "dashboard/parts/campaigns.html", lambda: _campaigns(who, row, chosen, sort, moment)
         ),
+        "about": Part("dashboard/parts/account_about.html", lambda: _about(who, row)),
     }
     context: Context = {
         "title": row.name,
@@ -66,8 +68,23 @@ def account(request: HttpRequest, act_id: str) -> HttpResponse:
         "result": registry.result_label(row.client.result_action),
     }
     return show(
-        request, "dashboard/account.html", section="overview", client=row.client, context=context, parts=parts
+        request,
+        "dashboard/account.html",
+        section="overview",
+        client=row.client,
+        context=context,
+        parts=parts,
+        account=row,
     )
+
+
+def _about(who: Principal, row: AdAccount) -> Context:
+    change = ad_accounts.last_change(row)
+    return {
+        "status_change": change,
+        "status_before": ad_accounts.standing(*change.before).lower() if change else "",
+        "may_connect": access.may(who, "connect", row.client_id),
+    }
 
 
 def _kpis(row: AdAccount, chosen: Period, moment: datetime) -> Context:

@@ -68,6 +68,7 @@ def campaign(request: HttpRequest, act_id: str, meta_id: str) -> HttpResponse:
         "dashboard/campaign.html",
         section="overview",
         client=account.client,
+        account=account,
         context=context,
         parts=parts,
     )

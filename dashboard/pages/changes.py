@@ -23,7 +23,13 @@ def one(request: HttpRequest, uuid: str) -> HttpResponse:
     parts = {"story": Part("dashboard/parts/story.html", lambda: _story(who, uuid))}
     context: Context = {"title": row.object_name or row.object_id, "change": row}
     return show(
-        request, "dashboard/change.html", section="ledger", client=row.client, context=context, parts=parts
+        request,
+        "dashboard/change.html",
+        section="ledger",
+        client=row.client,
+        context=context,
+        parts=parts,
+        account=row.ad_account,
     )
 
 
@@ -61,7 +67,15 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
 
     parts = {"ledger": Part("dashboard/parts/ledger_table.html", fill)}
     context: Context = {"account": account, "accounts": access.ad_accounts(who, client=here, enabled=True)}
-    return show(request, "dashboard/ledger.html", section="ledger", client=here, context=context, parts=parts)
+    return show(
+        request,
+        "dashboard/ledger.html",
+        section="ledger",
+        client=here,
+        context=context,
+        parts=parts,
+        account=account,
+    )
 
 
 def names_of(lines: list[LedgerLine]) -> dict[str, str]:

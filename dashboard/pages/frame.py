@@ -14,14 +14,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 import accounts.access as access
+import accounts.clients as choices
 from accounts.errors import Invalid, NotFound, Refused
-from accounts.models import Alert, Client, Role
+from accounts.models import AdAccount, Alert, Client, Role, User
 from accounts.tenancy import Principal
 from campaigns.models import Switch
 from metaads.clock import now
@@ -41,6 +43,8 @@ NAVIGATION = (
 
 #: Regions of the frame that every page can read again: counts that wait, and what is stopped.
 _FRAME_PARTS = {"nav": "dashboard/parts/nav.html", "stops": "dashboard/parts/stops.html"}
+#: Ad accounts in the switcher of a page; a client with more of them gets the rest when the menu is opened.
+SWITCHABLE = 40
 
 
 @dataclass(frozen=True)
@@ -93,10 +97,15 @@ def show(
     client: Client | None,
     context: Context,
     parts: Mapping[str, Part] | None = None,
+    account: AdAccount | None = None,
 ) -> HttpResponse:
-    """The page with all its parts, or the one part that `?part=` names."""
+    """The page with all its parts, or the one part that `?part=` names. `account`: the one it is about."""
     parts = parts or {}
     wanted = request.GET.get("part")
+    if wanted == "switcher":
+        return render(
+            request, "dashboard/parts/account_items.html", _switcher(request, client, account, most=None)
+        )
     if wanted in _FRAME_PARTS:
         return render(request, _FRAME_PARTS[wanted], _frame(request, client=client, section=section))
     context = {**context, "now": now(), "poll_seconds": settings.POLL_SECONDS, "client": client}
@@ -108,6 +117,8 @@ def show(
     for part in parts.values():
         context |= part.fill()
     frame = _frame(request, client=client, section=section)
+    frame |= _switcher(request, frame["frame_client"], account, most=SWITCHABLE)
+    _remember(request, client, account)
     return render(
         request, template, {**frame, **context, "parts": {name: p.template for name, p in parts.items()}}
     )
@@ -142,9 +153,7 @@ def _frame(request: HttpRequest, *, client: Client | None, section: str) -> Cont
             {
                 "key": key,
                 "label": label,
-                "href": f"/c/{at.slug}/"
-                if key == "overview" and at
-                else href + ("" if key == "overview" else query),
+                "href": (f"/c/{at.slug}/" if at else "/clients/") if key == "overview" else href + query,
                 "count": counts.get(key, 0),
             }
             for key, label, href in NAVIGATION
@@ -154,6 +163,37 @@ def _frame(request: HttpRequest, *, client: Client | None, section: str) -> Cont
         "may_stop": at is not None and access.may(who, "stop", at),
         "may_release": at is not None and access.may(who, "release", at),
     }
+
+
+def _switcher(
+    request: HttpRequest, client: Client | None, account: AdAccount | None, *, most: int | None
+) -> Context:
+    """The client's ad accounts, those that are read first; `more` when they are not all here."""
+    if client is None:
+        return {}
+    rows = AdAccount.objects.for_(principal(request)).filter(client=client, archived_at__isnull=True)
+    listed = rows.order_by(F("enabled_at").asc(nulls_last=True), "name").only(
+        "meta_id", "name", "enabled_at", "archived_at"
+    )
+    found = list(listed if most is None else listed[: most + 1])
+    found.sort(key=lambda row: (not row.enabled, row.name.casefold(), row.meta_id))
+    return {
+        "switch_client": client,
+        "switch_account": account,
+        "switch_accounts": found[:most],
+        "switch_more": most is not None and len(found) > most,
+    }
+
+
+def _remember(request: HttpRequest, client: Client | None, account: AdAccount | None) -> None:
+    """A page whose address names a client or an ad account is the person's choice; a poll or a prefetch is nobody's."""
+    match = request.resolver_match
+    named = {"client", "account"} & request.GET.keys() or (match and {"slug", "act_id"} & match.kwargs.keys())
+    silent = request.headers.get("X-Poll") == "1" or "prefetch" in request.headers.get("Sec-Purpose", "")
+    user = getattr(request.user, "_wrapped", request.user)
+    if client is None or not named or silent or not isinstance(user, User):
+        return
+    choices.choose(user=user, principal=principal(request), client=client, ad_account=account)
 
 
 def _role(who: Principal, client: Client | None) -> str:

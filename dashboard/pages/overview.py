@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 
 import accounts.access as access
 import accounts.alerts as alerts
+import accounts.clients as choices
 import insights.analytics as analytics
 import insights.metrics as registry
 import strategies.proposals as proposals
@@ -38,10 +39,24 @@ class AccountCard:
 
 @page
 def home(request: HttpRequest) -> HttpResponse:
-    """The only client's page, or the list of clients."""
+    """Where the person was last: an ad account or a client; else the only client, or the list of clients."""
+    who = principal(request)
+    last = choices.last_choice(who)
+    if last is not None:
+        there = f"/a/{last.ad_account.act_id}/" if last.ad_account else f"/c/{last.client.slug}/"
+        return redirect(there)
+    mine = clients(who)
+    return redirect(f"/c/{mine[0].slug}/") if len(mine) == 1 else _list(request)
+
+
+@page
+def listing(request: HttpRequest) -> HttpResponse:
+    """All clients of the person."""
+    return _list(request)
+
+
+def _list(request: HttpRequest) -> HttpResponse:
     mine = clients(principal(request))
-    if len(mine) == 1:
-        return redirect(f"/c/{mine[0].slug}/")
     return show(request, "dashboard/clients.html", section="overview", client=None, context={"clients": mine})
 
 

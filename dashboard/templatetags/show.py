@@ -12,6 +12,8 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
+import accounts.ad_accounts as ad_accounts
+from accounts.models import AdAccount
 from metaads.graph.money import OFFSETS
 
 register = template.Library()
@@ -132,6 +134,22 @@ def status(word: str) -> SafeString:
     """What an object really does, in words; an unknown word of Meta's is shown as it is."""
     words, tone = STATUS_WORDS.get(word, (word.replace("_", " ").capitalize() or "unknown", "warn"))
     return format_html('<span class="badge {}">{}</span>', tone, words)
+
+
+@register.simple_tag
+def standing(account: AdAccount) -> SafeString:
+    """What Meta says of an ad account, with its reason."""
+    return format_html(
+        '<span class="badge {}">{}</span>',
+        ad_accounts.tone(account.account_status),
+        ad_accounts.standing(account.account_status, account.disable_reason),
+    )
+
+
+@register.filter
+def task_words(tasks: list[str]) -> str:
+    """What the connected Meta user may do in an ad account."""
+    return ad_accounts.task_words(tasks) or "not told by Meta"
 
 
 @register.simple_tag

@@ -110,6 +110,8 @@ def _says(**fields: Any) -> Body:
 
 READ = Rule()
 OWN_LIST = Rule(foreign=None)
+#: A page whose address names a client or an ad account: the person's own row remembers it.
+CHOICE = Rule(writes=frozenset({"accounts_user"}))
 
 ROUTES: tuple[Route, ...] = (
     # --- probes and doors
@@ -147,6 +149,9 @@ ROUTES: tuple[Route, ...] = (
     api("api_ad_accounts", "/api/meta/ad-accounts?client={client}", get=READ),
     api("api_enable_ad_account", "/api/meta/ad-accounts/{account}/enable", post=Rule(LEAD)),
     api("api_disable_ad_account", "/api/meta/ad-accounts/{account}/disable", post=Rule(LEAD)),
+    api("api_archive_ad_account", "/api/meta/ad-accounts/{account}/archive", post=Rule(LEAD)),
+    api("api_restore_ad_account", "/api/meta/ad-accounts/{account}/restore", post=Rule(LEAD)),
+    api("api_discover_ad_accounts", "/api/meta/ad-accounts/discover?client={client}", post=Rule(LEAD)),
     api("api_authorize_url", "/api/meta-oauth/authorize-url?client={client}",
         # A link that is used up once is kept before it is handed out; it starts nothing by itself.
         get=Rule(LEAD, writes=frozenset({"accounts_connectlink", "accounts_auditline"}))),
@@ -220,10 +225,11 @@ ROUTES: tuple[Route, ...] = (
     api("api_decisions", "/api/decisions?account={account}&strategy={strategy}", get=READ,
         label="api_decisions-of-strategy"),
     # --- pages
-    Route("home", "/", "page", {"get": Rule(foreign=None, also=302)}),  # with one client: straight to its page
-    page("client", "/c/{client}/"),
-    page("account", "/a/{account}/"),
-    page("campaign", "/a/{account}/campaigns/{campaign}/"),
+    Route("home", "/", "page", {"get": Rule(foreign=None, also=302)}),  # to where the person was last
+    page("clients", "/clients/", foreign=None),
+    Route("client", "/c/{client}/", "page", {"get": CHOICE}),
+    Route("account", "/a/{account}/", "page", {"get": CHOICE}),
+    Route("campaign", "/a/{account}/campaigns/{campaign}/", "page", {"get": CHOICE}),
     page("proposals", "/proposals/", foreign=None),
     page("proposal", "/proposals/{proposal}/"),
     page("change", "/changes/{change}/"),

@@ -19,6 +19,7 @@ BOOKS = {
     "metaads_quotascope": "calls to Meta are counted",
     "accounts_connectlink": "declared at api_authorize_url",
     "accounts_auditline": "declared at api_authorize_url",
+    "accounts_user": "where the person was last: declared at the pages that name a client or an ad account",
 }
 
 
@@ -68,4 +69,4 @@ def test_visiting_every_address_of_a_package_changes_no_row(estate, who):
 
 def test_only_these_reads_are_declared_to_write():
     writing = {route.name for route in ROUTES if route.rules.get("get", Rule()).writes}
-    assert writing == {"api_authorize_url", "confirm_connection"}
+    assert writing == {"api_authorize_url", "confirm_connection", "client", "account", "campaign"}

@@ -73,6 +73,11 @@ def test_ad_accounts(bob, connected):
                 "business_name": account.business_name,
                 "account_type": "BUSINESS",
                 "enabled": True,
+                "archived": False,
+                "status": "Active",
+                "spend_cap": None,
+                "amount_spent": float(account.amount_spent),
+                "user_tasks": ["ANALYZE", "ADVERTISE", "MANAGE", "DRAFT", "AA_ANALYZE"],
                 "client": "northwind",
             }
         ]

@@ -28,7 +28,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8010, help="0 = any free port")
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--world", default="demo", help="demo, tiny, zones, or csv:PATH")
+        parser.add_argument("--world", default="demo", help="demo, tiny, zones, many, or csv:PATH")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument(
             "--speed", type=float, default=1.0, help="divides the 15-minute refresh period, nothing else"

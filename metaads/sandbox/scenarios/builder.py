@@ -80,8 +80,8 @@ class Builder:
         self.world.people[key] = person
         return person
 
-    def shop(self, shop: Shop) -> Node:
-        """Add an ad account with all its campaigns."""
+    def shop(self, shop: Shop, *, status: int = 1, reason: int = 0) -> Node:
+        """Add an ad account with all its campaigns; ``status`` and ``reason`` are Meta's numbers."""
         born = self.world.start - 400 * DAY
         account = self._node(
             f"act_{shop.digits}",
@@ -92,8 +92,8 @@ class Builder:
                 "name": shop.name,
                 "currency": shop.currency,
                 "timezone_name": shop.zone,
-                "account_status": 1,
-                "disable_reason": 0,
+                "account_status": status,
+                "disable_reason": reason,
                 "is_personal": 0,
                 "business": {"id": "9" + shop.digits[1:], "name": f"{shop.name} Business"},
                 "country": shop.country,

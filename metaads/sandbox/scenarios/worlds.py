@@ -1,7 +1,8 @@
 """Named worlds: who there is, what they advertise, and how well it works.
 
 Each builder fills a ``World`` from its seed and first start; nothing here depends on the machine's time. ``demo`` is an
-agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each awkward time zone.
+agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each awkward time zone, ``many``
+is a big agency's list of accounts, one in each status that Meta knows.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from metaads.sandbox.world.state import World
 class UnknownWorld(ValueError):
     """No world of that name."""
 
+
+#: Every account_status that Meta names (reference 5.1).
+STATUSES = (1, 2, 3, 7, 8, 9, 100, 101, 201, 202)
 
 NORTHWIND = Shop(
     "1010000000000017",
@@ -219,6 +223,7 @@ def populate(world: World) -> None:
         "demo": _demo,
         "tiny": _tiny,
         "zones": _zones,
+        "many": _many,
         "tracking_break": _tracking_break,
         "runaway": _runaway,
     }
@@ -252,6 +257,18 @@ def _zones(builder: Builder) -> None:
         shop = Shop(f"19200000000000{index:02d}", f"Zone {zone}", "USD", zone, "US", 900.0, 4000.0, (plan,))
         accounts.append(builder.shop(shop).id)
     builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
+
+
+def _many(builder: Builder) -> None:
+    """230 accounts without campaigns: three pages of a hundred. The first ten have one status each."""
+    accounts = []
+    for index in range(230):
+        shop = Shop(f"1930000000000{index:03d}", f"Shop {index:03d}", "USD", "UTC", "US", 900.0, 4000.0, ())
+        status = STATUSES[index] if index < len(STATUSES) else 1
+        reason = 3 if status == 2 else 0
+        accounts.append(builder.shop(shop, status=status, reason=reason).id)
+    builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
+    builder.person("bob", 2, "Bob Buyer", dict.fromkeys(accounts[:1], ("ANALYZE",)))
 
 
 def _tracking_break(builder: Builder) -> None:
