@@ -139,7 +139,17 @@ class ClientAdmin(ScopedAdmin):
     list_display = ("name", "slug", "result_action", "approval_hours", "archived_at")
     search_fields = ("name", "slug")
     prepopulated_fields: ClassVar[dict[str, tuple[str, ...]]] = {"slug": ("name",)}
-    fields = ("name", "slug", "result_action", "target_cpa", "target_roas", "approval_hours", "archived_at")
+    fields = (
+        "name",
+        "slug",
+        "result_action",
+        "target_cpa",
+        "target_roas",
+        "goods_cost_percent",
+        "fee_percent",
+        "approval_hours",
+        "archived_at",
+    )
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return self.prepopulated_fields if self.has_add_permission(request) and obj is None else {}

@@ -87,6 +87,20 @@ class Client(models.Model):
     )
     target_cpa = MoneyField(null=True, blank=True)
     target_roas = models.DecimalField(max_digits=9, decimal_places=4, null=True, blank=True)
+    goods_cost_percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="Cost of goods in percent of the conversion value. Without it profit is unknown.",
+    )
+    fee_percent = models.DecimalField(
+        max_digits=5,
+        decimal_places=2,
+        null=True,
+        blank=True,
+        help_text="The agency's fee in percent of the spend; 0 for none. Without it profit is unknown.",
+    )
     approval_hours = models.PositiveSmallIntegerField(
         default=24, help_text="How long an approval or proposal stays good."
     )
@@ -95,6 +109,13 @@ class Client(models.Model):
 
     class Meta:
         ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(goods_cost_percent__isnull=True) | Q(goods_cost_percent__range=(0, 100)))
+                & (Q(fee_percent__isnull=True) | Q(fee_percent__range=(0, 100))),
+                name="client_costs_are_percentages",
+            )
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -245,7 +266,17 @@ class PendingGrant(Tenant):
         User, on_delete=models.CASCADE, null=True, related_name="+", help_text="Empty: a guest with a link."
     )
     link = models.ForeignKey("accounts.ConnectLink", on_delete=models.CASCADE, null=True, related_name="+")
+    renews = models.ForeignKey(
+        MetaConnection,
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="+",
+        help_text="The connection that was to be renewed, whose Meta user is expected.",
+    )
     session_key = models.CharField(max_length=64)
+    digest = models.CharField(
+        max_length=64, blank=True, help_text="Of the state and code that brought it: a reload finds it again."
+    )
     meta_user_id = models.CharField(max_length=40)
     meta_user_name = models.CharField(max_length=200, blank=True)
     token = EncryptedTextField(bound_to=("client_id", "uuid"))

@@ -21,7 +21,7 @@ from typing import Final, Literal
 import insights.sums as sums
 import insights.windows as days_of
 from accounts.models import AdAccount
-from insights.metrics import ADDITIVE, HOURLY, METRICS, RESULTS, VALUES, evaluate, named, needed, with_result
+from insights.metrics import ADDITIVE, HOURLY, METRICS, Terms, evaluate, measured, named, with_terms
 from insights.models import DataVersion, WindowSum
 from insights.progress import Progress, progress
 from insights.trust import Header, Known, Trust, known
@@ -299,17 +299,16 @@ def _object(ad_account: AdAccount, level: str, object_id: str | None) -> str:
     return object_id
 
 
+def terms_of(ad_account: AdAccount) -> Terms:
+    """What the account's client calls a result, and its costs."""
+    client = ad_account.client
+    return Terms(client.result_action, client.goods_cost_percent, client.fee_percent)
+
+
 def _bases(ad_account: AdAccount, metrics: Sequence[str]) -> frozenset[str]:
-    """The columns to be summed: those of the formulas, with the client's result for `conversions`."""
-    bases = set(needed(metrics))
-    result = RESULTS.get(ad_account.client.result_action)
-    if "conversions" in bases and result:
-        bases.add(result)
-    if "conversion_value" in bases and result is not None and result in VALUES:
-        bases.add(VALUES[result])
-    bases -= {"conversions", "conversion_value"}
+    """The columns to be summed for these metrics."""
     # A period without impressions reaches nobody, so reach needs them to be known as 0.
-    return frozenset(bases | {"impressions"})
+    return measured(metrics, terms_of(ad_account)) | {"impressions"}
 
 
 def _absent(bases: Collection[str], state: Known) -> dict[str, Decimal | None]:
@@ -323,5 +322,5 @@ def _reach(people: int | None, mine: Values, state: Known, *, single: bool) -> D
 
 
 def _values(bases: Values, metrics: Sequence[str], ad_account: AdAccount) -> dict[str, Decimal | None]:
-    complete = with_result(bases, result_action=ad_account.client.result_action)
+    complete = with_terms(bases, terms_of(ad_account))
     return {name: evaluate(name, complete) for name in metrics}

@@ -1,6 +1,6 @@
 """The one registry of metrics: what each is called, how it is computed from summable bases, how it reads.
 
-    rows -> sums of BASES over the period -> with_result(client's result) -> evaluate(name, bases)
+    rows -> sums of BASES over the period -> with_terms(the client's result and costs) -> evaluate(name, bases)
 
 Sum first, divide last. Reach is a base that is *read* for one period and never summed. A ratio whose
 denominator is 0 or unknown is unknown (`None`), never 0. Pages, the API, rules and exports all read
@@ -30,6 +30,11 @@ ADDITIVE: Final[Mapping[str, Literal["money", "whole", "action"]]] = {
     "landing_page_views": "action",
     "engagements": "action",
     "video_plays": "action",
+    "video_views": "action",
+    "video_p25": "action",
+    "video_p50": "action",
+    "video_p75": "action",
+    "video_p100": "action",
     "thruplays": "action",
     "purchases": "action",
     "purchase_value": "money",
@@ -65,6 +70,8 @@ FAMILIES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "landing_page_views": ("omni_landing_page_view", "landing_page_view"),
     "engagements": ("post_engagement",),
+    # Meta's "3-second video plays"; `video_plays` counts starts.
+    "video_views": ("video_view",),
 }
 VALUES: Final[Mapping[str, str]] = {
     "purchases": "purchase_value",
@@ -80,12 +87,35 @@ RESULTS: Final[Mapping[str, str]] = {
 }
 
 
+#: Bases that a client's terms make of the others.
+TERMS: Final = frozenset({"conversions", "conversion_value", "profit"})
+#: What happens on Meta's own screens; everything else is credited to an ad within an attribution window.
+_UNATTRIBUTED: Final = frozenset(
+    {"spend", "impressions", "reach", "clicks", "link_clicks", "outbound_clicks", "engagements", "thruplays"}
+    | {name for name in ADDITIVE if name.startswith("video_")}
+)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What one client means by a result, and what its sales and its agency cost it.
+
+    `goods_cost` is the cost of goods in percent of the conversion value, `fee` the agency's fee in percent of
+    the spend. Without both, profit is unknown: revenue less spend is not profit.
+    """
+
+    result_action: str
+    goods_cost: Decimal | None = None
+    fee: Decimal | None = None
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric: `over` is a base (or None: just the numerator), the value `top / over * times`.
 
     `summable` says whether adding it over rows or days means anything. `lag_days` is how long Meta still
     restates it. `decimals` is for display. `good` tells a reader which direction is welcome: up, down, or "".
+    `private` ones rest on what the client pays and earns: only roles that may see costs read them.
     """
 
     name: str
@@ -99,6 +129,17 @@ class Metric:
     decimals: int = 0
     good: Literal["up", "down", ""] = ""
     description: str = ""
+    private: bool = False
+
+    @property
+    def attributed(self) -> bool:
+        """Whether it counts what Meta attributes: then the attribution window is a part of the number."""
+        return not _UNATTRIBUTED.issuperset(self.bases)
+
+    @property
+    def of_result(self) -> bool:
+        """Whether it depends on what the client calls a result; different results are never added."""
+        return not TERMS.isdisjoint(self.bases)
 
     @property
     def hourly(self) -> bool:
@@ -145,9 +186,30 @@ _ALL: Final = (
     ),
     _sum("outbound_clicks", "Outbound clicks", "count", good="up"),
     _sum("landing_page_views", "Landing page views", "count", good="up"),
-    _sum("engagements", "Post engagements", "count", good="up"),
-    _sum("video_plays", "Video plays", "count", good="up"),
-    _sum("thruplays", "ThruPlays", "count", good="up"),
+    _sum("engagements", "Post engagements", "count", good="up",
+         description="Reactions, comments, shares, link clicks and video views of a post."),
+    _sum("video_plays", "Video plays", "count", good="up", description="How often a video began to play."),
+    _sum("video_views", "Video views (3 seconds)", "count", good="up",
+         description="Plays of three seconds or more, as Meta counts a view."),
+    _sum("video_p25", "Watched to 25 %", "count", good="up", description="Plays that reached a quarter."),
+    _sum("video_p50", "Watched to 50 %", "count", good="up", description="Plays that reached the middle."),
+    _sum("video_p75", "Watched to 75 %", "count", good="up", description="Plays that reached three quarters."),
+    _sum("video_p100", "Watched to the end", "count", good="up", description="Plays that reached the end."),
+    _sum("thruplays", "ThruPlays", "count", good="up",
+         description="Plays to the end, or of 15 seconds or more."),
+    Metric("reach_efficiency", "Reach efficiency", "percent", "reach", "impressions", 100, decimals=1, good="up",
+           description="People reached per hundred impressions."),
+    Metric("cpp", "Cost per 1,000 people", "money", "spend", "reach", 1000, decimals=2, good="down",
+           description="Spend per thousand people reached."),
+    Metric("engagement_rate", "Engagement rate", "percent", "engagements", "impressions", 100, decimals=2, good="up",
+           description="Post engagements per hundred impressions."),
+    Metric("view_rate", "View rate (hook rate)", "percent", "video_views", "impressions", 100, decimals=2, good="up",
+           description="Three-second views per hundred impressions: how many the first seconds hold."),
+    Metric("hold_rate", "Hold rate", "percent", "thruplays", "video_views", 100, decimals=2, good="up",
+           description="ThruPlays per hundred three-second views: how many stay."),
+    Metric("cost_per_view", "Cost per view", "money", "spend", "video_views", decimals=3, good="down",
+           description="Spend per three-second view."),
+    Metric("cost_per_thruplay", "Cost per ThruPlay", "money", "spend", "thruplays", decimals=3, good="down"),
     Metric("ctr", "CTR", "percent", "clicks", "impressions", 100, decimals=2, good="up",
            description="Clicks (all) per hundred impressions, in percent as Meta reports it."),
     Metric("link_ctr", "Link CTR", "percent", "link_clicks", "impressions", 100, decimals=2, good="up"),
@@ -155,6 +217,10 @@ _ALL: Final = (
     Metric("cpm", "CPM", "money", "spend", "impressions", 1000, decimals=2, good="down",
            description="Spend per thousand impressions."),
     Metric("cost_per_link_click", "Cost per link click", "money", "spend", "link_clicks", decimals=2, good="down"),
+    Metric("outbound_ctr", "Outbound CTR", "percent", "outbound_clicks", "impressions", 100, decimals=2, good="up",
+           description="Clicks that leave Meta, per hundred impressions."),
+    Metric("cost_per_landing_page_view", "Cost per landing page view", "money", "spend", "landing_page_views",
+           decimals=2, good="down"),
     Metric("landing_page_view_rate", "Landing page view rate", "percent", "landing_page_views", "link_clicks", 100,
            decimals=1, good="up"),
     _sum("conversions", "Conversions", "count", good="up", lag_days=28,
@@ -168,6 +234,11 @@ _ALL: Final = (
            description="Conversion value per unit of spend."),
     Metric("value_per_conversion", "Value per conversion", "money", "conversion_value", "conversions", decimals=2,
            good="up", lag_days=28),
+    _sum("profit", "Profit", "money", decimals=2, good="up", lag_days=28, private=True,
+         description="Conversion value less the cost of goods, the spend and the agency's fee. Unknown until the"
+         " client's cost of goods and fee are set."),
+    Metric("profit_margin", "Profit margin", "percent", "profit", "conversion_value", 100, decimals=1, good="up",
+           lag_days=28, private=True, description="Profit per hundred of conversion value."),
     _sum("purchases", "Purchases", "count", good="up", lag_days=28),
     _sum("purchase_value", "Purchase value", "money", decimals=2, good="up", lag_days=28),
     _sum("leads", "Leads", "count", good="up", lag_days=28),
@@ -194,6 +265,29 @@ ALIASES: Final[Mapping[str, str]] = {
     "costPerConversion": "cpa",
     "linkClicks": "link_clicks",
     "landingPageViewRate": "landing_page_view_rate",
+    "hook_rate": "view_rate",
+    "hookRate": "view_rate",
+    "viewRate": "view_rate",
+    "video_view_rate": "view_rate",
+    "holdRate": "hold_rate",
+    "videoViews": "video_views",
+    "costPerView": "cost_per_view",
+    "cost_per_video_view": "cost_per_view",
+    "reachEfficiency": "reach_efficiency",
+    "engagementRate": "engagement_rate",
+    "profitMargin": "profit_margin",
+    "conversion_value_cost_ratio": "roas",
+    "conversionValueCostRatio": "roas",
+    "outbound_clicks_ctr": "outbound_ctr",
+    "outboundCtr": "outbound_ctr",
+    "video_play_actions": "video_plays",
+    "video_p25_watched_actions": "video_p25",
+    "video_p50_watched_actions": "video_p50",
+    "video_p75_watched_actions": "video_p75",
+    "video_p100_watched_actions": "video_p100",
+    "video_thruplay_watched_actions": "thruplays",
+    "inline_post_engagement": "engagements",
+    "cost_per_thousand_people": "cpp",
 }
 
 _SIX: Final = Decimal("0.000001")
@@ -224,19 +318,39 @@ def evaluate(name: str, bases: Bases) -> Decimal | None:
     return top * metric.times / over
 
 
-def with_result(bases: Bases, *, result_action: str) -> dict[str, Decimal | None]:
-    """The bases with `conversions` and `conversion_value` of the client's chosen result.
+def with_terms(bases: Bases, terms: Terms) -> dict[str, Decimal | None]:
+    """The bases with `conversions`, `conversion_value` and `profit` as the client's terms make them.
 
-    An action that is not measured gives None for both: unknown, not 0. A result without a value of its own
-    (a link click) has an unknown value.
+    An action that is not measured gives None for all three: unknown, not 0. A result without a value of its own
+    (a link click) has an unknown value, and so an unknown profit. All three are sums: they add up as their bases do.
     """
-    base = RESULTS.get(result_action)
-    value = VALUES.get(base) if base else None
+    base = RESULTS.get(terms.result_action)
+    value = bases.get(VALUES.get(base, "")) if base else None
     return {
         **bases,
         "conversions": bases.get(base) if base else None,
-        "conversion_value": bases.get(value) if value else None,
+        "conversion_value": value,
+        "profit": _profit(value, bases.get("spend"), terms),
     }
+
+
+def _profit(value: Decimal | None, spend: Decimal | None, terms: Terms) -> Decimal | None:
+    if value is None or spend is None or terms.goods_cost is None or terms.fee is None:
+        return None
+    return value * (100 - terms.goods_cost) / 100 - spend * (100 + terms.fee) / 100
+
+
+def measured(names: Iterable[str], terms: Terms) -> frozenset[str]:
+    """The additive columns (and reach) that these metrics need under these terms."""
+    asked = set(needed(names))
+    result = RESULTS.get(terms.result_action, "")
+    if "conversions" in asked:
+        asked.add(result)
+    if not {"conversion_value", "profit"}.isdisjoint(asked):
+        asked.add(VALUES.get(result, ""))
+    if "profit" in asked:
+        asked.add("spend")
+    return frozenset(asked & {*ADDITIVE, "reach"})
 
 
 def result_label(result_action: str) -> str:

@@ -29,6 +29,10 @@ _COUNTS: Final = {"impressions": "impressions", "clicks": "clicks", "link_clicks
 _LISTS: Final = {
     "outbound_clicks": "outbound_clicks",
     "video_plays": "video_play_actions",
+    "video_p25": "video_p25_watched_actions",
+    "video_p50": "video_p50_watched_actions",
+    "video_p75": "video_p75_watched_actions",
+    "video_p100": "video_p100_watched_actions",
     "thruplays": "video_thruplay_watched_actions",
 }
 #: Meta's default attribution: seven days after a click, one day after a view (docs/meta.md, section 5.1).

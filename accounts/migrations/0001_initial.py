@@ -87,6 +87,26 @@ class Migration(migrations.Migration):
                 ("target_cpa", accounts.fields.MoneyField(blank=True, null=True)),
                 ("target_roas", models.DecimalField(blank=True, decimal_places=4, max_digits=9, null=True)),
                 (
+                    "goods_cost_percent",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="Cost of goods in percent of the conversion value. Without it profit is unknown.",
+                        max_digits=5,
+                        null=True,
+                    ),
+                ),
+                (
+                    "fee_percent",
+                    models.DecimalField(
+                        blank=True,
+                        decimal_places=2,
+                        help_text="The agency's fee in percent of the spend; 0 for none. Without it profit is unknown.",
+                        max_digits=5,
+                        null=True,
+                    ),
+                ),
+                (
                     "approval_hours",
                     models.PositiveSmallIntegerField(
                         default=24, help_text="How long an approval or proposal stays good."
@@ -97,6 +117,16 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=(
+                            models.Q(goods_cost_percent__isnull=True)
+                            | models.Q(goods_cost_percent__range=(0, 100))
+                        )
+                        & (models.Q(fee_percent__isnull=True) | models.Q(fee_percent__range=(0, 100))),
+                        name="client_costs_are_percentages",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
@@ -621,6 +651,14 @@ class Migration(migrations.Migration):
                 ),
                 ("uuid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
                 ("session_key", models.CharField(max_length=64)),
+                (
+                    "digest",
+                    models.CharField(
+                        blank=True,
+                        help_text="Of the state and code that brought it: a reload finds it again.",
+                        max_length=64,
+                    ),
+                ),
                 ("meta_user_id", models.CharField(max_length=40)),
                 ("meta_user_name", models.CharField(blank=True, max_length=200)),
                 ("token", accounts.fields.EncryptedTextField(bound_to=("client_id", "uuid"))),
@@ -639,6 +677,16 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
                         to="accounts.connectlink",
+                    ),
+                ),
+                (
+                    "renews",
+                    models.ForeignKey(
+                        help_text="The connection that was to be renewed, whose Meta user is expected.",
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="accounts.metaconnection",
                     ),
                 ),
                 (

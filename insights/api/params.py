@@ -8,9 +8,11 @@ from typing import Final
 
 from drf_spectacular.utils import OpenApiParameter
 
+import accounts.access as access
 import insights.analytics as analytics
 from accounts.errors import Invalid
-from accounts.models import AdAccount
+from accounts.models import AdAccount, Client
+from accounts.tenancy import Principal
 from insights.errors import UnknownMetric, UnknownPeriod
 from insights.metrics import METRICS, named
 from insights.windows import PRESETS, Period
@@ -69,15 +71,18 @@ def _not_longer(period: Period, field: str, most: int) -> Period:
     raise _invalid(field, f"Day by day, a period has at most {most} days.", "Ask in parts, or for all_days.")
 
 
-def metrics(query: Mapping[str, str], *, default: Iterable[str] = USUAL) -> tuple[str, ...]:
-    """The asked metrics under the registry's names, aliases understood."""
+def metrics(query: Mapping[str, str], *, who: Principal, client: Client) -> tuple[str, ...]:
+    """The asked metrics under the registry's names, aliases understood; profit for those who may see costs."""
     text = query.get("metrics")
     if not text:
-        return tuple(default)
+        return USUAL
     try:
-        return tuple(dict.fromkeys(named(word.strip()).name for word in text.split(",") if word.strip()))
+        names = tuple(dict.fromkeys(named(word.strip()).name for word in text.split(",") if word.strip()))
     except UnknownMetric as unknown:
         raise _invalid("metrics", str(unknown), f"One of: {', '.join(METRICS)}.") from None
+    if any(METRICS[name].private for name in names):
+        access.require(who, "see_costs", client)
+    return names
 
 
 def one_of(query: Mapping[str, str], name: str, allowed: Iterable[str], default: str) -> str:

@@ -83,6 +83,9 @@ def metric(one: Metric) -> Body:
         "formula": one.formula,
         "summable": one.summable,
         "hourly": one.hourly,
+        "attributed": one.attributed,
+        "of_result": one.of_result,
+        "private": one.private,
         "lag_days": one.lag_days,
         "decimals": one.decimals,
         "good": one.good,
@@ -248,6 +251,9 @@ class MetricShape(serializers.Serializer[Any]):
     formula = serializers.CharField()
     summable = serializers.BooleanField()
     hourly = serializers.BooleanField()
+    attributed = serializers.BooleanField(help_text="Counts what Meta credits within an attribution window.")
+    of_result = serializers.BooleanField(help_text="Depends on what the client calls a result.")
+    private = serializers.BooleanField(help_text="For roles that may see costs.")
     lag_days = serializers.IntegerField()
     decimals = serializers.IntegerField()
     good = serializers.ChoiceField(["up", "down", ""])

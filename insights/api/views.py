@@ -37,7 +37,7 @@ class Performance(TenantAPIView):
         account, at = self.ad_account(account_id), now()
         period = params.period(request.query_params, account, now=at)
         before = Period(period.since - DAY * period.days, period.since - DAY)
-        names = params.metrics(request.query_params)
+        names = params.metrics(request.query_params, who=self.principal, client=account.client)
         found, previous = (
             analytics.totals(account, since=one.since, until=one.until, metrics=names, now=at)
             for one in (period, before)
@@ -71,7 +71,7 @@ class Objects(TenantAPIView):
             since=period.since,
             until=period.until,
             object_ids=[row.meta_id for row in rows],
-            metrics=params.metrics(request.query_params),
+            metrics=params.metrics(request.query_params, who=self.principal, client=account.client),
             now=at,
         )
         values = {row.object_id: row.values for row in found.rows}
@@ -144,7 +144,8 @@ class Insights(TenantAPIView):
         period = params.period(
             query, account, now=at, most=params.MOST_DAYS_BY_DAY if daily else params.MOST_DAYS
         )
-        narrow: dict[str, Any] = {"level": level, "metrics": params.metrics(query)}
+        names = params.metrics(query, who=self.principal, client=account.client)
+        narrow: dict[str, Any] = {"level": level, "metrics": names}
         if level == own:
             narrow["object_ids"] = [meta_id]
         elif own != "account":
@@ -189,7 +190,7 @@ class Realtime(TenantAPIView):
         """The running day, against yesterday's same full hours; when it was checked, and when it is checked next."""
         account, at = self.ad_account(account_id), now()
         today = analytics.account_today(account, at)
-        names = params.metrics(request.query_params)
+        names = params.metrics(request.query_params, who=self.principal, client=account.client)
         found = analytics.totals(account, since=today, until=today, metrics=names, now=at)
         return Response(
             {

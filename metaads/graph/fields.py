@@ -152,6 +152,10 @@ INSIGHTS: Final = (
     *_INSIGHTS_ACTIONS,
     "outbound_clicks",
     "video_play_actions",
+    "video_p25_watched_actions",
+    "video_p50_watched_actions",
+    "video_p75_watched_actions",
+    "video_p100_watched_actions",
     "video_thruplay_watched_actions",
 )
 

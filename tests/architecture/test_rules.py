@@ -24,8 +24,10 @@ EVERYTHING: dict[str, str] = {
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
     "accounts.deletions": "a Meta user leaves at every client; what names them is found by their number",
     "accounts.grants": "expired grants of all clients are swept",
+    "accounts.receivers": "Meta names its user, who may be connected at several clients",
     "accounts.rotation": "keys belong to the installation; no value leaves it",
     "accounts.sentinel": "a scanner",
+    "accounts.tasks": "connections by id",
     # floor 3: a change, its account and its rows are found by id; the client came with the change
     "campaigns.changes.approvals": "the row that is decided on, read again under the lock; expired ones are swept",
     "campaigns.changes.exposure": "reported down by account, in the upsert's transaction",
@@ -60,6 +62,8 @@ EVERYTHING: dict[str, str] = {
 #: DecimalField and FloatField that hold no money: (module, field) -> what it is.
 NUMBERS = {
     ("accounts.models", "target_roas"): "a ratio",
+    ("accounts.models", "goods_cost_percent"): "a share",
+    ("accounts.models", "fee_percent"): "a share",
     ("metaads.models", "percent"): "how full a quota is, from Meta's headers",
 }
 

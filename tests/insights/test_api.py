@@ -220,3 +220,18 @@ def test_a_period_too_long_for_single_days_is_refused_and_not_cut(ask, synced):
     refused = ask(synced.users.bob, path, 400, **days, time_increment="1")
     assert "at most 92 days" in str(refused["errors"])
     ask(synced.users.bob, path, **days)
+
+
+def test_profit_is_counted_from_the_client_s_costs_and_shown_to_the_agency_alone(world, ask):
+    path = paths(world)["performance"]
+    wanted = {"metrics": "profit,profit_margin,conversion_value,spend"}
+    assert ask(world.users.bob, path, **wanted)["profit"] is None
+    world.northwind.goods_cost_percent, world.northwind.fee_percent = Decimal(40), Decimal(10)
+    world.northwind.save()
+    body = ask(world.users.bob, path, **wanted)
+    assert body["conversion_value"] > 0
+    profit = body["conversion_value"] * Decimal("0.6") - body["spend"] * Decimal("1.1")
+    assert body["profit"] == rounded(profit)
+    assert body["profit_margin"] == rounded(profit * 100 / body["conversion_value"])
+    for person in (world.users.vera, world.users.vic, world.users.ivan):
+        assert ask(person, path, 403, **wanted)["code"] == "may_not_see_costs"

@@ -13,10 +13,13 @@ from insights.metrics import (
     FAMILIES,
     METRICS,
     RESULTS,
+    TERMS,
+    Terms,
     evaluate,
+    measured,
     named,
     rounded,
-    with_result,
+    with_terms,
 )
 
 whole = st.integers(0, 10**9).map(D)
@@ -25,7 +28,7 @@ sums = st.fixed_dictionaries({name: money if kind == "money" else whole for name
 
 
 def test_every_formula_stands_on_a_base_that_rows_have():
-    known = {*ADDITIVE, "reach", "conversions", "conversion_value"}
+    known = {*ADDITIVE, "reach", *TERMS}
     for metric in METRICS.values():
         assert set(metric.bases) <= known, metric.name
 
@@ -86,17 +89,63 @@ def test_the_client_s_result_is_chosen_at_read_time():
         "link_clicks": D(40),
         "spend": D(21),
     }
-    sales = with_result(row, result_action="purchase")
+    sales = with_terms(row, Terms("purchase"))
     assert (evaluate("conversions", sales), evaluate("cpa", sales)) == (7, 3)
-    leads = with_result(row, result_action="lead")
+    leads = with_terms(row, Terms("lead"))
     assert (evaluate("conversions", leads), evaluate("cpa", leads)) == (3, 7)
-    assert evaluate("conversion_value", with_result(row, result_action="link_click")) is None
+    assert evaluate("conversion_value", with_terms(row, Terms("link_click"))) is None
 
 
 def test_a_result_that_is_not_measured_is_unknown_not_zero():
-    odd = with_result({"purchases": D(7), "spend": D(1)}, result_action="app_custom_event.other")
+    odd = with_terms({"purchases": D(7), "spend": D(1)}, Terms("app_custom_event.other"))
     assert evaluate("conversions", odd) is None
     assert evaluate("roas", odd) is None
+
+
+def test_profit_is_unknown_until_the_costs_are_known_and_is_never_revenue():
+    row = {"purchases": D(7), "purchase_value": D(400), "spend": D(100)}
+    for terms in (Terms("purchase"), Terms("purchase", goods_cost=D(40)), Terms("purchase", fee=D(10))):
+        assert evaluate("profit", with_terms(row, terms)) is None
+        assert evaluate("profit_margin", with_terms(row, terms)) is None
+    known = with_terms(row, Terms("purchase", goods_cost=D(40), fee=D(10)))
+    assert evaluate("profit", known) == 400 - 160 - 100 - 10
+    assert evaluate("profit_margin", known) == D("32.5")
+    loss = with_terms({**row, "purchase_value": D(0)}, Terms("purchase", goods_cost=D(40), fee=D(0)))
+    assert (evaluate("profit", loss), evaluate("profit_margin", loss)) == (-100, None)
+    clicks = with_terms({**row, "link_clicks": D(9)}, Terms("link_click", goods_cost=D(0), fee=D(0)))
+    assert evaluate("profit", clicks) is None
+
+
+@given(a=sums, b=sums)
+def test_what_the_terms_make_adds_up_like_the_sums_it_is_made_of(a, b):
+    terms = Terms("purchase", goods_cost=D("37.5"), fee=D(12))
+    both = with_terms({name: a[name] + b[name] for name in a}, terms)
+    for name in TERMS:
+        assert both[name] == with_terms(a, terms)[name] + with_terms(b, terms)[name]
+
+
+def test_the_columns_that_are_read_are_those_of_the_formulas_under_the_client_s_terms():
+    assert measured(["profit"], Terms("lead")) == {"lead_value", "spend"}
+    assert measured(["cpa", "reach_efficiency"], Terms("lead")) == {"spend", "leads", "reach", "impressions"}
+    assert measured(["conversions", "conversion_value"], Terms("link_click")) == {"link_clicks"}
+    assert measured(["roas"], Terms("app_custom_event.other")) == {"spend"}
+
+
+def test_the_brief_s_own_metrics_are_all_there_under_its_names():
+    names = (
+        "spend impressions clicks ctr cpc cpm reach frequency reachEfficiency engagementRate profit profitMargin"
+        " valuePerConversion conversionValueCostRatio videoViews viewRate costPerView conversions"
+    )
+    assert all(named(name) for name in names.split())
+    assert named("hook_rate") is named("view_rate")
+    for private in ("profit", "profit_margin"):
+        assert METRICS[private].private
+    assert {name for name, one in METRICS.items() if one.of_result} == {
+        "conversions", "conversion_value", "conversion_rate", "cpa", "roas", "value_per_conversion", "profit",
+        "profit_margin",
+    }  # fmt: skip
+    assert METRICS["purchases"].attributed
+    assert not METRICS["ctr"].attributed
 
 
 def test_an_unknown_name_is_refused_with_the_names_there_are():

@@ -1,10 +1,16 @@
 """Meta's strings become numbers once, exactly; what cannot be read is refused, never guessed."""
 
+from datetime import timedelta
+
 import pytest
 
 from insights.errors import BadRow
 from insights.metrics import ADDITIVE
 from insights.rows import read
+from metaads.gateway import client, plugged
+from metaads.graph.fields import INSIGHTS
+from metaads.sandbox.app import Sandbox
+from tests.door import WSGIAdapter
 from tests.insights.conftest import TODAY, row, wire
 
 
@@ -89,3 +95,50 @@ def test_an_amount_with_more_digits_than_we_keep_is_rounded_half_up():
 def test_keys_tell_rows_apart():
     assert row(object_id="30").key != row(object_id="31").key
     assert row().key == row(spend="5", day=TODAY).key
+
+
+def test_the_steps_of_a_video_are_read_each_from_its_own_list():
+    listed = {
+        "video_play_actions": "100",
+        "video_p25_watched_actions": "45",
+        "video_p50_watched_actions": "28",
+        "video_p75_watched_actions": "17",
+        "video_p100_watched_actions": "7",
+        "video_thruplay_watched_actions": "19",
+    }
+    raw = {
+        **wire("ad", "1", TODAY),
+        **{name: [{"action_type": "video_view", "value": value}] for name, value in listed.items()},
+        "actions": [{"action_type": "video_view", "value": "80"}],
+    }
+    found = values(read(raw, level="ad"))
+    names = ("video_plays", "video_p25", "video_p50", "video_p75", "video_p100", "thruplays", "video_views")
+    assert [found[name] // 1_000_000 for name in names] == [100, 45, 28, 17, 7, 19, 80]
+
+
+@pytest.mark.django_db
+def test_a_world_with_video_ads_answers_every_step_and_they_shrink(clock):
+    box = Sandbox(world="demo", seed=7, clock=clock)
+    with plugged(WSGIAdapter(box)):
+        reads = client(token=box.token("alice"), ad_account=None, use="insights")
+        accounts = [one["account_id"] for one in reads.edge("me", "adaccounts", fields=("account_id",))]
+        day = clock.now().date() - timedelta(days=3)
+        pages = [
+            page
+            for account in accounts
+            for page in reads.insights(
+                f"act_{account}",
+                level="ad",
+                since=day,
+                until=day,
+                fields=INSIGHTS,
+                windows=("7d_click", "1d_view"),
+            )
+        ]
+    rows = [values(read(raw, level="ad")) for page in pages for raw in page]
+    videos = [one for one in rows if one["video_plays"]]
+    assert videos
+    for one in videos:
+        steps = [one[name] for name in ("video_plays", "video_p25", "video_p50", "video_p75", "video_p100")]
+        assert steps == sorted(steps, reverse=True)
+        assert 0 < one["video_views"] <= one["impressions"] * 1_000_000
