@@ -6,4 +6,5 @@ class Accounts(AppConfig):
     verbose_name = "People, clients and connections"
 
     def ready(self) -> None:
-        import accounts.checks  # noqa: F401 - registers
+        import accounts.checks
+        import accounts.receivers  # noqa: F401 - both register themselves

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, transaction
@@ -26,6 +27,17 @@ def take(*, name: str, holder: str, seconds: float, now: datetime) -> int | None
             return Lease.objects.create(name=name, holder=holder, until=until).fence
     except IntegrityError:
         return None
+
+
+def turn(*, name: str, quiet: float, now: datetime) -> float | None:
+    """When to do what many messages ask for: 0.0 now, `quiet` seconds from now, or None: somebody will, after this.
+
+    However many ask, it is done at most twice in `quiet` seconds, and always once more after the last of them.
+    """
+    for which, wait in (("now", 0.0), ("then", quiet)):
+        if take(name=f"{which}:{name}", holder=uuid.uuid4().hex, seconds=quiet, now=now) is not None:
+            return wait
+    return None
 
 
 def release(*, name: str, holder: str, now: datetime) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import shared_task
 
+import accounts.connections as connections
 import accounts.sentinel as watch
+from accounts.models import MetaConnection
 from metaads.clock import now
 
 
@@ -12,3 +14,11 @@ from metaads.clock import now
 def sentinel() -> None:
     """One round over connections and alerts; harmless when two run at once."""
     watch.tend(now=now())
+
+
+@shared_task(name="accounts.tasks.check_connection", ignore_result=True)
+def check_connection(connection_id: int) -> None:
+    """Ask Meta about one connection (our id): its user changed at Facebook what our app may do."""
+    connection = MetaConnection.everything.filter(pk=connection_id).first()
+    if connection is not None:
+        connections.validate(connection=connection, now=now())

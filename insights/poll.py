@@ -9,14 +9,13 @@ accounts that are switched on, readable, synced once, and due -> schedule.order
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
 
 import accounts.ad_accounts as ad_accounts
-import accounts.connections as connections
 import insights.fetch as fetch
 import insights.interest as interest
 from accounts.errors import Refused
@@ -74,13 +73,11 @@ def check(*, ad_account: AdAccount, state: PollState, look: Look, now: datetime)
         _save(state, look, now, reason=f"Waiting: {wait}", until=until)
         return False
     except GraphError as error:
-        connections.auth_failed(ad_account=ad_account, error=error, now=now)
         _failed(state, look, f"Meta did not answer properly. {error.answer.advice}", now)
         return False
     except Refused as no:
         _failed(state, look, str(no), now)
         return False
-    connections.worked(ad_account=ad_account, now=now)
     ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
     probe = {**found, "day": today(now, ad_account.timezone_name).isoformat()}
     moved = probe != state.probe
@@ -116,6 +113,14 @@ def stop(*, ad_account: AdAccount, now: datetime) -> None:
 def start(*, ad_account: AdAccount, now: datetime) -> None:
     """Look at this account again, at once."""
     _change(ad_account, now, stopped=False)
+
+
+def wake(*, ad_account_ids: Sequence[int], now: datetime) -> int:
+    """Look at these accounts in the next tick; how many rested. A wait that Meta asked for is never cut short."""
+    resting = PollState.everything.filter(
+        ad_account_id__in=ad_account_ids, stopped=False, reason="", next_check_at__gt=now
+    )
+    return resting.update(next_check_at=now)
 
 
 def _change(ad_account: AdAccount, now: datetime, *, stopped: bool) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -56,6 +57,20 @@ def process(*, now: datetime, limit: int = 200) -> int:
 def events(delivery_id: int) -> list[Event]:
     """What a delivery says, for a receiver that wants more than the ids."""
     return parse(bytes(WebhookDelivery.objects.get(pk=delivery_id).body))
+
+
+def ad_accounts(*, delivery_id: int, kind: str, fields: Sequence[str], entries: Sequence[str]) -> set[str]:
+    """Meta's numbers of the ad accounts that an announcement is about; none for other kinds.
+
+    A notice about our app names the account in its value (`object=application`, field `ad_account`).
+    """
+    if kind == "ad_account":
+        return set(entries)
+    if kind != "application" or "ad_account" not in fields:
+        return set()
+    values = [event.value for event in events(delivery_id) if event.field == "ad_account"]
+    found = {str(value.get("id", "")) for value in values if isinstance(value, dict)}
+    return {text.removeprefix("act_") for text in found if text}
 
 
 def forget(*, now: datetime) -> int:
