@@ -1,4 +1,4 @@
-"""What every request carries: an id for its log lines, a principal, and a session that sleeps after 30 idle minutes."""
+"""What every request carries: an id for its log lines, a principal, and a session within its limits."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import re
 import uuid
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY
 from django.conf import settings
 from django.contrib.auth import logout
 from django.contrib.auth.signals import user_logged_out
 from django.dispatch import receiver
-from django.http import HttpRequest, HttpResponseBase, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.utils.functional import SimpleLazyObject
 
 import accounts.acting as acting
 import accounts.policies as policies
+import accounts.sessions as sessions
 from metaads.clock import now
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 _ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
-_ACTIVE_AT = "active_at"
-_TOUCH_SECONDS = 60
+#: Not "cookies": that would reach the other products of the same domain, and the choice of light or dark.
+_CLEAR = '"cache", "storage"'
 _DOCS = ("/api/docs/", "/api/schema/")
 _ENDS_ACTING = ("/acting/stop", "/accounts/logout/")
 #: Open to whoever must set up a second factor first: that, the way out, and what asks for no session at all.
@@ -69,33 +73,83 @@ class KeptByNobody:
         return response
 
 
-class PrincipalOfRequest:
-    """`request.principal`, looked up when first asked for; and the idle limit.
+class SessionLimits:
+    """Ends a session that is over before any view, and takes leave properly after it.
 
-    A poll (`X-Poll: 1`) is the page's doing, not the person's: it neither extends nor revives a session.
-    The time of the last activity is written at most once a minute, so that reading pages costs no write.
+    over (idle, absolute)       -> flushed; the view sees nobody, and its way to the sign-in page says why
+    a person's request          -> the idle limit counts anew (`X-Poll: 1` is the page's doing, not the person's)
+    roles or proofs have changed -> the session goes on under a new key
+    the session ended           -> `Clear-Site-Data`: caches, stores and service workers of the browser go
     """
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.user.is_authenticated:
-            self._mind_idleness(request)
+        was_in = request.user.is_authenticated
+        key, proofs = request.session.session_key, _proofs(request)
+        # A cookie without its session: ended elsewhere, or swept away long after its end.
+        why = "ended" if key is None and settings.SESSION_COOKIE_NAME in request.COOKIES else ""
+        if was_in:
+            why = _end_or_go_on(request)
+        response = self.get_response(request)
+        is_in = request.user.is_authenticated
+        if was_in and is_in:
+            if _proofs(request) != proofs and request.session.session_key == key:
+                request.session.cycle_key()
+            if key and request.session.session_key not in (None, key):
+                sessions.moved(old=key, new=str(request.session.session_key))
+        elif not is_in:
+            response = _to_sign_in(request, response, why)
+        if was_in and not is_in:
+            sessions.gone(key=str(key))
+            response.headers["Clear-Site-Data"] = _CLEAR
+        return response
+
+
+def _end_or_go_on(request: HttpRequest) -> str:
+    """Hold the session to its limits; why it was ended, or ""."""
+    moment = now()
+    sessions.begin(session=request.session, now=moment)
+    why = sessions.left(session=request.session, user=request.user, now=moment).over
+    if why:
+        logout(request)
+        return why
+    sessions.follow_roles(session=request.session, user=_plain(request.user))
+    if request.headers.get("X-Poll") != "1":
+        sessions.touch(session=request.session, now=moment)
+    return ""
+
+
+def _proofs(request: HttpRequest) -> str:
+    """How and when this session has proved who it is: password, code, passkey."""
+    return str(request.session.get(AUTHENTICATION_METHODS_SESSION_KEY))
+
+
+def _to_sign_in(request: HttpRequest, response: HttpResponseBase, why: str) -> HttpResponseBase:
+    """A way to the sign-in page says why; a poll is told 401 instead, since nobody would look at that page."""
+    where = urlsplit(response.headers.get("Location", ""))
+    if response.status_code != 302 or where.path != reverse("account_login"):
+        return response
+    if request.headers.get("X-Poll") == "1":
+        return HttpResponse(status=401)
+    if why:
+        query = urlencode({**dict(parse_qsl(where.query)), "ended": why})
+        response.headers["Location"] = where._replace(query=query).geturl()
+    return response
+
+
+class PrincipalOfRequest:
+    """`request.principal`, looked up when first asked for."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
         request.principal = SimpleLazyObject(  # type: ignore[attr-defined]
             lambda: acting.principal(session=request.session, user=_plain(request.user), now=now())
         )
         return self.get_response(request)
-
-    @staticmethod
-    def _mind_idleness(request: HttpRequest) -> None:
-        moment = int(now().timestamp())
-        active_at = request.session.get(_ACTIVE_AT)
-        idle = moment - active_at if isinstance(active_at, int) else 0
-        if idle > settings.SESSION_COOKIE_AGE:
-            logout(request)
-        elif request.headers.get("X-Poll") != "1" and (active_at is None or idle >= _TOUCH_SECONDS):
-            request.session[_ACTIVE_AT] = moment
 
 
 def _plain(user: Any) -> Any:

@@ -122,6 +122,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "allauth.usersessions.middleware.UserSessionsMiddleware",
+    "accounts.middleware.SessionLimits",
     "accounts.middleware.PrincipalOfRequest",
     "accounts.middleware.Gate",
 ]
@@ -215,6 +216,7 @@ META = {
 POLL_SECONDS: int = ENV["POLL_SECONDS"]
 SETTLE_SECONDS: int = ENV["SETTLE_SECONDS"]
 LOOKBACK_DAYS: int = ENV["LOOKBACK_DAYS"]
+SILENCE_HOURS: int = ENV["SILENCE_HOURS"]
 BUILD_ID: str = ENV["BUILD_ID"] or VERSION
 
 # --- sign-in (allauth); the token of a Meta connection never passes through SocialToken
@@ -248,7 +250,7 @@ HEADLESS_ONLY = False
 HEADLESS_SERVE_SPECIFICATION = True  # /_allauth/openapi.json: sign-in is documented apart from our own API
 HEADLESS_SPECIFICATION_TEMPLATE_NAME = None  # its page would load scripts from elsewhere
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105 - a path
+HEADLESS_TOKEN_STRATEGY = "accounts.api.jwt.Tokens"  # noqa: S105 - a path
 HEADLESS_JWT_ALGORITHM = "RS256"
 HEADLESS_JWT_PRIVATE_KEY = _jwt_key
 HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
@@ -327,6 +329,7 @@ STORAGES = {
 }
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_048_576
 DEFAULT_FROM_EMAIL: str = ENV["DEFAULT_FROM_EMAIL"]
+EMAIL_TIMEOUT = 10  # for each word with the mail server; an outbox claim is longer than a whole talk
 if ENV["EMAIL_URL"]:
     vars().update(environ.Env.email_url_config(ENV["EMAIL_URL"]))
 else:

@@ -5,23 +5,33 @@ from __future__ import annotations
 from typing import Any
 
 from allauth.headless.contrib.rest_framework.authentication import JWTTokenAuthentication
+from django.contrib.sessions.backends.base import SessionBase
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
 import accounts.keys as keys
+from accounts.api.jwt import opened
 from accounts.models import ApiKey, User
 from metaads.clock import now
 
 
 class BearerJWT(JWTTokenAuthentication):
-    """allauth's access token; the session behind it is checked, so logout, MFA and deactivation hold."""
+    """An access token; `request.auth` is the session behind it, so its limits, logout, MFA and deactivation hold."""
 
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
         if _bearer(request).startswith(keys.PREFIX):
             return None
         found: tuple[Any, Any] | None = super().authenticate(request)
+        return found
+
+    def authenticate_credentials(self, key: str) -> tuple[Any, SessionBase]:
+        found = opened(key)
+        if found is None:
+            raise AuthenticationFailed(
+                "This token is wrong, too old, or its session has ended: sign in again."
+            )
         return found
 
 

@@ -1,0 +1,223 @@
+"""How long a session lasts, what ends it, and the list that its owner sees.
+
+    sign-in   begin: signed_in_at, active_at, kept in the session
+    request   look -> over (idle, absolute)  -> the session is flushed, and the sign-in page says why
+                   -> a person's request     -> active_at moves, at most every ten seconds
+                   -> a poll, a socket       -> nothing moves
+                   -> the roles changed      -> the session goes on under a new key
+    end       by its owner (one, all others), by `end_all` (removed, switched off), by a new password (Django)
+
+Tokens of the API live in sessions of their own, with the same two limits; asking for a new pair is their activity.
+A session that ends takes the tokens that were issued to it along. API keys and the connection to Meta stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY, get_user
+from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import transaction
+
+from accounts.models import Membership, User
+
+SIGNED_IN_AT: Final = "signed_in_at"
+ACTIVE_AT: Final = "active_at"
+ROLES: Final = "roles"
+#: allauth keeps the tokens that may still be renewed here.
+_TOKENS: Final = "headless_refresh_tokens"
+#: Seconds for which activity is not written again, so that reading pages costs no write.
+TOUCH_SECONDS: Final = 10
+#: The page warns this many seconds before the end.
+WARN_SECONDS: Final = 120
+
+#: Why a session is over -> what the sign-in page says about it.
+ENDED: Final = {
+    "idle": "You were signed out after 30 minutes without activity. Sign in to go on where you were.",
+    "absolute": "You had been signed in for 12 hours, which is the longest we allow. Sign in to go on where you were.",
+    "ended": "Your session has ended. Sign in to go on.",
+    "signed_out": "You signed out in another tab or window. Nothing of it is left in this one.",
+}
+
+
+@dataclass(frozen=True)
+class Left:
+    """Seconds until the session ends by itself; `absolute` is None where a person may go on as long as they are
+    active. At zero it still stands."""
+
+    idle: int
+    absolute: int | None
+
+    @property
+    def over(self) -> str:
+        """Why it is over ("idle", "absolute"), or "" while it is not."""
+        if self.absolute is not None and self.absolute < 0:
+            return "absolute"
+        return "idle" if self.idle < 0 else ""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One session as its owner sees it."""
+
+    id: int
+    device: str
+    address: str
+    is_app: bool
+    started_at: datetime
+    active_at: datetime
+    is_this: bool
+
+
+def begin(*, session: Any, now: datetime) -> None:
+    """A session is first seen with its person: both limits count from here. A second call changes nothing."""
+    if SIGNED_IN_AT not in session:
+        session[SIGNED_IN_AT] = session[ACTIVE_AT] = int(now.timestamp())
+
+
+def left(*, session: Any, user: Any, now: datetime) -> Left:
+    """What is left of a session at `now`. Agency roles (staff) have an absolute limit, client roles have none.
+
+    Nothing is left of a session without the two moments: `begin` has not seen it.
+    """
+    moment = int(now.timestamp())
+    active, began = session.get(ACTIVE_AT), session.get(SIGNED_IN_AT)
+    if not isinstance(active, int) or not isinstance(began, int):
+        return Left(idle=-1, absolute=None)
+    idle = settings.SESSION_IDLE_SECONDS - (moment - active)
+    absolute = settings.SESSION_ABSOLUTE_SECONDS - (moment - began) if user.is_staff else None
+    return Left(idle=idle, absolute=absolute)
+
+
+def touch(*, session: Any, now: datetime, at_once: bool = False) -> None:
+    """A person did something."""
+    moment = int(now.timestamp())
+    if at_once or moment - session.get(ACTIVE_AT, 0) >= TOUCH_SECONDS:
+        session[ACTIVE_AT] = moment
+
+
+def follow_roles(*, session: SessionBase, user: User) -> bool:
+    """Go on under a new key where the person's roles are others than at the last look; whether that was so."""
+    rows = Membership.objects.filter(user=user).values_list("client_id", "role")
+    # In Python: databases disagree about where an owner's empty client sorts.
+    words = ",".join(sorted(f"{client}:{role}" for client, role in rows))
+    digest = hashlib.sha256(f"{user.is_staff}{user.is_superuser}{words}".encode()).hexdigest()[:16]
+    known = session.get(ROLES)
+    if known == digest:
+        return False
+    session[ROLES] = digest
+    if known is None:
+        return False
+    session.cycle_key()
+    return True
+
+
+def moved(*, old: str, new: str) -> None:
+    """The session goes on under a new key; the list of sessions follows."""
+    rows = UserSession.objects.filter(session_key=old)
+    if UserSession.objects.filter(
+        session_key=new
+    ).exists():  # allauth lists it anew after a change of the password
+        rows.delete()
+    else:
+        rows.update(session_key=new)
+
+
+def gone(*, key: str) -> None:
+    """The session with this key was flushed; the list of sessions follows."""
+    UserSession.objects.filter(session_key=key).delete()
+
+
+def listing(*, user: User, this: str, now: datetime) -> list[Seen]:
+    """The person's living sessions: this one first, then by last activity. `this`: the key of the asking one."""
+    found = []
+    for row in UserSession.objects.filter(user=user):
+        session = SessionStore(row.session_key)
+        holder = person(session)
+        if holder != user or left(session=session, user=holder, now=now).over:
+            continue
+        found.append(
+            Seen(
+                id=row.pk,
+                device=device(row.user_agent),
+                address=row.ip,
+                is_app=_TOKENS in session,
+                started_at=datetime.fromtimestamp(session[SIGNED_IN_AT], UTC),
+                active_at=datetime.fromtimestamp(session[ACTIVE_AT], UTC),
+                is_this=row.session_key == this,
+            )
+        )
+    return sorted(found, key=lambda one: (not one.is_this, -one.active_at.timestamp(), one.id))
+
+
+def end(*, user: User, id: int) -> bool:
+    """End one of the person's own sessions, with its tokens; False when it is not theirs or gone already."""
+    rows = list(UserSession.objects.filter(user=user, pk=id))
+    _end(row.session_key for row in rows)
+    return bool(rows)
+
+
+def end_all(*, user: User, but: str = "") -> int:
+    """End every session and every token of a person, except the session with the key `but`; how many ended.
+
+    Looks through all sessions instead of the list of them, so that none is missed that came in by another door.
+    Open sockets notice within seconds. API keys stay: their user's roles are asked at each use.
+    """
+    wanted = str(user.pk)
+    rows = Session.objects.all().iterator()
+    keys = [row.session_key for row in rows if row.get_decoded().get(SESSION_KEY) == wanted]
+    listed = UserSession.objects.filter(user=user).values_list("session_key", flat=True)
+    ending = {*keys, *listed} - {but}
+    _end(ending)
+    return len(ending & set(keys))
+
+
+def device(user_agent: str) -> str:
+    """A browser's name for people, "Firefox on Windows"; what is no browser is named as it names itself."""
+    system = next((words for sign, words in _SYSTEMS if sign in user_agent), "")
+    browser = next((words for sign, words in _BROWSERS if sign in user_agent), "")
+    if browser and system:
+        return f"{browser} on {system}"
+    return browser or system or user_agent.partition("/")[0].strip()[:40] or "Unknown device"
+
+
+#: First match wins: Edge and Opera also call themselves Chrome, and Chrome calls itself Safari.
+_BROWSERS: Final = (
+    ("Edg", "Edge"),
+    ("OPR/", "Opera"),
+    ("SamsungBrowser", "Samsung Internet"),
+    ("Firefox", "Firefox"),
+    ("FxiOS", "Firefox"),
+    ("CriOS", "Chrome"),
+    ("Chrome", "Chrome"),
+    ("Safari", "Safari"),
+)
+_SYSTEMS: Final = (
+    ("iPhone", "iPhone"),
+    ("iPad", "iPad"),
+    ("Android", "Android"),
+    ("Windows", "Windows"),
+    ("CrOS", "ChromeOS"),
+    ("Mac OS X", "Mac"),
+    ("Linux", "Linux"),
+)
+
+
+def _end(keys: Iterable[str]) -> None:
+    gone = list(keys)
+    with transaction.atomic():
+        Session.objects.filter(session_key__in=gone).delete()
+        UserSession.objects.filter(session_key__in=gone).delete()
+
+
+def person(session: Any) -> Any:
+    """The person of a session as Django sees them: nobody after a change of the password, or switched off."""
+    return get_user(type("Holder", (), {"session": session})())
