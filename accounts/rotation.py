@@ -52,16 +52,16 @@ class Column:
 
     def under(self, key: str) -> models.QuerySet[Any]:
         """Rows sealed under one key."""
-        return self.by_key().filter(key=f"{key}:".encode())
+        return self.by_key().filter(sealed_under=f"{key}:".encode())
 
     def not_under(self, key: str) -> models.QuerySet[Any]:
         """Rows sealed under any other key."""
-        return self.by_key().exclude(key=f"{key}:".encode())
+        return self.by_key().exclude(sealed_under=f"{key}:".encode())
 
     def by_key(self) -> models.QuerySet[Any]:
-        """Rows with the stored value's first bytes, which name its key, as `key`."""
+        """Rows with the stored value's first bytes, which name its key, as `sealed_under`."""
         head = Substr("raw", 1, sealing.ID_LENGTH + 1, output_field=_RAW)
-        found: models.QuerySet[Any] = self.rows().annotate(key=head)
+        found: models.QuerySet[Any] = self.rows().annotate(sealed_under=head)
         return found
 
 
@@ -89,7 +89,7 @@ def rows_per_key() -> Counter[str]:
     """Key id -> how many stored values it opens, newest key first; keys of FERNET_KEYS without a row are 0."""
     found: Counter[str] = Counter(dict.fromkeys(keyring().ids, 0))
     for column in columns():
-        counted = column.by_key().order_by().values_list("key").annotate(count=Count("pk"))
+        counted = column.by_key().order_by().values_list("sealed_under").annotate(count=Count("pk"))
         for head, count in counted:
             found[sealing.key_id_of(bytes(head)) or "unknown"] += count
     return found

@@ -16,9 +16,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from accounts import connections, rotation, sealing
+from accounts import tokens as token_use
 from accounts.errors import NoConnection
 from accounts.fields import Sealed, Unreadable, bound
-from accounts.models import AdAccount, ConnectionState, MetaConnection, PendingGrant
+from accounts.models import AdAccount, ConnectionState, MetaConnection, OutboxMessage, PendingGrant
 from tests.conftest import START
 
 ROWS = 12
@@ -127,6 +128,24 @@ def test_the_old_key_may_go_when_no_row_uses_it(settings, tokens, old):
         readable()
 
 
+@pytest.mark.fault("F89")
+def test_a_mail_that_waits_is_moved_with_the_tokens(settings, tokens, old):
+    mail = OutboxMessage.everything.create(
+        key="invitation:1",
+        address="a@example.com",
+        subject="s",
+        body="one-time link",
+        created_at=START,
+        due_at=START,
+    )
+    settings.FERNET_KEYS = [new_key(), old]
+    assert rotation.rows_per_key()[sealing.key_id(old)] == 14
+    assert sum(rotation.rotate(batch=5)) == 14
+    settings.FERNET_KEYS = settings.FERNET_KEYS[:1]
+    assert rotation.rows_per_key()[sealing.key_id(settings.FERNET_KEYS[0])] == 14
+    assert OutboxMessage.everything.get(pk=mail.pk).body == "one-time link"
+
+
 def test_a_second_run_moves_nothing(settings, tokens, old):
     settings.FERNET_KEYS = [new_key(), old]
     assert sum(rotation.rotate(batch=4)) == 13
@@ -178,7 +197,7 @@ def test_with_a_wrong_key_the_start_is_refused_with_a_sentence_and_no_token_leav
     ]
     assert len(errors) == 1 and f"13 under the key {sealing.key_id(old)}" in errors[0].msg
     with pytest.raises(NoConnection):
-        connections.write_token(account)
+        token_use.write_token(account)
     held = MetaConnection.everything.get(meta_user_id="1")
     assert held.state == ConnectionState.REAUTH_NEEDED and "cannot be read" in held.reason
     settings.FERNET_KEYS = [old]
@@ -203,7 +222,7 @@ def test_a_key_that_is_in_use_cannot_be_given_up(tokens, old):
 @pytest.mark.fault("F90")
 def test_a_swapped_token_holds_its_connection_and_no_other(connected, clock):
     own = MetaConnection.everything.get()
-    assert connections.write_token(connected.ad_account)
+    assert token_use.write_token(connected.ad_account)
     other = MetaConnection.everything.create(
         client=connected.southwind, meta_user_id="9", token="EAAcharlie", connected_at=START
     )
@@ -211,12 +230,12 @@ def test_a_swapped_token_holds_its_connection_and_no_other(connected, clock):
     stolen = MetaConnection.everything.values_list("token", flat=True).get(pk=other.pk)
     MetaConnection.everything.filter(pk=own.pk).update(token=stolen)
     with pytest.raises(NoConnection) as refusal:
-        connections.write_token(connected.ad_account)
+        token_use.write_token(connected.ad_account)
     assert "EAA" not in str(refusal.value)
     own = MetaConnection.everything.get(pk=own.pk)
     assert own.state == ConnectionState.REAUTH_NEEDED and "not its own" in own.reason
     with pytest.raises(NoConnection):
-        connections.reader(connected.ad_account)
+        token_use.reader(connected.ad_account)
     assert MetaConnection.everything.get(pk=other.pk).state == ConnectionState.CONNECTED
     # put right again, the next check reads it and the connection heals
     MetaConnection.everything.filter(pk=own.pk).update(token=before)
