@@ -14,7 +14,6 @@ encrypted, and empty once the mail has left.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from smtplib import SMTPAuthenticationError, SMTPConnectError, SMTPException, SMTPServerDisconnected
 from typing import Any, Final
@@ -88,10 +87,15 @@ def send(
     return True
 
 
-def said(*, keys: Iterable[str]) -> frozenset[str]:
-    """Those of `keys` under which something was said."""
-    rows = OutboxMessage.everything.filter(key__in=list(keys))
+def tried(*, prefix: str) -> frozenset[str]:
+    """Keys with that beginning whose mails have left, or may have."""
+    rows = OutboxMessage.everything.filter(key__startswith=prefix, tries__gt=0)
     return frozenset(rows.values_list("key", flat=True))
+
+
+def withdraw(*, prefix: str) -> None:
+    """Take back what still waits under keys with that beginning; it was overtaken."""
+    OutboxMessage.everything.filter(_WAITING, key__startswith=prefix).delete()
 
 
 def deliver(*, now: datetime) -> int:

@@ -2,15 +2,19 @@
 
 tend   deletions that may be finished            -> done
        due connections -> validate (asks Meta)   -> states
-       states, silence, statuses, notices        -> alerts (opened, renewed or closed; safe to run twice)
+       states, dates, silence, statuses, notices,
+  mails that do not leave                 -> alerts (opened, renewed or closed; safe to run twice)
        grants, links and answers past their time -> deleted
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db.models import Q
 
 import accounts.ad_accounts as ad_accounts
@@ -19,13 +23,21 @@ import accounts.connections as connections
 import accounts.deletions as deletions
 import accounts.grants as grants
 import accounts.idempotency as idempotency
-from accounts.models import READABLE, AdAccount, ConnectionState, MetaConnection
+import accounts.outbox as outbox
+from accounts.models import READABLE, AdAccount, Client, ConnectionState, MetaConnection
 from metaads.notices import open_notices
 
+_SILENT_ADVICE: Final = (
+    "The numbers are old, and automation rests. Look at the connection, and at Meta's status page."
+)
 CHECK_EVERY: Final = timedelta(hours=24)
 DOUBTFUL_EVERY: Final = timedelta(minutes=10)
 #: After this long without one good answer for a switched-on account, a person should know.
-SILENCE: Final = timedelta(hours=6)
+SILENCE: Final = timedelta(hours=settings.SILENCE_HOURS)
+#: From so many ad accounts of a client on, silence is one trouble and not many.
+_MANY: Final = 4
+#: People are warned when a token, or its access to data, ends in so many days.
+WARN_DAYS: Final = (1, 3, 7, 14)
 _AT_ONCE: Final = 20
 _CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
 
@@ -58,10 +70,13 @@ def reconcile(*, now: datetime) -> None:
     for connection in MetaConnection.everything.select_related("client").defer("token"):
         _connection(connection, now)
     # Archived ones too: what was opened a moment before somebody archived them has to close.
-    for account in AdAccount.everything.select_related("client", "connection"):
-        _silence(account, now)
+    accounts = list(AdAccount.everything.select_related("client", "connection").defer("connection__token"))
+    for account in accounts:
         _status(account, now)
+    for client in {account.client for account in accounts}:
+        _silences([account for account in accounts if account.client_id == client.pk], client, now)
     _notices(now)
+    _mails(now)
 
 
 def _connection(connection: MetaConnection, now: datetime) -> None:
@@ -74,32 +89,122 @@ def _connection(connection: MetaConnection, now: datetime) -> None:
             f"{connection.reason} {reconnect}",
             "critical",
         )
+        stage = "reconnect"
+    elif connection.state in READABLE and (ends := _ends(connection, key, now)) is not None:
+        _ending(connection, key, ends, now)
+        return
     elif connection.state == ConnectionState.DEGRADED:
-        title, severity = f"Meta doubts the connection of {name}", "warning"
+        title, severity, stage = f"Meta doubts the connection of {name}", "warning", "doubtful"
         advice = "It is checked again every ten minutes; changes rest until it is good."
-    elif connection.state == ConnectionState.EXPIRING:
-        title, advice, severity = _expiring(connection, name, now)
     elif connection.state == ConnectionState.REVOKED and connection.reason == connections.REMOVED_AT_META:
         title, advice, severity = deletions.removed_title(name), deletions.REMOVED_ADVICE, "critical"
+        stage = ""  # the callback that learned of it opened the alert without one
     else:
         alerts.close(client=connection.client, key=key, now=now)
         return
     alerts.open_(
-        client=connection.client, key=key, title=title, advice=advice.strip(), severity=severity, now=now
+        client=connection.client,
+        key=key,
+        title=title,
+        advice=advice.strip(),
+        severity=severity,
+        stage=stage,
+        now=now,
     )
 
 
-def _expiring(connection: MetaConnection, name: str, now: datetime) -> tuple[str, str, str]:
-    ends = [end for end in (connection.expires_at, connection.data_access_expires_at) if end is not None]
-    days = max(0, (min(ends) - now).days) if ends else 0
-    title = f"The connection of {name} ends in {days} day{'s' if days != 1 else ''}"
-    return title, "Reconnect the Meta account before that day.", "critical" if days <= 3 else "warning"
+@dataclass(frozen=True)
+class _Ends:
+    """The nearer end of a connection, and how near: the least of `WARN_DAYS` that it lies within."""
+
+    at: datetime
+    of_data: bool
+    days: int
 
 
-def _silence(account: AdAccount, now: datetime) -> None:
-    key = f"silence:{account.act_id}"
+def _ends(connection: MetaConnection, key: str, now: datetime) -> _Ends | None:
+    """What people are to be warned of; None while it is far. Only instants are compared: no zone, no calendar."""
+    token, data = connection.expires_at, connection.data_access_expires_at
+    at = min((end for end in (token, data) if end is not None), default=None)
+    if at is None:
+        return None
+    days = next((days for days in WARN_DAYS if at - now <= timedelta(days=days)), None)
+    known = alerts.stage_of(client=connection.client, key=key) or ""
+    if known.isdecimal() and (days is None or days > int(known)):
+        if at - now <= timedelta(days=int(known), hours=1):
+            days = int(
+                known
+            )  # another machine's clock is a little behind; the stage never goes back for that
+        else:  # it was renewed, and for a short time only: another end, with warnings of its own
+            alerts.close(client=connection.client, key=key, now=now)
+    return None if days is None else _Ends(at=at, of_data=at == data and at != token, days=days)
+
+
+def _ending(connection: MetaConnection, key: str, ends: _Ends, now: datetime) -> None:
+    left = ends.at - now
+    if left <= timedelta(0):
+        words = "has ended"
+    elif left < timedelta(days=1):
+        hours = max(1, round(left / timedelta(hours=1)))
+        words = f"ends in {hours} hour{'s' if hours != 1 else ''}"
+    else:
+        days = round(left / timedelta(days=1))
+        words = f"ends in {days} day{'s' if days != 1 else ''}"
+    what = "Meta's permission to read data" if ends.of_data else "The token"
+    when = (
+        f"{'ended' if left <= timedelta(0) else 'ends'} on {ends.at.astimezone(UTC):%-d %B %Y at %H:%M} UTC"
+    )
+    alerts.open_(
+        client=connection.client,
+        key=key,
+        title=f"The connection of {connection.meta_user_name or connection.meta_user_id} {words}",
+        advice=f"{what} {when}. Reconnect the Meta account on the connections page; "
+        "without it no numbers arrive and no change is sent.",
+        severity="critical" if ends.days <= 3 else "warning",
+        stage=str(ends.days),
+        now=now,
+    )
+
+
+def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> None:
+    """One alert per silent ad account. It is mailed only where nothing else says why: a connection that cannot be
+    read has an alert of its own, and so have many accounts of one client that fall silent together."""
+    silent = {account.pk: silent_since(account, now=now) for account in accounts}
+    unexplained = [
+        account
+        for account in accounts
+        if silent[account.pk] and account.connection and account.connection.state in READABLE
+    ]
+    many = len(unexplained) >= _MANY
+    for account in accounts:
+        since = silent[account.pk]
+        mailed = account in unexplained and not many
+        _silence(account, since, severity="warning" if mailed else "info", now=now)
+    if not many:
+        alerts.close(client=client, key="silence", now=now)
+        return
+    names = ", ".join(account.name for account in unexplained[:_MANY])
+    alerts.open_(
+        client=client,
+        key="silence",
+        title=f"No answer for {len(unexplained)} ad accounts in {settings.SILENCE_HOURS} hours",
+        advice=f"{names[:250]}{' and others' if len(unexplained) > _MANY else ''}. {_SILENT_ADVICE}",
+        severity="warning",
+        now=now,
+    )
+
+
+def silent_since(account: AdAccount, *, now: datetime) -> datetime | None:
+    """When a switched-on account was last heard of, if that is too long ago; automation rests for it then."""
     since = account.last_contact_at or account.enabled_at
     if not account.enabled or since is None or now - since < SILENCE:
+        return None
+    return since
+
+
+def _silence(account: AdAccount, since: datetime | None, *, severity: str, now: datetime) -> None:
+    key = f"silence:{account.act_id}"
+    if since is None:
         alerts.close(client=account.client, key=key, now=now)
         return
     hours = int((now - since).total_seconds() // 3600)
@@ -107,8 +212,8 @@ def _silence(account: AdAccount, now: datetime) -> None:
         client=account.client,
         key=key,
         title=f"No answer for {account.name} in {hours} hours",
-        advice="Its numbers are stale. Look at the connection and at Meta's status page.",
-        severity="warning",
+        advice=_SILENT_ADVICE,
+        severity=severity,
         now=now,
     )
 
@@ -150,3 +255,25 @@ def _notices(now: datetime) -> None:
         )
     for kind in alerts.open_keys(prefix="notice:") - {f"notice:{kind}" for kind in kinds}:
         alerts.close(client=None, key=kind, now=now)
+
+
+def _mails(now: datetime) -> None:
+    """Mails that the server refuses again and again: owners see it here even when no mail reaches them."""
+    stuck = outbox.troubled(now=now)
+    if not stuck:
+        alerts.close(client=None, key="mail", now=now)
+        return
+    given_up = [one for one in stuck if one.given_up_at is not None]
+    mails = f"{len(stuck)} mail{'s' if len(stuck) != 1 else ''}"
+    alerts.open_(
+        client=None,
+        key="mail",
+        title=f"{mails} could not be delivered"
+        if given_up
+        else f"{mails} wait{'s' if len(stuck) == 1 else ''}: the mail server takes none",
+        advice=f"It said: {stuck[-1].error[:200]} Look at EMAIL_URL and at the addresses, then send them again "
+        "(admin, Outbox messages).",
+        severity="warning",
+        stage="given up" if given_up else "late",
+        now=now,
+    )

@@ -108,6 +108,9 @@ VARIABLES: tuple[Variable, ...] = (
         secret=True,
     ),
     Variable("DEFAULT_FROM_EMAIL", str, "metaads@localhost", "Sender of mails"),
+    Variable(
+        "SILENCE_HOURS", int, 6, "After so many hours without a good answer for an ad account people are told"
+    ),
     Variable("TRUSTED_PROXIES", int, 0, "How many reverse proxies stand before the web server"),
     Variable("ALLOWED_HOSTS", list, [], "Host names served besides the one of PUBLIC_URL, comma separated"),
     Variable(

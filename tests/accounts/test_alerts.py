@@ -92,7 +92,7 @@ def test_an_ending_grant_says_in_how_many_days(agency, account, days, severity):
     MetaConnection.everything.update(
         state=ConnectionState.EXPIRING,
         expires_at=START + timedelta(days=60),
-        data_access_expires_at=START + timedelta(days=days, minutes=1),
+        data_access_expires_at=START + timedelta(days=days),
     )
     sentinel.reconcile(now=START)
     alert = titles(agency)["connection"]

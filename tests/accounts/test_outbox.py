@@ -64,7 +64,17 @@ def test_the_same_thing_is_said_once() -> None:
     assert say()
     assert not say(address="other@example.com")
     assert row().address == "bob@example.com"
-    assert outbox.said(keys=["k", "other"]) == {"k"}
+
+
+@pytest.mark.django_db
+def test_what_was_overtaken_is_taken_back_and_what_has_left_is_not() -> None:
+    say("alert:1:a")
+    outbox.deliver(now=START)
+    for key in ("alert:1:b", "alert:2:a"):
+        say(key)
+    outbox.withdraw(prefix="alert:1:")
+    assert outbox.tried(prefix="alert:1:") == {"alert:1:a"}
+    assert set(OutboxMessage.everything.values_list("key", flat=True)) == {"alert:1:a", "alert:2:a"}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -24,6 +24,7 @@ EVERYTHING: dict[str, str] = {
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
     "accounts.deletions": "a Meta user leaves at every client; what names them is found by their number",
     "accounts.grants": "expired grants of all clients are swept",
+    "accounts.outbox": "one loop sends the mails of all clients; keys are unique over all",
     "accounts.receivers": "Meta names its user, who may be connected at several clients",
     "accounts.rotation": "keys belong to the installation; no value leaves it",
     "accounts.sentinel": "a scanner",
