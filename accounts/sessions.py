@@ -158,9 +158,9 @@ def listing(*, user: User, this: str, now: datetime) -> list[Seen]:
     return sorted(found, key=lambda one: (not one.is_this, -one.active_at.timestamp(), one.id))
 
 
-def end(*, user: User, id: int) -> bool:
-    """End one of the person's own sessions, with its tokens; False when it is not theirs or gone already."""
-    rows = list(UserSession.objects.filter(user=user, pk=id))
+def end(*, user: User, id: int, but: str = "") -> bool:
+    """End one of the person's own sessions, with its tokens; False when it is not theirs, gone already, or `but`."""
+    rows = list(UserSession.objects.filter(user=user, pk=id).exclude(session_key=but))
     _end(row.session_key for row in rows)
     return bool(rows)
 

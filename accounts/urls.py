@@ -6,8 +6,8 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from accounts import adapters
-from accounts.api import meta, oauth
-from accounts.views import acting, connect, meta_calls, sign_in, two_factor
+from accounts.api import meta, oauth, session
+from accounts.views import acting, connect, meta_calls, sessions, sign_in, two_factor
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/", sign_in.set_up, name="set_up"),
@@ -15,7 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/3rdparty/", include("allauth.socialaccount.urls")),
-    path("accounts/sessions/", include("allauth.usersessions.urls")),
+    path("accounts/sessions/", sessions.own, name="usersessions_list"),
     # Not the provider's own urls: they bring an end point that takes any access token.
     path("accounts/facebook/login/", adapters.sign_in_with_facebook, name="facebook_login"),
     path(settings.META["redirect_path"].lstrip("/"), adapters.callback, name="facebook_callback"),
@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("webhooks/meta/deauthorize", meta_calls.deauthorize, name="meta_deauthorize"),
     path("webhooks/meta/data-deletion", meta_calls.data_deletion, name="meta_data_deletion"),
     path("data-deletion/<str:code>/", meta_calls.data_deletion_status, name="data_deletion_status"),
+    path("api/session", session.SessionView.as_view(), name="api_session"),
     path("api/meta/validate-token", meta.ValidateToken.as_view(), name="api_validate_token"),
     path("api/meta/user-info", meta.UserInfoView.as_view(), name="api_user_info"),
     path("api/meta/ad-accounts", meta.AdAccounts.as_view(), name="api_ad_accounts"),

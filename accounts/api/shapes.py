@@ -123,3 +123,17 @@ class Disconnected(ConnectionShape):
 
     def get_revoked_at_meta(self, connection: MetaConnection) -> bool:
         return bool(self.context["revoked_at_meta"])
+
+
+class SessionShape(serializers.Serializer[Any]):
+    """An API key has no session: both limits are null."""
+
+    kind = serializers.ChoiceField(choices=["session", "token", "key"])
+    person = serializers.UUIDField(help_text="Whose session it is.")
+    idle_seconds = serializers.IntegerField(
+        allow_null=True, help_text="Seconds until it ends without activity."
+    )
+    absolute_seconds = serializers.IntegerField(
+        allow_null=True, help_text="Seconds until it ends in any case; null: no such limit."
+    )
+    warn_seconds = serializers.IntegerField(help_text="How long before an end the page warns.")

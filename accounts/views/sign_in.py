@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 import accounts.connections as connections
 import accounts.people as people
+import accounts.sessions as sessions
 from accounts.errors import Refused
 from accounts.forms import SetUpForm
 from metaads.clock import now
@@ -22,7 +23,8 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     """allauth's sign-in; on an installation without people, the set-up instead."""
     if people.nobody_yet():
         return HttpResponseRedirect(reverse("set_up"))
-    response: HttpResponse = LoginView.as_view()(request)
+    more = {"ended": sessions.ENDED.get(request.GET.get("ended", ""), "")}
+    response: HttpResponse = LoginView.as_view(extra_context=more)(request)
     return response
 
 

@@ -135,6 +135,8 @@ ROUTES: tuple[Route, ...] = (
     Route("two_factor_required", "/two-factor/", "page", {"get": Rule(ALL, 302, foreign=None)}),
     Route("two_factor_later", "/two-factor/later", "page",
           {"post": Rule(ALL, 302, lambda ids: "x=1", foreign=None)}),
+    Route("api_session", "/api/session", "api",
+          {"get": Rule(foreign=None), "post": Rule(foreign=None)}),
     # --- connecting
     Route("connect", "/connections/connect", "page",
           {"post": Rule(LEAD, 302, lambda ids: f"client={ids['client']}")}),

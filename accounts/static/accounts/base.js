@@ -3,22 +3,15 @@
 const THEMES = ["system", "light", "dark"];
 
 function remembered() {
-  try {
-    return localStorage.getItem("theme") ?? "system";
-  } catch {
-    return "system";
-  }
+  return /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1] ?? "system";
 }
 
 function applyTheme(theme) {
   if (theme === "system") delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
-  try {
-    if (theme === "system") localStorage.removeItem("theme");
-    else localStorage.setItem("theme", theme);
-  } catch {
-    // Not remembered; it still holds for this page.
-  }
+  const days = theme === "system" ? 0 : 365;
+  const secure = location.protocol === "https:" ? "; secure" : "";
+  document.cookie = `theme=${theme}; path=/; max-age=${days * 86400}; samesite=lax${secure}`;
   for (const input of document.querySelectorAll('input[name="theme"]')) input.checked = input.value === theme;
 }
 

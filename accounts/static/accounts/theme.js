@@ -1,11 +1,7 @@
 // Runs before the first paint, so that a remembered theme does not flash. Everything else waits for base.js.
 (() => {
-  let theme = null;
-  try {
-    theme = localStorage.getItem("theme");
-  } catch {
-    // Storage may be refused; the system's choice stands.
-  }
+  // In a cookie: signing out clears every other store of this browser, and the colours are no secret.
+  const theme = /(?:^|; )theme=(light|dark)/.exec(document.cookie)?.[1];
   if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
   document.documentElement.classList.add("js");
 })();

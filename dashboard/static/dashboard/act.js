@@ -53,6 +53,7 @@ document.addEventListener("submit", async (event) => {
     if (form.dataset.reload || form.closest(".stop")) setTimeout(() => location.reload(), 600);
     else document.dispatchEvent(new CustomEvent("metaads:acted"));
   } else {
+    if (answer.status === 401) document.dispatchEvent(new CustomEvent("metaads:signed-out"));
     tell(form, "poor", refusal(answer));
     if (answer.lost || answer.status === 409) document.dispatchEvent(new CustomEvent("metaads:acted"));
   }

@@ -80,6 +80,7 @@ async function read(part, { poll = false } = {}) {
       socket?.close();
       say("gone");
       silent("You are signed out. Reload the page to sign in again.");
+      document.dispatchEvent(new CustomEvent("metaads:signed-out"));
       return;
     }
     if (!answer.ok) throw new Error(String(answer.status));
@@ -134,9 +135,10 @@ function connect() {
       reread({ poll: true });
     }
   });
-  socket.addEventListener("close", () => {
+  socket.addEventListener("close", (event) => {
     socket = null;
     if (over) return;
+    if (event.code === 4401) document.dispatchEvent(new CustomEvent("metaads:signed-out"));
     say("polling");
     socketTries += 1;
     setTimeout(connect, Math.min(60_000, 500 * 2 ** Math.min(socketTries, 7)) * (0.7 + Math.random() * 0.6));
