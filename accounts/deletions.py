@@ -14,14 +14,15 @@ Source: docs/meta.md, section 2.6.
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, models, transaction
 from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
@@ -38,6 +39,7 @@ from accounts.models import (
     AuditLine,
     ConnectionState,
     MetaConnection,
+    OutboxMessage,
     SignedRequest,
     UserRequest,
     UserRequestPart,
@@ -47,6 +49,8 @@ from metaads.graph.webhooks import BadSignedRequest, parse_signed_request
 DEAUTHORIZE: Final = UserRequest.Kind.DEAUTHORIZE
 DELETION: Final = UserRequest.Kind.DELETION
 OURS: Final = "accounts"
+#: What stands where a person's number or name was.
+NOBODY: Final = "a deleted Meta user"
 
 #: Part -> what it deletes, for the person who asked. Floors above add theirs with `expect`.
 _parts: dict[str, str] = {OURS: "The connection to Meta with its access token, and your name"}
@@ -107,6 +111,23 @@ def pending(*, part: str) -> list[UserRequest]:
 def part_done(*, request: UserRequest, part: str, now: datetime) -> None:
     """A floor reports that it holds nothing about this Meta user any more."""
     request.parts.filter(part=part, done_at__isnull=True).update(done_at=now)
+
+
+def waits_for(*, request: UserRequest, part: str) -> bool:
+    """Whether another part of this deletion is still to be done."""
+    return bool(request.parts.filter(part=part, done_at__isnull=True).exists())
+
+
+def scrub(rows: models.QuerySet[Any], *, columns: Sequence[str], meta_user_id: str) -> int:
+    """Take a Meta user's number out of texts that quote Meta; how many texts. Longer numbers that contain it stay."""
+    number = re.compile(rf"(?<![0-9]){re.escape(meta_user_id)}(?![0-9])")
+    scrubbed = 0
+    for column in columns:
+        found = rows.filter(**{f"{column}__contains": meta_user_id}).values_list("pk", column)
+        for pk, text in list(found):
+            words = number.sub(NOBODY, text)
+            scrubbed += rows.filter(pk=pk, **{column: text}).update(**{column: words}) if words != text else 0
+    return scrubbed
 
 
 def sweep(*, now: datetime) -> int:
@@ -197,10 +218,13 @@ def _forget(meta_user_id: str) -> None:
     """Delete what this floor holds about a Meta user: connections, sign-in link, and their name in old lines."""
     rows = MetaConnection.everything.filter(meta_user_id=meta_user_id, state=ConnectionState.DELETING)
     keys = [f"connection:{uuid}" for uuid in rows.values_list("uuid", flat=True)]
-    Alert.everything.filter(key__in=keys).delete()
+    told = Alert.everything.filter(key__in=keys)
+    for uuid in told.values_list("uuid", flat=True):
+        OutboxMessage.everything.filter(key__startswith=f"alert:{uuid}:").delete()  # its subject has the name
+    told.delete()
     rows.delete()
     SocialAccount.objects.filter(provider="facebook", uid=meta_user_id).delete()
-    AuditLine.everything.filter(subject__endswith=f"({meta_user_id})").update(subject="a deleted Meta user")
+    AuditLine.everything.filter(subject__endswith=f"({meta_user_id})").update(subject=NOBODY)
 
 
 def _close_alerts(now: datetime) -> None:

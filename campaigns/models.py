@@ -321,10 +321,15 @@ class LedgerLine(Tenant):
     actor_id = models.CharField(
         max_length=40, blank=True, help_text="Our user's number, or Meta's id of who did it."
     )
+    actor_salt = models.CharField(
+        max_length=32,
+        blank=True,
+        help_text="What hides the actor in the text; erased together with the actor.",
+    )
     application_id = models.CharField(max_length=40, blank=True)
     note = models.CharField(max_length=1000, blank=True)
     build_id = models.CharField(max_length=60)
-    text = models.TextField(help_text="Canonical JSON of the above: what the hash covers.")
+    text = models.TextField(help_text="Canonical JSON of the above, the actor sealed: what the hash covers.")
     previous_hash = models.CharField(max_length=64, blank=True)
     hash = models.CharField(max_length=64)
     activity_key = models.CharField(

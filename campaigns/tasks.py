@@ -16,6 +16,7 @@ from django.db.models import Case, F, Q, When
 import campaigns.changes.approvals as approvals
 import campaigns.changes.send as sending
 import campaigns.changes.settle as settling
+import campaigns.erasure as erasure
 import campaigns.sync as sync
 from accounts.errors import Refused
 from accounts.models import AdAccount
@@ -117,3 +118,9 @@ def sync_due() -> int:
     for ad_account_id in ids:
         sync_structure.delay(ad_account_id)
     return len(ids)
+
+
+@shared_task
+def erase() -> None:
+    """Do this floor's part of what Meta users asked to have deleted."""
+    erasure.sweep(now=now())

@@ -37,6 +37,9 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
     "sync: structure": ("campaigns.tasks.sync_due", 15 * MINUTE, "sync"),
     "judge: strategies": ("strategies.tasks.evaluate_due", MINUTE, "sync"),
     "watch: connections and tokens": ("accounts.tasks.sentinel", 5 * MINUTE, "sync"),
+    "erase: record of changes": ("campaigns.tasks.erase", MINUTE, "sync"),
+    "erase: beside the figures": ("insights.tasks.erase", MINUTE, "sync"),
+    "erase: beside proposals": ("strategies.tasks.erase", MINUTE, "sync"),
     **{f"canary: {queue}": ("config.celery.canary", MINUTE, queue) for queue in QUEUES},
 }
 

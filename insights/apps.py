@@ -1,4 +1,4 @@
-"""The app's start: receivers are connected once."""
+"""The app's start: receivers are connected once, and deletions wait for this floor's part."""
 
 from django.apps import AppConfig
 
@@ -8,4 +8,8 @@ class InsightsConfig(AppConfig):
     verbose_name = "Insights"
 
     def ready(self) -> None:
+        import accounts.deletions as deletions
+        import insights.erasure as erasure
         import insights.receivers  # noqa: F401 - connects itself
+
+        deletions.expect(part=erasure.PART, words=erasure.WORDS)

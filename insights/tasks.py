@@ -14,6 +14,7 @@ from django.db.models import Count, Max
 
 import accounts.leases as leases
 import campaigns.sync as structure
+import insights.erasure as erasure
 import insights.fetch as fetch
 import insights.poll as poll
 from accounts.errors import Refused
@@ -110,3 +111,9 @@ def _marks(model: type[Alert] | type[MetaConnection]) -> dict[int | None, str]:
     ):
         found[client_id] = f"{found.get(client_id, '')} {pk}:{state}"
     return found
+
+
+@shared_task
+def erase() -> None:
+    """Do this floor's part of what Meta users asked to have deleted."""
+    erasure.sweep(now=now())

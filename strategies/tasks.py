@@ -11,6 +11,7 @@ from celery import shared_task
 
 import strategies.cycle as cycle
 import strategies.drafts as drafts
+import strategies.erasure as erasure
 import strategies.proposals as proposals
 from accounts.leases import take
 from accounts.models import AdAccount
@@ -54,3 +55,9 @@ def _evaluate(strategies: Iterable[Strategy], moment: datetime) -> None:
             cycle.run(strategy=strategy, now=moment)
         except Exception:  # one strategy's trouble must not keep the others from being judged
             log.exception("strategy %s could not be evaluated", strategy.uuid)
+
+
+@shared_task
+def erase() -> None:
+    """Do this floor's part of what Meta users asked to have deleted."""
+    erasure.sweep(now=now())

@@ -5,13 +5,15 @@
         record(...)                  a line without a transition: an edit made outside, a hold, the switch
 
 A line's hash covers its canonical text and the hash before it; `verify` walks the chain. Lines hold ids of
-people, never names. Lock order everywhere: the head, then changes.
+people, never names; the text holds them sealed with the line's own salt, so that `forget_actor` can erase who did it
+and the chain still proves what was done. Lock order everywhere: the head, then changes.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +21,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from accounts.errors import NotFound
@@ -45,7 +47,7 @@ COVERED: Final = (
     "after",
     "currency",
     "by",
-    "actor_id",
+    "actor",
     "application_id",
     "note",
     "build_id",
@@ -172,6 +174,7 @@ def record(
         change=change,
         by=by.by,
         actor_id=by.actor_id,
+        actor_salt=secrets.token_hex(16) if by.actor_id else "",
         application_id=by.application_id,
         build_id=settings.BUILD_ID,
         previous_hash=head.hash,
@@ -192,9 +195,16 @@ def _fitted(name: str, value: str) -> str:
 
 def canonical_text(line: LedgerLine, *, change_id: str) -> str:
     """The line as one JSON text with sorted names: the same bytes on every machine."""
-    said = {name: getattr(line, name) for name in COVERED if name not in ("at", "change")}
-    said |= {"at": line.at.isoformat(), "change": change_id}
+    said = {name: getattr(line, name) for name in COVERED if name not in ("at", "change", "actor")}
+    said |= {"at": line.at.isoformat(), "change": change_id, "actor": _sealed(line)}
     return json.dumps(said, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _sealed(line: LedgerLine) -> str:
+    """Who did it, for the text. Of an erased actor only the seal in the text is left, and it is taken as it stands."""
+    if line.actor_salt:
+        return hashlib.sha256(f"{line.actor_salt}\n{line.actor_id}".encode()).hexdigest()
+    return str(json.loads(line.text).get("actor", "")) if line.text else ""
 
 
 def chained(previous: str, text: str) -> str:
@@ -219,6 +229,19 @@ def verify(*, ad_account_id: int) -> list[str]:
     if (head.seq, head.hash) != (seq, previous) if head else seq:
         wrong.append("The chain does not end where its head says.")
     return wrong
+
+
+def forget_actor(*, actor_id: str, by: frozenset[str]) -> int:
+    """Erase one person from the lines that name them as `by` (see `Actor`); how many. What was done stays, and the
+    chain still proves it. The triggers let exactly this pass, in a transaction with a permit."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        reason = f"a person is forgotten {secrets.token_hex(8)}"
+        cursor.execute("INSERT INTO campaigns_permit VALUES (%s)", [reason])
+        erased = LedgerLine.everything.filter(actor_id=actor_id, by__in=by).update(
+            actor_id="", actor_salt=""
+        )
+        cursor.execute("DELETE FROM campaigns_permit WHERE reason = %s", [reason])
+    return erased
 
 
 def lines(

@@ -628,10 +628,23 @@ class Migration(migrations.Migration):
                         blank=True, help_text="Our user's number, or Meta's id of who did it.", max_length=40
                     ),
                 ),
+                (
+                    "actor_salt",
+                    models.CharField(
+                        blank=True,
+                        help_text="What hides the actor in the text; erased together with the actor.",
+                        max_length=32,
+                    ),
+                ),
                 ("application_id", models.CharField(blank=True, max_length=40)),
                 ("note", models.CharField(blank=True, max_length=1000)),
                 ("build_id", models.CharField(max_length=60)),
-                ("text", models.TextField(help_text="Canonical JSON of the above: what the hash covers.")),
+                (
+                    "text",
+                    models.TextField(
+                        help_text="Canonical JSON of the above, the actor sealed: what the hash covers."
+                    ),
+                ),
                 ("previous_hash", models.CharField(blank=True, max_length=64)),
                 ("hash", models.CharField(max_length=64)),
                 (

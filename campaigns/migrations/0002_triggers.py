@@ -1,9 +1,9 @@
 """Triggers that keep what a change is for, and what happened, as they were written.
 
 On a change: object, field, before, target, currency, key, digest and tenant never change. On attempts: all but the
-answer never changes, and the answer is written once. Observations and ledger lines never change. Rows of these tables
-go only together with a permit: a row in `campaigns_permit`, written by an erasure in its own transaction. That table
-belongs to no model. On SQLite a later migration that rebuilds one of these tables drops its triggers: it has to
+answer never changes, and the answer is written once. Observations and ledger lines never change, but that who did it
+may be erased from a line (the text keeps its seal). That, and deleting rows of these tables, needs a permit: a row in
+`campaigns_permit`, written by an erasure in its own transaction. That table belongs to no model. On SQLite a later migration that rebuilds one of these tables drops its triggers: it has to
 call `forwards` again at its end (`tests/campaigns/test_triggers.py` notices).
 """
 
@@ -40,14 +40,22 @@ FROZEN = {
         "committed_at",
     ),
 }
-SEALED = ("campaigns_observation", "campaigns_ledgerline")
-KEPT = (*FROZEN, *SEALED)
+SEALED = ("campaigns_observation",)
+#: Sealed but for these columns, which may become empty with a permit.
+ERASABLE = {"campaigns_ledgerline": ("actor_id", "actor_salt")}
+#: All other columns of it; PostgreSQL compares whole rows, SQLite has to be told.
+REST = (
+    "id", "client_id", "ad_account_id", "seq", "at", "kind", "change_id", "state", "level", "object_id", "object_name",
+    "field", "before", "after", "currency", "by", "application_id", "note", "build_id", "text", "previous_hash",
+    "hash", "activity_key",
+)  # fmt: skip
+KEPT = (*FROZEN, *SEALED, *ERASABLE)
 
 
 def _names():
     for table in FROZEN:
         yield table, f"{table}_frozen"
-    for table in SEALED:
+    for table in (*SEALED, *ERASABLE):
         yield table, f"{table}_sealed"
     for table in KEPT:
         yield table, f"{table}_kept"
@@ -61,6 +69,11 @@ def _sqlite():
         yield _sqlite_trigger(table, "frozen", "UPDATE", moved)
     for table in SEALED:
         yield _sqlite_trigger(table, "sealed", "UPDATE", "1")
+    for table, columns in ERASABLE.items():
+        erased = " AND ".join(f"NEW.\"{column}\" = ''" for column in columns)
+        same = " AND ".join(f'OLD."{column}" IS NEW."{column}"' for column in REST)
+        permit = "EXISTS (SELECT 1 FROM campaigns_permit)"
+        yield _sqlite_trigger(table, "sealed", "UPDATE", f"NOT ({permit} AND {erased} AND {same})")
     for table in KEPT:
         yield _sqlite_trigger(table, "kept", "DELETE", "NOT EXISTS (SELECT 1 FROM campaigns_permit)")
     yield _sqlite_trigger("campaigns_attempt", "answered_once", "UPDATE", "OLD.outcome <> ''")
@@ -89,6 +102,20 @@ def _postgres():
         yield _postgres_trigger(table, "frozen", moved)
     for table in SEALED:
         yield _postgres_trigger(table, "sealed", "true")
+    for table, columns in ERASABLE.items():
+        erased = " AND ".join(f"NEW.{column} = ''" for column in columns)
+        names = ", ".join(f"'{column}'" for column in columns)
+        same = f"to_jsonb(NEW) - ARRAY[{names}] = to_jsonb(OLD) - ARRAY[{names}]"
+        permit = "EXISTS (SELECT 1 FROM campaigns_permit)"
+        yield (
+            f"CREATE OR REPLACE FUNCTION {table}_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"IF {permit} AND {erased} AND {same} THEN RETURN NEW; END IF; "
+            "RAISE EXCEPTION '% is sealed', TG_TABLE_NAME USING ERRCODE = 'integrity_constraint_violation'; END $$"
+        )
+        yield (
+            f"CREATE TRIGGER {table}_sealed BEFORE UPDATE ON {table} FOR EACH ROW "
+            f"EXECUTE FUNCTION {table}_refuse()"
+        )
     for table in KEPT:
         yield (
             f"CREATE TRIGGER {table}_kept BEFORE DELETE ON {table} FOR EACH ROW "
@@ -119,6 +146,8 @@ def backwards(apps, schema_editor):
     if postgres:
         schema_editor.execute("DROP FUNCTION IF EXISTS campaigns_refuse()")
         schema_editor.execute("DROP FUNCTION IF EXISTS campaigns_refuse_delete()")
+        for table in ERASABLE:
+            schema_editor.execute(f"DROP FUNCTION IF EXISTS {table}_refuse()")
     schema_editor.execute("DROP TABLE IF EXISTS campaigns_permit")
 
 

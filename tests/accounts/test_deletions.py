@@ -16,13 +16,17 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as effort
 from hypothesis import strategies as st
 
-from accounts import alerts, connections, deletions, sentinel
+import campaigns.erasure
+import insights.erasure
+import strategies.erasure
+from accounts import alerts, connections, deletions, sentinel, tokens
 from accounts.errors import NoConnection
 from accounts.models import (
     Alert,
     AuditLine,
     ConnectionState,
     MetaConnection,
+    OutboxMessage,
     PendingGrant,
     SignedRequest,
     UserRequest,
@@ -43,6 +47,14 @@ def signed(user_id, secret=SECRET, issued_at=1_795_000_000, **changes):
     payload = {"user_id": user_id, "algorithm": "HMAC-SHA256", "issued_at": issued_at, **changes}
     encoded = b64(json.dumps({key: value for key, value in payload.items() if value is not None}).encode())
     return f"{b64(hmac.new(secret.encode(), encoded.encode(), hashlib.sha256).digest())}.{encoded}"
+
+
+def everybody(now):
+    """The round of every floor that has a part in deletions, then ours."""
+    for floor in (campaigns.erasure, insights.erasure, strategies.erasure):
+        floor.sweep(now=now)
+    deletions.sweep(now=now)
+    sentinel.reconcile(now=now)
 
 
 def post(path, text, **headers):
@@ -87,12 +99,12 @@ def theirs(two):
 
 @pytest.mark.fault("F130")
 def test_a_removed_app_ends_every_connection_of_that_user_everywhere(two, clock):
-    assert connections.write_token(two.ad_account)
+    assert tokens.write_token(two.ad_account)
     answer = post(LEAVE, signed(two.meta_user))
     assert answer.status_code == 200
     assert [(row.state, row.token) for row in theirs(two)] == [(ConnectionState.REVOKED, "")] * 2
     assert not PendingGrant.everything.exists()
-    for use in (connections.write_token, connections.reader):
+    for use in (tokens.write_token, tokens.reader):
         with pytest.raises(NoConnection, match="removed at Facebook"):
             use(two.ad_account)
     other = MetaConnection.everything.get(meta_user_id="77")
@@ -125,7 +137,7 @@ def test_the_alert_stays_until_the_account_is_connected_again(two, sandbox, cloc
 def test_a_replay_gives_the_same_code_and_touches_nothing(two, sandbox, clock, path):
     text = signed(two.meta_user)
     first = post(path, text).json()
-    deletions.sweep(now=clock.now())
+    everybody(clock.now())
     connections.connect(
         client=two.northwind,
         principal=two.principals.alice,
@@ -135,7 +147,7 @@ def test_a_replay_gives_the_same_code_and_touches_nothing(two, sandbox, clock, p
     )
     clock.advance(86_400)
     assert post(path, text).json() == first
-    sentinel.tend(now=clock.now())
+    everybody(clock.now())
     assert MetaConnection.everything.get(client=two.northwind).state == ConnectionState.CONNECTED
     assert UserRequest.objects.count() == SignedRequest.objects.count() == 1
 
@@ -144,7 +156,7 @@ def test_a_replay_gives_the_same_code_and_touches_nothing(two, sandbox, clock, p
 def test_asking_twice_while_the_first_is_open_is_one_job_and_later_is_another(two, clock):
     first = post(FORGET, signed(two.meta_user, issued_at=1)).json()
     assert post(FORGET, signed(two.meta_user, issued_at=2)).json() == first
-    assert deletions.sweep(now=clock.now()) == 1
+    everybody(clock.now())
     assert post(FORGET, signed(two.meta_user, issued_at=2)).json() == first
     assert post(FORGET, signed(two.meta_user, issued_at=3)).json() != first
 
@@ -154,7 +166,7 @@ def test_asking_twice_while_the_first_is_open_is_one_job_and_later_is_another(tw
 def test_of_an_unknown_user_nothing_is_stopped_and_there_is_a_code(two, clock, path):
     answer = post(path, signed(NOBODY))
     assert answer.status_code == 200 and len(answer.json()["confirmation_code"]) == 20
-    deletions.sweep(now=clock.now())
+    everybody(clock.now())
     assert {row.state for row in MetaConnection.everything.all()} == {ConnectionState.CONNECTED}
     assert UserRequest.objects.get().done_at == clock.now()
 
@@ -179,18 +191,18 @@ def test_a_deletion_stops_at_once_waits_for_the_other_floors_and_then_forgets(tw
         (ConnectionState.DELETING, "", "")
     ] * 2
     with pytest.raises(NoConnection):
-        connections.write_token(two.ad_account)
+        tokens.write_token(two.ad_account)
 
-    sentinel.tend(now=clock.now())
+    everybody(clock.now())
     assert theirs(two).count() == 2, "the floor above still needs to know whose"
     page = Browser().get(f"/data-deletion/{code}/").content.decode()
-    assert "In progress" in page and page.count("waiting") == 2
+    assert "In progress" in page and page.count("waiting") == 2, "ours, and the one above"
 
     (waiting,) = deletions.pending(part="above")
     assert waiting.meta_user_id == two.meta_user
     deletions.part_done(request=waiting, part="above", now=clock.now())
     clock.advance(60)
-    sentinel.tend(now=clock.now())
+    everybody(clock.now())
     assert not theirs(two).exists() and MetaConnection.everything.filter(meta_user_id="77").exists()
     assert not SocialAccount.objects.exists()
     page = Browser().get(f"/data-deletion/{code}/").content.decode()
@@ -203,11 +215,19 @@ def test_after_a_deletion_no_row_of_this_floor_names_the_person(two, clock):
     sentinel.reconcile(now=clock.now())
     post(LEAVE, signed(two.meta_user))  # leaves an alert with the name
     post(FORGET, signed(two.meta_user))
-    sentinel.tend(now=clock.now())
+    everybody(clock.now())
     assert two.name
     found = [
         (model.__name__, row.pk)
-        for model in (MetaConnection, PendingGrant, Alert, AuditLine, UserRequest, SignedRequest)
+        for model in (
+            MetaConnection,
+            PendingGrant,
+            Alert,
+            AuditLine,
+            OutboxMessage,
+            UserRequest,
+            SignedRequest,
+        )
         for row in getattr(model, "everything", model._base_manager).all()
         if any(two.meta_user in str(value) or two.name in str(value) for value in vars(row).values())
     ]
@@ -224,7 +244,7 @@ def test_a_connection_that_is_made_anew_during_a_deletion_stays(two, sandbox, cl
         now=clock.now(),
         user=two.users.alice,
     )
-    sentinel.tend(now=clock.now())
+    everybody(clock.now())
     (left,) = theirs(two)
     assert (left.client, left.state) == (two.northwind, ConnectionState.CONNECTED)
     assert not Alert.everything.filter(
@@ -236,7 +256,7 @@ def test_a_disconnect_in_between_does_not_take_a_row_out_of_the_deletion(two, cl
     post(FORGET, signed(two.meta_user))
     row = theirs(two).get(client=two.northwind)
     connections.disconnect(connection=row, principal=two.principals.alice, now=clock.now())
-    deletions.sweep(now=clock.now())
+    everybody(clock.now())
     assert not theirs(two).exists()
 
 

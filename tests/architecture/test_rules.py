@@ -38,6 +38,7 @@ EVERYTHING: dict[str, str] = {
     "campaigns.changes.send": "a scanner, and the claimed change",
     "campaigns.changes.settle": "attempts of the claimed change",
     "campaigns.changes.switch": "a stop may cover all clients; holds of one object",
+    "campaigns.erasure": "a Meta user is forgotten at every client",
     "campaigns.management.commands.stop": "an operator's command",
     "campaigns.receivers": "Meta names ad accounts, not clients",
     "campaigns.sync": "writes rows of the account it is handed",
@@ -45,6 +46,7 @@ EVERYTHING: dict[str, str] = {
     # floor 6
     "dashboard.pages.frame": "stops that cover every client are shown to everybody",
     # floor 4
+    "insights.erasure": "a Meta user is forgotten at every client",
     "insights.fetch": "files a run for the account it is handed",
     "insights.interest": "accounts by id, from the floors above",
     "insights.management.commands.sync": "an operator's command",
@@ -56,6 +58,7 @@ EVERYTHING: dict[str, str] = {
     "strategies.cycle": "active strategies of all clients, or of the account that data arrived for",
     "strategies.decisions": "writes rows of the strategy it is handed",
     "strategies.drafts": "writes a version of the strategy it is handed",
+    "strategies.erasure": "a Meta user is forgotten at every client",
     "strategies.proposals": "the proposal of the change that a signal names",
     "strategies.tasks": "accounts by id",
 }
