@@ -18,6 +18,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+import insights.history as history
 import insights.sums as sums
 import insights.windows as days_of
 from accounts.models import AdAccount
@@ -30,8 +31,9 @@ from insights.windows import Period
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "Point", "Progress", "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable",
-    "account_today", "against_yesterday", "evidence", "preset", "progress", "series", "table", "totals", "windows",
+    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Series", "Table", "TableRow", "Totals", "Trust",
+    "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence", "preset", "progress", "series",
+    "table", "totals", "windows",
 ]  # fmt: skip
 
 
@@ -65,6 +67,25 @@ class Point:
 class Series:
     header: Header
     points: tuple[Point, ...]
+
+
+@dataclass(frozen=True)
+class PastTable:
+    """A table as it was known at an instant. `answers_for` is `at`, or for a period with the day that was running
+    then the end of what was kept of that hour; `unread` days of the period had not been read to the end by then."""
+
+    currency: str
+    zone: str
+    since: date
+    until: date
+    at: datetime
+    answers_for: datetime
+    unread: int
+    rows: tuple[TableRow, ...]
+
+    @property
+    def exact(self) -> bool:
+        return self.answers_for == self.at
 
 
 @dataclass(frozen=True)
@@ -156,6 +177,41 @@ def table(
         mine["reach"] = _reach(people.get(one), mine, state, single=period.days == 1)
         rows.append(TableRow(one, _values(mine, metrics, ad_account)))
     return Table(state.header, tuple(rows))
+
+
+def as_known_at(
+    ad_account: AdAccount,
+    *,
+    at: datetime,
+    level: str,
+    since: date,
+    until: date,
+    object_ids: Collection[str] | None = None,
+    metrics: Sequence[str],
+) -> PastTable:
+    """What `table` said at `at` (aware, not in the future): the rows of then, before later restatements.
+
+    Reach is None: Meta's answers for periods are kept as they are, not as they were. So are the parents of
+    an object and the client's result: today's are used.
+    """
+    period = Period(since, until)
+    bases = measured(metrics, terms_of(ad_account)) & ADDITIVE.keys()
+    past = history.known_at(
+        ad_account=ad_account, level=level, period=period, at=at, bases=bases, object_ids=object_ids
+    )
+    ids = sorted(past.sums) if object_ids is None else list(dict.fromkeys(object_ids))
+    empty = dict.fromkeys(bases, Decimal(0) if past.days else None)
+    wanted = {day for day in period if day <= days_of.today(at, ad_account.timezone_name)}
+    return PastTable(
+        currency=ad_account.currency,
+        zone=ad_account.timezone_name,
+        since=since,
+        until=until,
+        at=at,
+        answers_for=past.answers_for,
+        unread=len(wanted - past.days),
+        rows=tuple(TableRow(one, _values(past.sums.get(one, empty), metrics, ad_account)) for one in ids),
+    )
 
 
 def series(

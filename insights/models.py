@@ -119,7 +119,8 @@ class HourRow(Fact):
 class Revision(AccountFacts):
     """What a row used to say, from when until when. Never changed, never thinned for closed days.
 
-    `values` holds the stored columns (micro-units as stored). A row that left has its last values here, too.
+    `values` holds the stored columns (micro-units as stored) and the ids of the parents. A row that left has its
+    last values here, too.
     """
 
     grain = models.CharField(max_length=4)  # day, hour
@@ -135,7 +136,7 @@ class Revision(AccountFacts):
     class Meta(AccountFacts.Meta):
         indexes = [
             models.Index(
-                fields=["ad_account_id", "grain", "level", "object_id", "day"], name="revision_by_row"
+                fields=["ad_account_id", "grain", "level", "day", "object_id"], name="revision_by_row"
             )
         ]
 
@@ -143,7 +144,8 @@ class Revision(AccountFacts):
 class Slice(AccountFacts):
     """One (grain, level, day) of an account: whether it was read to the end, when, and in which zone.
 
-    `as_of` is when its numbers last moved. `agrees` is False while its rows do not add up to the account's.
+    `as_of` is when its numbers last moved, `whole_from` when it was first read to the end. `agrees` is False while
+    its rows do not add up to the account's.
     """
 
     kind = models.CharField(max_length=6)  # day, hour
@@ -151,6 +153,7 @@ class Slice(AccountFacts):
     day = models.DateField()
     breakdown = models.CharField(max_length=120, blank=True)
     complete = models.BooleanField(default=False)
+    whole_from = models.DateTimeField(null=True)
     fetched_at = models.DateTimeField()
     as_of = models.DateTimeField()
     zone = models.CharField(max_length=64)
@@ -231,6 +234,19 @@ class WindowSum(AccountFacts, Measures):
                 fields=["ad_account_id", "level", "days", "object_id"], name="window_sum_once"
             )
         ]
+
+
+class Completeness(AccountFacts):
+    """What share of a column's final sum is reported k days after a day's end, k = 0..28, as learned."""
+
+    base = models.CharField(max_length=30)
+    shares = models.JSONField()
+    days = models.PositiveSmallIntegerField()
+    total = MoneyField()
+    learned_at = models.DateTimeField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [models.UniqueConstraint(fields=["ad_account_id", "base"], name="completeness_once")]
 
 
 class DataVersion(AccountFacts):

@@ -12,15 +12,17 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db.models import Count, Max
 
+import accounts.claims as claims
 import accounts.leases as leases
 import campaigns.sync as structure
+import insights.completeness as completeness
 import insights.erasure as erasure
 import insights.fetch as fetch
 import insights.poll as poll
 from accounts.errors import Refused
-from accounts.models import READABLE, AdAccount, Alert, MetaConnection
+from accounts.models import AdAccount, Alert, MetaConnection
 from insights.live import publish
-from insights.models import FetchRun
+from insights.models import Completeness, FetchRun
 from insights.progress import Progress
 from metaads.clock import now
 
@@ -65,10 +67,23 @@ def scan() -> None:
     _push("connection", MetaConnection)
 
 
+@shared_task
+def learn_completeness() -> None:
+    """Once a day for each account that is read: how complete its young numbers are."""
+    at = now()
+    fresh = Completeness.everything.filter(learned_at__gt=at - completeness.LEARN_EVERY).values(
+        "ad_account_id"
+    )
+    for account in AdAccount.everything.filter(enabled_at__isnull=False, archived_at__isnull=True).exclude(
+        pk__in=fresh
+    ):
+        completeness.learn(ad_account=account, now=at)
+
+
 def _waiting(at: datetime) -> list[int]:
     """Accounts whose first sync is due: never begun, waiting no longer, fallen silent, or failed a while ago."""
     accounts = AdAccount.everything.filter(
-        enabled_at__isnull=False, archived_at__isnull=True, connection__state__in=READABLE
+        claims.readable(), enabled_at__isnull=False, archived_at__isnull=True
     )
     last: dict[int, FetchRun] = {}
     for run in FetchRun.everything.filter(kind="first", ad_account_id__in=accounts.values("pk")).order_by(

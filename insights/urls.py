@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from insights.api.past import Completeness, KnownAt
 from insights.api.views import Ads, AdSets, Campaigns, Insights, Metrics, Performance, Realtime
 
 urlpatterns: list[URLPattern] = [
@@ -13,5 +14,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/realtime/<str:account_id>", Realtime.as_view(), name="api_realtime"),
     path("api/meta/ad-sets/<str:campaign_id>", AdSets.as_view(), name="api_ad_sets"),
     path("api/meta/ads/<str:adset_id>", Ads.as_view(), name="api_ads"),
+    path("api/meta/known-at/<str:account_id>", KnownAt.as_view(), name="api_known_at"),
+    path("api/meta/completeness/<str:account_id>", Completeness.as_view(), name="api_completeness"),
     path("api/metrics", Metrics.as_view(), name="api_metrics"),
 ]

@@ -6,16 +6,20 @@ A number is null where it is unknown; 0 means that it was measured and is 0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from rest_framework import serializers
 
-from insights.analytics import Header
+from insights.analytics import Header, TableRow
+from insights.completeness import Curve
 from insights.metrics import METRICS, Metric, rounded
 from insights.progress import Progress
 
 Body = dict[str, Any]
+#: A column counts as settled when this share of its final sum is there.
+SETTLED: Final = Decimal("0.98")
 
 
 def header(found: Header) -> Body:
@@ -72,6 +76,28 @@ def ad(row: Any, values: Mapping[str, Decimal | None]) -> Body:
         "creative_id": row.creative.meta_id if row.creative else None,
         **numbers(values),
         **_times(row),
+    }
+
+
+def insight(level: str, since: date, until: date, row: TableRow) -> Body:
+    """One object's row of an insights answer."""
+    return {
+        "id": f"act_{row.object_id}" if level == "account" else row.object_id,
+        "level": level,
+        "date_start": since.isoformat(),
+        "date_stop": until.isoformat(),
+        **numbers(row.values),
+    }
+
+
+def curve(one: Curve) -> Body:
+    return {
+        "column": one.base,
+        "shares": list(one.shares),
+        "days": one.days,
+        "total": one.total,
+        "settled_after": one.settled(SETTLED),
+        "learned_at": one.learned_at,
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Any
 
 from django.conf import settings
@@ -151,12 +150,12 @@ class Insights(TenantAPIView):
         elif own != "account":
             narrow["parent_id"] = meta_id
         whole = analytics.table(account, since=period.since, until=period.until, now=at, **narrow)
-        rows = [] if daily else [_row(level, period.since, period.until, row) for row in whole.rows]
+        rows = [] if daily else [shapes.insight(level, period.since, period.until, row) for row in whole.rows]
         today = analytics.account_today(account, at)
         for day in period if daily else ():
             if day <= today:
                 found = analytics.table(account, since=day, until=day, now=at, **narrow)
-                rows += [_row(level, day, day, row) for row in found.rows]
+                rows += [shapes.insight(level, day, day, row) for row in found.rows]
         head = {"id": account.act_id if own == "account" else meta_id, "level": level}
         return Response({**head, **shapes.header(whole.header), "insights": rows})
 
@@ -168,16 +167,6 @@ class Insights(TenantAPIView):
         except NotFound:
             found = queries.find(self.principal, object_id)
             return found.ad_account, found.level.value, found.meta_id
-
-
-def _row(level: str, since: date, until: date, row: analytics.TableRow) -> dict[str, Any]:
-    return {
-        "id": f"act_{row.object_id}" if level == "account" else row.object_id,
-        "level": level,
-        "date_start": since.isoformat(),
-        "date_stop": until.isoformat(),
-        **shapes.numbers(row.values),
-    }
 
 
 class Realtime(TenantAPIView):

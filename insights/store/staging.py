@@ -180,7 +180,7 @@ def _gone(
 def _file_revisions(cursor: Any, grain: Grain, account_id: int, *, now: datetime, today: date) -> None:
     """What is about to be overwritten: closed days always, the running day once an hour at most."""
     build = "jsonb_build_object" if _postgres() else "json_object"
-    parts = ", ".join(f"'{name}', d.{name}" for name in (*ADDITIVE, "reach"))
+    parts = ", ".join(f"'{name}', d.{name}" for name in ("campaign_id", "adset_id", *ADDITIVE, "reach"))
     actions = "d.actions" if _postgres() else "json(d.actions)"
     hour = "d.hour" if grain.name == "hour" else "0"
     quote = connection.ops.quote_name

@@ -204,6 +204,7 @@ def _slices(
                 level=one.level,
                 day=one.day,
                 complete=one.complete,
+                whole_from=(before.whole_from if before else None) or (now if one.complete else None),
                 fetched_at=now,
                 as_of=before.as_of if before is not None and still else now,
                 zone=ad_account.timezone_name,
@@ -215,7 +216,7 @@ def _slices(
         fresh,
         update_conflicts=True,
         unique_fields=["ad_account_id", "kind", "level", "day", "breakdown"],
-        update_fields=["complete", "fetched_at", "as_of", "zone", "rows", "agrees"],
+        update_fields=["complete", "whole_from", "fetched_at", "as_of", "zone", "rows", "agrees"],
         batch_size=500,
     )
 

@@ -28,6 +28,22 @@ APPROVES = LEAD | {"buyer", "approver"}
 AGENCY = LEAD | {"buyer", "analyst"}
 ALL = LEAD | {"buyer", "analyst", "approver", "viewer", "integrator"}
 
+#: Open whatever still has to be set up, and while one views as a client: how long one's own session lasts.
+ABOUT_THE_CALLER = frozenset({"api_session"})
+
+#: Closed, for reading too, to somebody of the agency who views as a client.
+NOT_ACTING = (
+    "/accounts/",
+    "/admin/",
+    "/api/meta-oauth/",
+    "/auth/meta/",
+    "/connections/confirm/",
+    "/connections/connect",
+    "/invitations/",
+    "/metrics",
+    "/setup/",
+)
+
 
 @dataclass(frozen=True)
 class Rule:
@@ -72,6 +88,11 @@ class Route:
 
     def expected(self, method: str, who: Who) -> frozenset[int]:
         """The statuses that are right."""
+        gated = self.name not in ABOUT_THE_CALLER
+        if gated and who.by == "no-factor":
+            return self._without_factor(method)
+        if gated and who.by == "acting" and self._closed_to_acting(method):
+            return frozenset({403})
         if self.kind == "open":  # a write without a session fails on its CSRF token, where that is asked for
             bare = method != "get" and (who.seat == "out" or not who.browses)
             return frozenset({self.status.get(method, 405), *({403} if bare else ())})
@@ -87,6 +108,24 @@ class Route:
         if who.seat == "southwind":
             return rule.fine if rule.foreign is None else frozenset({rule.foreign})
         return rule.fine if who.role in rule.may else frozenset({rule.refused})
+
+    def lets_in(self, who: Who) -> bool:
+        """Whether this is the door that stands open to who has to set up a second factor."""
+        return who.by == "no-factor" and self.path.startswith("/two-factor/")
+
+    def _without_factor(self, method: str) -> frozenset[int]:
+        """The role asks for a second factor and there is none: the page that sets one up, and nothing else."""
+        if self.path.startswith("/two-factor/"):
+            if method not in self.rules:
+                return frozenset({405})
+            return frozenset({200 if method == "get" else 302})
+        if self.kind == "api":
+            return frozenset({403})
+        return frozenset({302, *((self.status.get(method, 405),) if self.kind == "open" else ())})
+
+    def _closed_to_acting(self, method: str) -> bool:
+        """Who views as a client writes nothing, and does not come to where the person's own things are."""
+        return self.name != "acting_stop" and (method != "get" or self.path.startswith(NOT_ACTING))
 
 
 def api(name: str, path: str, *, label: str = "", **rules: Rule) -> Route:
@@ -129,6 +168,30 @@ ROUTES: tuple[Route, ...] = (
     Route("api_schema", "/api/schema/", "docs", {"get": Rule(foreign=None)}),
     Route("api_docs", "/api/docs/", "docs", {"get": Rule(foreign=None)}),
     # --- people
+    public("invitation", "/invitations/no-such-secret/", "the secret is the key", get=404, post=404),
+    api("api_people", "/api/people?client={client}", get=Rule(LEAD)),
+    api("api_people", "/api/people", get=Rule(OWNER, foreign=403), label="api_people-owners"),
+    api("api_person_role", "/api/people/{person}/role",
+        post=Rule(LEAD, body=_says(client="{client}", role="viewer"))),
+    api("api_remove_person", "/api/people/{person}/remove", post=Rule(LEAD, 204, _says(client="{client}"))),
+    api("api_remove_person", "/api/people/{second_owner}/remove", label="api_remove_person-owner",
+        post=Rule(OWNER, 204, _says(), foreign=403)),
+    api("api_deactivate_person", "/api/people/{person}/deactivate", post=Rule(OWNER, 204, foreign=403)),
+    api("api_reactivate_person", "/api/people/{person}/reactivate", post=Rule(OWNER, 204, foreign=403)),
+    api("api_invitations", "/api/invitations?client={client}", get=Rule(LEAD),
+        post=Rule(LEAD, 201, _says(email="new@example.com", client="{client}", role="buyer"))),
+    api("api_invitations", "/api/invitations", label="api_invitations-owners", get=Rule(OWNER, foreign=403),
+        post=Rule(OWNER, 201, _says(email="new@example.com", role="owner"), foreign=403)),
+    api("api_resend_invitation", "/api/invitations/{invitation}/resend", post=Rule(LEAD)),
+    api("api_withdraw_invitation", "/api/invitations/{invitation}/withdraw", post=Rule(LEAD, 204)),
+    api("api_roles", "/api/roles", get=OWN_LIST),
+    api("api_policies", "/api/policies", get=Rule(OWNER, foreign=403),
+        post=Rule(OWNER, body=_says(role="viewer", two_factor_required=True), foreign=403)),
+    api("api_clients", "/api/clients", get=OWN_LIST,
+        post=Rule(OWNER, 201, _says(name="Westwind"), foreign=403)),
+    api("api_rename_client", "/api/clients/{client}/rename", post=Rule(OWNER, body=_says(name="Norwind"))),
+    api("api_archive_client", "/api/clients/{idle_client}/archive", post=Rule(OWNER, refused=404)),
+    api("api_restore_client", "/api/clients/{archived_client}/restore", post=Rule(OWNER, foreign=403)),
     Route("acting_start", "/acting/start", "page",
           {"post": Rule(AGENCY, 302, lambda ids: f"client={ids['client']}")}),
     Route("acting_stop", "/acting/stop", "page", {"post": Rule(ALL, 302, lambda ids: "x=1", foreign=None)}),
@@ -167,6 +230,8 @@ ROUTES: tuple[Route, ...] = (
     api("api_realtime", "/api/meta/realtime/{account}", get=READ),
     api("api_ad_sets", "/api/meta/ad-sets/{campaign}", get=READ),
     api("api_ads", "/api/meta/ads/{adset}", get=READ),
+    api("api_known_at", "/api/meta/known-at/{account}?at=2026-11-18T15:00:00Z", get=READ),
+    api("api_completeness", "/api/meta/completeness/{account}", get=READ),
     api("api_metrics", "/api/metrics", get=OWN_LIST),
     # --- changes
     api("api_campaign_status", "/api/meta/campaigns/{campaign}/status",

@@ -26,6 +26,7 @@ TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "campaigns.tasks.sync_due": ((), "scans ad accounts"),
     "config.celery.canary": (("queue",), "no tenant's data"),
     "insights.tasks.erase": ((), "scans deletions; what names a Meta user at any client"),
+    "insights.tasks.learn_completeness": ((), "scans ad accounts"),
     "insights.tasks.poll_tick": ((), "scans ad accounts"),
     "insights.tasks.first_sync_account": (("ad_account_id",), "the ad account's row names its client"),
     "insights.tasks.scan": ((), "scans ad accounts, alerts and connections"),

@@ -24,6 +24,7 @@ EVERYTHING: dict[str, str] = {
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
     "accounts.deletions": "a Meta user leaves at every client; what names them is found by their number",
     "accounts.grants": "expired grants of all clients are swept",
+    "accounts.invitations": "a link's secret names its invitation, and with it the client",
     "accounts.outbox": "one loop sends the mails of all clients; keys are unique over all",
     "accounts.receivers": "Meta names its user, who may be connected at several clients",
     "accounts.rotation": "keys belong to the installation; no value leaves it",
@@ -52,6 +53,7 @@ EVERYTHING: dict[str, str] = {
     "insights.management.commands.sync": "an operator's command",
     "insights.poll": "a scanner",
     "insights.receivers": "the account that a signal names",
+    "insights.completeness": "writes curves of the account it is handed",
     "insights.store.write": "writes rows of the account it is handed",
     "insights.tasks": "scanners, and accounts by id",
     # floor 5
