@@ -1,39 +1,41 @@
-"""Connections to Meta: the only module that holds a token, and the state of each.
+"""Connections to Meta from the first yes to the last no; the use of their tokens is `accounts.tokens`.
 
 establish   exchange -> debug_token -> me -> ad accounts (all pages)  | asks Meta, no transaction
-            -> MetaConnection + AdAccounts                            | one transaction
-reader / write_token   a token for one ad account, decrypted now, for this call only
-worked / auth_failed   what a call taught us          validate   what Meta says of the token
+            -> MetaConnection + AdAccounts + GrantedAssets            | one transaction
+rediscover  the ad accounts that it sees now                          validate   what Meta says of the token
+refresh     a fresh token, asked for by a person                      renew_due  the same, before its end
 
-connected | expiring | degraded -> reauth_needed    one definite subcode (190/458, 460, 463, 464, 467), or
-                                                    a second unclear auth answer more than 30 s later;
-                                                    5xx, 429 and time-outs never count
-degraded -> connected     a good answer             reauth_needed -> connected     validate or connect
-any -> revoked            disconnect, or the app was removed at Facebook
-any -> deleting           deletion was asked for    revoked, deleting -> connected only connect
+connected <-> degraded, expiring -> reauth_needed   what calls teach: see `accounts.tokens`
+connected -> expiring                               less than three days left, and not renewed
+reauth_needed -> connected                          validate (solved at facebook.com) or connect
+connected, degraded, expiring <-> paused            a person
+any -> revoked                                      disconnect, or the app was removed at Facebook
+any -> deleting                                     deletion was asked for
+revoked, deleting -> connected                      only connect
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
 
 import accounts.access as access
 import accounts.audit as audit
+import accounts.claims as claims
 import accounts.leases as leases
+import accounts.tokens as tokens
 import metaads.gateway as gateway
 from accounts.claims import Established, claim, meta_id_of
 from accounts.errors import (
     Conflict,
-    Forbidden,
     Invalid,
     NoConnection,
     NotFound,
@@ -41,11 +43,9 @@ from accounts.errors import (
     TooMany,
     Unavailable,
 )
-from accounts.fields import Unreadable, bound
+from accounts.fields import Unreadable
 from accounts.models import (
     READABLE,
-    WRITABLE,
-    AdAccount,
     Client,
     ConnectionState,
     MetaConnection,
@@ -53,22 +53,26 @@ from accounts.models import (
     User,
 )
 from accounts.tenancy import Principal
+from accounts.tokens import Renewal
 from metaads.graph import fields as asked
 from metaads.graph import oauth
-from metaads.graph.client import GraphClient
-from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled
+from metaads.graph.errors import (
+    AuthFailed,
+    GraphError,
+    NotPermitted,
+    Throttled,
+    Transient,
+    Unknown,
+    passing,
+)
 from metaads.graph.errors import Refused as MetaRefused
 from metaads.quota import Blocked
 
 log = logging.getLogger(__name__)
 
-WARN_BEFORE: Final = timedelta(days=14)
-_AGAIN_AFTER: Final = timedelta(seconds=30)
-_NOTE_EVERY: Final = timedelta(minutes=5)
 REMOVED_AT_META: Final = "The app was removed at Facebook."
-#: One of these makes a connection worth having; the first alone gives a read-only one.
-READ_SCOPES: Final = frozenset({"ads_read", "ads_management"})
-WRITE_SCOPE: Final = "ads_management"
+WRITE_SCOPE: Final = claims.WRITE_SCOPE
+_HOUR: Final = 3600.0
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,19 @@ def require_app() -> None:
 # --- connecting
 
 
+def exchange(*, code: str) -> str:
+    """The token for the code of Meta's dialog. Raises a `Refused`; `meta_refused` when Meta does not know the code."""
+    require_app()
+    with _words_for_people():
+        return oauth.exchange_code(gateway.transport(), code, redirect_uri=redirect_uri()).access_token
+
+
+def whose(*, token: str) -> dict[str, Any]:
+    """The Meta user of a token: {"id": digits, "name": text}. Raises a `Refused`."""
+    with _words_for_people():
+        return oauth.me(gateway.transport(), token)
+
+
 def preview(*, token: str) -> Preview:
     """Ask Meta whose token it is and what it may see. Stores nothing.
 
@@ -116,11 +133,11 @@ def preview(*, token: str) -> Preview:
     """
     require_app()
     with _words_for_people():
-        info = _inspect(token)
+        info = tokens.inspect(token)
         person = oauth.me(gateway.transport(), token)
-        rows = _ad_account_rows(token)
+        rows = _some_ad_account(token)
     missing = tuple(scope for scope in settings.META["scopes"] if scope not in info.scopes)
-    facts = _facts(info)
+    facts = tokens.facts(info)
     return Preview(
         person["id"],
         person["name"],
@@ -158,12 +175,12 @@ def establish(
     access.require(principal, "connect", client)
     require_app()
     with _words_for_people():
-        info = _inspect(token)
+        info = tokens.inspect(token)
         if info.type != "SYSTEM_USER":  # a system user's token is long-lived already and has no exchange
             token = oauth.long_lived(gateway.transport(), token).access_token
-            info = _inspect(token)
+            info = tokens.inspect(token)
         person = oauth.me(gateway.transport(), token)
-        rows = _ad_account_rows(token)
+        rows = _some_ad_account(token)
     if expected_user is not None and person["id"] != expected_user:
         raise Conflict("Meta names another user now than the one you confirmed.", code="connect_wrong_user")
     with _one_claim_at_a_time(), transaction.atomic():
@@ -171,11 +188,13 @@ def establish(
             client=client,
             meta_user_id=person["id"],
             defaults={
-                **_facts(info),
+                **tokens.facts(info),
                 "meta_user_name": person["name"][:200],
                 "token": token,
-                "state": _state(info, now),
-                "reason": "",
+                "state": tokens.state_at(info.expires_at, info.data_access_expires_at, now=now),
+                "reason": tokens.why_expiring(info.expires_at, info.data_access_expires_at, now=now),
+                "held": False,
+                "refreshed_at": now,
                 "auth_failures": 0,
                 "checked_at": now,
                 "connected_by": user,
@@ -184,11 +203,7 @@ def establish(
         )
         made = claim(connection, rows, now=now)
         if not made.ad_accounts:
-            raise Conflict(
-                f"Another client holds {', '.join(made.foreign)}.",
-                code="ad_account_claimed",
-                advice="An ad account belongs to one client. Disconnect it there first, or connect other accounts.",
-            )
+            raise all_claimed(made.foreign)
         audit.record(
             principal=principal,
             client=client,
@@ -202,42 +217,35 @@ def establish(
     return made
 
 
+def all_claimed(act_ids: Sequence[str]) -> Refused:
+    """The refusal when every ad account (`act_1`) that a token sees is held by other clients."""
+    return Conflict(
+        f"Another client holds {', '.join(act_ids)}.",
+        code="ad_account_claimed",
+        advice="An ad account belongs to one client. Disconnect it there first, or connect other accounts.",
+    )
+
+
 def rediscover(*, connection: MetaConnection, now: datetime) -> Established:
-    """Ask again which ad accounts a live connection sees; new ones are stored, switched off."""
+    """Ask again which ad accounts a live connection sees: new ones are stored, switched off; what it sees no more
+    is noted, and read and written by another connection of the client, if there is one."""
     with _words_for_people():
-        rows = _ad_account_rows(_token(connection))
+        token = tokens.decrypted(connection)
+        # Everything gone at once: Meta answers so, too, when it has a bad minute. Two reads have to say it.
+        rows = _ad_account_rows(token) or _ad_account_rows(token)
     with transaction.atomic():
         return claim(connection, rows, now=now)
 
 
-def _inspect(token: str) -> oauth.TokenInfo:
-    info = oauth.debug_token(gateway.transport(), token)
-    if not info.is_valid:
-        raise Invalid(
-            "Meta says that this token is not valid.",
-            code="token_invalid",
-            advice=info.error or "Connect again.",
-        )
-    if info.app_id != settings.META["app_id"]:
-        raise Invalid(
-            "This token belongs to another Meta app.",
-            code="token_of_other_app",
-            advice=f"Make a token with the app {settings.META['app_id']}.",
-        )
-    if not READ_SCOPES & set(info.scopes):
-        raise Forbidden(
-            "The permission to read ads was not given.",
-            code="connect_scope_declined",
-            advice="Connect again and leave ads_read switched on; without ads_management it will be read-only.",
-        )
-    return info
-
-
 def _ad_account_rows(token: str) -> tuple[Mapping[str, Any], ...]:
     reads = gateway.client(token=token, ad_account=None, use="read")
-    rows = tuple(
+    return tuple(
         row for row in reads.edge("me", "adaccounts", fields=asked.AD_ACCOUNT, limit=100) if meta_id_of(row)
     )
+
+
+def _some_ad_account(token: str) -> tuple[Mapping[str, Any], ...]:
+    rows = _ad_account_rows(token)
     if not rows:
         raise Conflict(
             "This Meta user has no ad account.",
@@ -245,137 +253,6 @@ def _ad_account_rows(token: str) -> tuple[Mapping[str, Any], ...]:
             advice="Have them added to an ad account in Meta Business settings, or connect another Meta user.",
         )
     return rows
-
-
-def _facts(info: oauth.TokenInfo) -> dict[str, Any]:
-    return {
-        "kind": (info.type or "USER")[:12],
-        "scopes": list(info.scopes),
-        "granular_scopes": [asdict(scope) for scope in info.granular_scopes],
-        "expires_at": info.expires_at,
-        "data_access_expires_at": info.data_access_expires_at,
-    }
-
-
-def _state(info: oauth.TokenInfo, now: datetime) -> ConnectionState:
-    ends = [end for end in (info.expires_at, info.data_access_expires_at) if end is not None]
-    if any(end <= now for end in ends):
-        return ConnectionState.REAUTH_NEEDED
-    return (
-        ConnectionState.EXPIRING
-        if any(end - now < WARN_BEFORE for end in ends)
-        else ConnectionState.CONNECTED
-    )
-
-
-# --- using a token
-
-
-def reader(ad_account: AdAccount, *, use: str = "read") -> GraphClient:
-    """Reads of one ad account with its own connection's token, decrypted for this client only."""
-    connection = _connection_of(ad_account, READABLE)
-    return gateway.client(token=_token(connection), ad_account=ad_account.meta_id, use=use)
-
-
-def write_token(ad_account: AdAccount) -> str:
-    """The token for one write. Raises `NoConnection` unless connected, allowed to write, and switched on."""
-    connection = _connection_of(ad_account, WRITABLE)
-    if WRITE_SCOPE not in connection.scopes:
-        raise NoConnection(
-            "This connection is read-only: ads_management was not given.",
-            code="read_only_connection",
-            advice="Connect again and leave ads_management switched on.",
-        )
-    tasks = set(ad_account.user_tasks)
-    if tasks and not tasks & {"ADVERTISE", "MANAGE"}:
-        raise NoConnection(
-            f"The connected Meta user may not change ads in {ad_account.act_id}.",
-            code="read_only_ad_account",
-            advice="Have them given the task Manage campaigns in Meta Business settings.",
-        )
-    if not ad_account.enabled:
-        raise NoConnection(
-            f"{ad_account.act_id} is switched off here.",
-            code="ad_account_disabled",
-            advice="Enable the ad account.",
-        )
-    return _token(connection)
-
-
-def _connection_of(ad_account: AdAccount, states: Sequence[str]) -> MetaConnection:
-    """The account's connection as it is now: never a row that was loaded before somebody disconnected."""
-    connection = MetaConnection.objects.of(ad_account.client_id).filter(pk=_pk(ad_account)).first()
-    if connection is None:
-        raise NoConnection(f"{ad_account.act_id} has no connection to Meta.")
-    if connection.state not in states:
-        words = ConnectionState(connection.state).label.lower()
-        raise NoConnection(
-            f"The connection of {ad_account.act_id} is in the state “{words}”. {connection.reason}".strip()
-        )
-    return connection
-
-
-def _pk(ad_account: AdAccount) -> int:
-    return ad_account.connection_id or 0  # no row has 0
-
-
-def _token(connection: MetaConnection) -> str:
-    """The token, decrypted now. One that is not this connection's own holds the connection and never leaves."""
-    try:
-        token: str = connection.token
-    except Unreadable as error:
-        _hold(connection, error)
-        raise
-    if not token:
-        raise NoConnection("The connection's token was deleted.")
-    return token
-
-
-def _hold(connection: MetaConnection, error: Unreadable) -> None:
-    """Automation rests until a person reconnects, or the key is back and the next check reads the token."""
-    log.error("connection %s is held: %s", connection.uuid, error.code)
-    MetaConnection.objects.of(connection.client_id).filter(
-        pk=connection.pk, state__in=READABLE, connected_at=connection.connected_at
-    ).update(state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300])
-
-
-def worked(*, ad_account: AdAccount, now: datetime) -> None:
-    """A call with the account's token was answered: doubts are forgotten. Writes at most every five minutes."""
-    rows = MetaConnection.objects.of(ad_account.client_id).filter(pk=_pk(ad_account))
-    rows.filter(state=ConnectionState.DEGRADED).update(state=ConnectionState.CONNECTED, reason="")
-    stale = Q(auth_failures__gt=0) | Q(checked_at__isnull=True) | Q(checked_at__lt=now - _NOTE_EVERY)
-    rows.filter(stale, state__in=READABLE).update(auth_failures=0, checked_at=now)
-
-
-def auth_failed(*, ad_account: AdAccount, error: GraphError, now: datetime) -> None:
-    """A call failed. Only an auth answer counts: a definite one ends the connection, unclear ones need two."""
-    if not isinstance(error, AuthFailed):
-        return
-    rows = MetaConnection.objects.of(ad_account.client_id).filter(pk=_pk(ad_account), state__in=READABLE)
-    reason = f"{error.answer.message} {error.answer.advice}".strip()[:300]
-    if error.definite:
-        _end(rows, reason, now)
-        return
-    # Many calls in flight fail together; that is one observation, not two.
-    rows = rows.exclude(auth_failures__gt=0, checked_at__gt=now - _AGAIN_AFTER)
-    if rows.filter(auth_failures__gte=1).exists():
-        _end(rows, reason, now)
-    else:
-        rows.update(
-            state=ConnectionState.DEGRADED,
-            reason=reason,
-            auth_failures=F("auth_failures") + 1,
-            checked_at=now,
-        )
-
-
-def _end(rows: Any, reason: str, now: datetime) -> None:
-    rows.update(
-        state=ConnectionState.REAUTH_NEEDED,
-        reason=reason,
-        auth_failures=F("auth_failures") + 1,
-        checked_at=now,
-    )
 
 
 # --- looking after a connection
@@ -411,65 +288,150 @@ def validate(*, connection: MetaConnection, now: datetime) -> MetaConnection:
     """
     if connection.state in (ConnectionState.REVOKED, ConnectionState.DELETING):
         return connection
+    rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
     try:
-        info = oauth.debug_token(gateway.transport(), _token(connection))
+        info = oauth.debug_token(gateway.transport(), tokens.decrypted(connection))
     except (GraphError, Blocked) as error:
         log.warning("connection %s could not be checked: %s", connection.uuid, error)
         return connection
     except NoConnection:
         # Nothing to ask with. The next look is as far away as after an answer, and other rows get their turn.
-        rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
         rows.update(checked_at=now)
         connection.refresh_from_db(fields=["state", "reason", "checked_at"])
         return connection
-    rows = MetaConnection.objects.of(connection.client_id).filter(
-        pk=connection.pk, state=connection.state, connected_at=connection.connected_at
+    if not info.is_valid and passing(info.error_code):
+        log.warning("connection %s could not be checked: %s", connection.uuid, info.error)
+        return connection
+    # Whoever reconnected, renewed or ended it meanwhile knows more than this answer.
+    same = rows.filter(
+        state=connection.state, connected_at=connection.connected_at, refreshed_at=connection.refreshed_at
     )
-    if info.is_valid and info.app_id == settings.META["app_id"]:
-        state = connection.state if connection.state == ConnectionState.PAUSED else _state(info, now)
-        reason = "" if state != ConnectionState.REAUTH_NEEDED else "The grant has run out at Meta."
-        rows.update(**_facts(info), state=state, reason=reason, auth_failures=0, checked_at=now)
-    else:
-        reason = (info.error or "Meta says that the token is not valid.")[:300]
-        rows.update(state=ConnectionState.REAUTH_NEEDED, reason=reason, checked_at=now)
+    same.update(**_checked(connection, info, now), held=False, checked_at=now)
     connection.refresh_from_db()
+    claims.hand_over_all(connection, now=now)
     return connection
+
+
+def _checked(connection: MetaConnection, info: oauth.TokenInfo, now: datetime) -> dict[str, Any]:
+    """What an answer of `debug_token` makes of the row."""
+    if not info.is_valid or info.app_id != settings.META["app_id"]:
+        reason = (info.error or "Meta says that the token is not valid.")[:300]
+        return {"state": ConnectionState.REAUTH_NEEDED, "reason": reason}
+    known = tokens.facts(info)
+    state = tokens.state_at(info.expires_at, info.data_access_expires_at, now=now)
+    if connection.state == ConnectionState.PAUSED:
+        return {**known, "auth_failures": 0}
+    if state == ConnectionState.REAUTH_NEEDED:
+        reason = "The grant has run out at Meta."
+    else:
+        reason = tokens.why_expiring(info.expires_at, info.data_access_expires_at, now=now)
+    return {**known, "state": state, "reason": reason, "auth_failures": 0}
+
+
+def renew_due(*, connection: MetaConnection, now: datetime) -> bool:
+    """Renew the token if its end is near, at most once a day (after a Meta that does not answer, once an hour).
+    True when it was renewed; nothing is raised."""
+    if not tokens.renewal_due(connection, now=now):
+        return False
+    name, holder = f"renewal:{connection.uuid}", uuid.uuid4().hex
+    if leases.take(name=name, holder=holder, seconds=_HOUR, now=now) is None:
+        return False
+    try:
+        came = tokens.renew(connection=connection, now=now)
+    except (Blocked, GraphError) as error:
+        log.warning("connection %s was not renewed: %s", connection.uuid, error)
+        if isinstance(error, Blocked | Throttled | Transient | Unknown):
+            return False
+        came = None
+    except Refused as no:
+        log.warning("connection %s was not renewed: %s", connection.uuid, no)
+        came = None
+    leases.take(name=name, holder=holder, seconds=24 * _HOUR, now=now)
+    connection.refresh_from_db()
+    return came is Renewal.RENEWED
 
 
 def refresh(*, connection: MetaConnection, principal: Principal, now: datetime) -> MetaConnection:
-    """Exchange the token for a fresh long-lived one. Two at once make one exchange: the second is refused."""
+    """Exchange the token for a fresh long-lived one. Two at once make one exchange: the second is refused.
+
+    Raises `Conflict` (code refresh_unchanged) when Meta answered well and gave no longer life.
+    """
     access.require(principal, "connect", connection.client)
-    if connection.state not in READABLE:
+    if connection.state not in READABLE or connection.held:
         raise NoConnection("This connection cannot be refreshed any more.")
-    name, holder = f"refresh:{connection.uuid}", f"{principal.kind}:{principal.user_id}:{now.timestamp()}"
-    if leases.take(name=name, holder=holder, seconds=60, now=now) is None:
+    with _words_for_people():
+        came = tokens.renew(connection=connection, now=now)
+    if came is Renewal.RUNNING:
         raise Conflict("This connection is being refreshed right now.", code="refresh_running", retry_after=5)
-    try:
-        with _words_for_people():
-            token = _token(connection)
-            if connection.kind != "SYSTEM_USER":
-                token = oauth.long_lived(gateway.transport(), token).access_token
-            info = _inspect(token)
-        rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk, state__in=READABLE)
-        rows.update(
-            **_facts(info),
-            token=bound(connection, token),
-            state=_state(info, now),
-            reason="",
-            auth_failures=0,
-            checked_at=now,
-        )
-        audit.record(
-            principal=principal,
-            client=connection.client,
-            verb="refresh_connection",
-            subject=str(connection.uuid),
-            now=now,
-        )
-    finally:
-        leases.release(name=name, holder=holder, now=now)
+    audit.record(
+        principal=principal,
+        client=connection.client,
+        verb="refresh_connection",
+        subject=str(connection.uuid),
+        now=now,
+        outcome=came.value,
+    )
     connection.refresh_from_db()
+    if came is Renewal.UNCHANGED:
+        raise Conflict(
+            "Meta answered, but the connection does not last any longer than before.",
+            code="refresh_unchanged",
+            advice="Reconnect the Meta account: that starts its time anew.",
+        )
     return connection
+
+
+def pause(*, connection: MetaConnection, principal: Principal, now: datetime) -> MetaConnection:
+    """Let a live connection rest: no read, no change, no renewal until somebody resumes it. Twice changes nothing."""
+    access.require(principal, "connect", connection.client)
+    rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
+    name = f"Paused by {principal.name} on {now:%d %b %Y}."[:300]
+    if rows.filter(state__in=READABLE).update(state=ConnectionState.PAUSED, reason=name):
+        _audited(connection, principal, "pause_connection", now)
+    connection.refresh_from_db()
+    if connection.state != ConnectionState.PAUSED:
+        words = ConnectionState(connection.state).label.lower()
+        raise Conflict(
+            f"This connection is in the state “{words}”: there is nothing to pause.",
+            code="not_pausable",
+            advice="Only a live connection can be paused.",
+        )
+    return connection
+
+
+def resume(*, connection: MetaConnection, principal: Principal, now: datetime) -> MetaConnection:
+    """Use a paused connection again; Meta is asked about it at once. Twice changes nothing."""
+    access.require(principal, "connect", connection.client)
+    rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
+    expires_at, access_ends = connection.expires_at, connection.data_access_expires_at
+    state = tokens.state_at(expires_at, access_ends, now=now)
+    over = "The grant has run out at Meta."
+    reason = (
+        over
+        if state == ConnectionState.REAUTH_NEEDED
+        else tokens.why_expiring(expires_at, access_ends, now=now)
+    )
+    # Without `checked_at` the next round asks Meta, should it not answer now.
+    fresh = {"state": state, "reason": reason, "auth_failures": 0, "checked_at": None}
+    if rows.filter(state=ConnectionState.PAUSED).update(**fresh):
+        _audited(connection, principal, "resume_connection", now)
+        connection.refresh_from_db()
+        return validate(connection=connection, now=now)
+    connection.refresh_from_db()
+    if connection.state not in READABLE:
+        words = ConnectionState(connection.state).label.lower()
+        raise Conflict(
+            f"This connection is in the state “{words}”: it is not paused.",
+            code="not_paused",
+            advice="Connect the Meta account again.",
+        )
+    return connection
+
+
+def _audited(connection: MetaConnection, principal: Principal, verb: str, now: datetime) -> None:
+    audit.record(
+        principal=principal, client=connection.client, verb=verb, subject=str(connection.uuid), now=now
+    )
 
 
 def disconnect(*, connection: MetaConnection, principal: Principal, now: datetime) -> bool:
@@ -496,8 +458,9 @@ def disconnect(*, connection: MetaConnection, principal: Principal, now: datetim
         now=now,
     )
     connection.refresh_from_db()
+    claims.hand_over_all(connection, now=now)
     shared = MetaConnection.everything.filter(
-        meta_user_id=connection.meta_user_id, state__in=READABLE
+        meta_user_id=connection.meta_user_id, state__in=(*READABLE, ConnectionState.PAUSED)
     ).exists()
     if not token or shared:
         return False
@@ -520,10 +483,12 @@ def ended_at_meta(*, meta_user_id: str, deleting: bool, now: datetime) -> list[M
         rows.update(
             state=ConnectionState.DELETING, reason="Deletion was asked for.", meta_user_name="", **ended
         )
-        return had
-    rows = rows.exclude(state=ConnectionState.DELETING)
-    had = list(rows.select_related("client").defer("token"))
-    rows.update(state=ConnectionState.REVOKED, reason=REMOVED_AT_META, **ended)
+    else:
+        rows = rows.exclude(state=ConnectionState.DELETING)
+        had = list(rows.select_related("client").defer("token"))
+        rows.update(state=ConnectionState.REVOKED, reason=REMOVED_AT_META, **ended)
+    for connection in had:
+        claims.hand_over_all(connection, now=now)
     return had
 
 

@@ -57,6 +57,11 @@ class Source(StrEnum):
     WATCHDOG = "watchdog"
     UNDO = "undo"
 
+    @property
+    def automated(self) -> bool:
+        """Whether no person asked for it: such a change rests wherever the connection is in doubt."""
+        return self in (Source.STRATEGY, Source.WATCHDOG)
+
 
 class Direction(StrEnum):
     """What a change does to spend: stops need nothing, cuts fresh data, raises and starts everything

@@ -18,11 +18,12 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import accounts.ad_accounts as ad_accounts
-import accounts.connections as connections
+import accounts.tokens as tokens
 import campaigns.changes.ledger as ledger
 import campaigns.changes.outside as outside
 import campaigns.mapping as mapping
 import metaads.graph.fields as asked
+from accounts.errors import NoConnection
 from accounts.models import AdAccount
 from campaigns.diff import Diff, diff
 from campaigns.mapping import ActivityRow, ObjectRow
@@ -86,7 +87,7 @@ def run(
     was read is kept, and the next run goes on. Raises `NoConnection` when there is no token to read with. `clock`
     tells when it ended (without it: `now`)."""
     tell = progress or (lambda sentence, done: None)
-    client = connections.reader(ad_account)
+    client = tokens.reader(ad_account)
     read = _read(client, ad_account, now=now, tell=tell)
     tell("Storing the structure", len(KINDS) + 1)
     with ledger.locked(ad_account.pk):
@@ -111,13 +112,14 @@ def _read(client: GraphClient, ad_account: AdAccount, *, now: datetime, tell: Pr
         tell("Reading the activity log", len(KINDS))
         read.activities = _activities(client, ad_account, now=now)
         read.activities_read = True
-        connections.worked(ad_account=ad_account, now=now)
     except GraphError as error:
-        connections.auth_failed(ad_account=ad_account, error=error, now=now)
         read.error = str(error)
         read.advice = error.answer.advice
     except Blocked as blocked:
         read.error, read.advice = str(blocked), "The next run goes on by itself."
+    except NoConnection as gone:
+        # The connection ended on the way: what was read before is kept.
+        read.error, read.advice = gone.message, gone.advice
     except mapping.Malformed as odd:
         read.error, read.advice = f"Meta sent {odd}.", "The next run reads it again."
     return read

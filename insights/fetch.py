@@ -21,8 +21,8 @@ from typing import Any, Final
 from django.conf import settings
 
 import accounts.ad_accounts as ad_accounts
-import accounts.connections as connections
 import accounts.leases as leases
+import accounts.tokens as tokens
 import insights.rows as wire
 import insights.windows as days_of
 from accounts.errors import Refused
@@ -115,7 +115,7 @@ def progress(ad_account: AdAccount) -> Progress:
 
 def today_totals(*, ad_account: AdAccount) -> dict[str, str]:
     """The probe: one call for the account's running day, as Meta writes it. Raises GraphError, Blocked, Refused."""
-    client = connections.reader(ad_account, use="insights")
+    client = tokens.reader(ad_account, use="insights")
     fields = ("spend", "impressions", "clicks", "account_id")
     pages = client.edge_pages(
         ad_account.act_id, "insights", fields=fields, params={"level": "account", "date_preset": "today"}
@@ -130,12 +130,11 @@ def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report
     if leases.take(name=_lease(ad_account), holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
         return _end(run, "waiting", "Another fetch of this account is running.", now, until=now + _TRY_AGAIN)
     try:
-        client = connections.reader(ad_account, use="insights")
+        client = tokens.reader(ad_account, use="insights")
         work = _Work(ad_account, client, run, now, report, holder)
         _days(work)
         _hours(work)
         _reach(work)
-        connections.worked(ad_account=ad_account, now=now)
         ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
         left = run.days - len(_read_to_the_end(work, "day", LEVELS))
         if left and kind != "refresh":
@@ -149,8 +148,7 @@ def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report
         return _end(
             run, "waiting", f"Meta asks us to wait. {wait.answer.advice}", now, until=until, report=report
         )
-    except AuthFailed as dead:
-        connections.auth_failed(ad_account=ad_account, error=dead, now=now)
+    except AuthFailed:
         return _end(
             run, "failed", "The connection to Meta needs to be renewed. Reconnect.", now, report=report
         )

@@ -16,10 +16,11 @@ from typing import Final
 from django.conf import settings
 
 import accounts.ad_accounts as ad_accounts
+import accounts.claims as claims
 import insights.fetch as fetch
 import insights.interest as interest
 from accounts.errors import Refused
-from accounts.models import READABLE, AdAccount
+from accounts.models import AdAccount
 from insights.models import FetchRun, PollState
 from insights.schedule import Look, learned, next_check, order
 from insights.windows import today
@@ -105,6 +106,12 @@ def next_look(ad_account: AdAccount) -> datetime | None:
     return row.next_check_at if row is not None else None
 
 
+def standing(ad_account: AdAccount) -> PollState | None:
+    """Where the looks at the account stand; None before the first one."""
+    found: PollState | None = PollState.objects.of(ad_account).first()
+    return found
+
+
 def stop(*, ad_account: AdAccount, now: datetime) -> None:
     """No more looks at this account until `start`."""
     _change(ad_account, now, stopped=True)
@@ -135,10 +142,9 @@ def _pollable() -> list[AdAccount]:
     rows = AdAccount.everything.filter(
         enabled_at__isnull=False,
         archived_at__isnull=True,
-        connection__state__in=READABLE,
         pk__in=synced,
     )
-    return list(rows.select_related("client", "connection"))
+    return list(rows.filter(claims.readable()).select_related("client", "connection"))
 
 
 def _states(accounts: Mapping[int, AdAccount], now: datetime) -> dict[int, PollState]:

@@ -51,20 +51,36 @@ def transport(*, keep_alive: bool = True) -> Transport:
         return _transports[key]
 
 
-def client(*, token: str, ad_account: str | None, use: str = "read") -> GraphClient:
-    """A reader for one token. `ad_account` is Meta's number (None: calls that belong to no account).
+def client(
+    *,
+    token: str | Callable[[], str],
+    ad_account: str | None,
+    use: str = "read",
+    on_answer: Callable[[Answer], None] | None = None,
+    next_token: Callable[[Answer, str, int], bool] | None = None,
+) -> GraphClient:
+    """A reader for one token, or for what `token` gives at each request. `ad_account` is Meta's number (None: calls
+    that belong to no account).
 
     `use` is read, insights, verify or pause_read: how much of the quota it may touch. Each attempt may raise
-    `quota.Blocked`; then nothing was sent.
+    `quota.Blocked`; then nothing was sent. `on_answer` hears every answer after the quota; `next_token` as in
+    `GraphClient`.
     """
     if use not in READ_USES:
         raise ValueError(f"a reader's use is one of {', '.join(sorted(READ_USES))}")
     scope = _scope(ad_account)
+
+    def heard(answer: Answer) -> None:
+        _heard(answer, scope=scope, use=use)
+        if on_answer is not None:
+            on_answer(answer)
+
     return GraphClient(
         transport(),
         token,
         before_call=functools.partial(_ask, scope=scope, use=use),
-        on_answer=functools.partial(_heard, scope=scope, use=use),
+        on_answer=heard,
+        next_token=next_token,
         # In process there is nobody to wait for between two tries.
         sleep=_no_pause if _adapter is not None else time.sleep,
     )

@@ -144,3 +144,26 @@ def sync_northwind(connected: Any, clock: Any) -> Any:
     run(ad_account=connected.ad_account, now=clock.now())
     first_sync(ad_account=connected.ad_account, days=28, now=clock.now())
     return connected
+
+
+def grant(
+    account: Any, *, meta_user_id: str = "1", tasks: tuple[str, ...] = ("MANAGE",), **fields: Any
+) -> Any:
+    """A connection of the account's client that sees the account, without Meta; the first one becomes its writer."""
+    from accounts.models import GrantedAsset, MetaConnection
+
+    known = {
+        "token": f"EAAtoken{meta_user_id}",
+        "scopes": ["ads_read", "ads_management"],
+        "checked_at": START,
+    }
+    connection = MetaConnection.everything.create(
+        client=account.client, meta_user_id=meta_user_id, connected_at=START, **{**known, **fields}
+    )
+    GrantedAsset.everything.create(
+        client=account.client, connection=connection, ad_account=account, tasks=list(tasks), seen_at=START
+    )
+    if account.connection_id is None:
+        account.connection = connection
+        account.save()
+    return connection

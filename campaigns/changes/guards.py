@@ -84,7 +84,7 @@ class Intent:
 
     @property
     def by_rule(self) -> bool:
-        return self.source in (Source.STRATEGY, Source.WATCHDOG)
+        return self.source.automated
 
 
 @dataclass(frozen=True)

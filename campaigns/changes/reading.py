@@ -18,13 +18,13 @@ from typing import Any, Final
 
 from django.db.models import F, Q
 
-import accounts.connections as connections
+import accounts.tokens as tokens
 import campaigns.mapping as mapping
 import campaigns.queries as queries
 from accounts.errors import Refused
 from campaigns.models import Ad, AdSet, Campaign, Change, Observation
 from campaigns.states import ChangeState, Direction, Field, Level
-from metaads.graph.errors import AuthFailed, GraphError
+from metaads.graph.errors import GraphError
 from metaads.quota import Blocked
 
 Clock = Callable[[], datetime]
@@ -84,7 +84,7 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
     account = change.ad_account
     try:
         use = "pause_read" if phase == "prepare" and change.direction is Direction.STOP else "verify"
-        node = connections.reader(account, use=use).node(change.object_id, _fields(Level(change.level)))
+        node = tokens.reader(account, use=use).node(change.object_id, _fields(Level(change.level)))
         if (
             str(node.get("id")) != change.object_id
             or str(node.get("account_id", account.meta_id)) != account.meta_id
@@ -94,11 +94,8 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
             value = mapping.value_of(node, Field(change.field), currency=change.currency)
             if change.field == Field.STATUS and not value:
                 error_text = "Meta answered without a status."
-            connections.worked(ad_account=account, now=clock())
     except GraphError as error:
         error_text = str(error)
-        if isinstance(error, AuthFailed):
-            connections.auth_failed(ad_account=account, error=error, now=clock())
     except (Blocked, Refused) as error:
         error_text = str(error)
     seen: Observation = Observation.everything.create(

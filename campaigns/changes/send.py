@@ -20,7 +20,7 @@ from typing import Any, Final
 from django.conf import settings
 from django.db import IntegrityError
 
-import accounts.connections as connections
+import accounts.tokens as tokens
 import campaigns.changes.exposure as exposure
 import campaigns.changes.guards as guards
 import campaigns.changes.ledger as ledger
@@ -30,7 +30,7 @@ import metaads.graph.money as money
 from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
 from campaigns.models import Attempt, Change
-from campaigns.states import ChangeState, Direction, Field, Level
+from campaigns.states import ChangeState, Direction, Field, Level, Source
 from metaads.clock import monotonic
 from metaads.gateway import writer
 from metaads.graph.errors import Answer, Kind, error_for
@@ -181,9 +181,8 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
     try:
         wire = _wire_value(change)
         use = "pause" if change.direction is Direction.STOP else "write"
-        hand = writer(
-            token=connections.write_token(change.ad_account), ad_account=change.ad_account.meta_id, use=use
-        )
+        token = tokens.write_token(change.ad_account, automated=Source(change.source).automated)
+        hand = writer(token=token, ad_account=change.ad_account.meta_id, use=use)
     except (Refused, money.MoneyError) as refusal:
         with ledger.locked(change.ad_account_id):
             current = reading.still_mine(claim, now=clock())
@@ -197,7 +196,11 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
         attempt = _committed(claim, wire=wire, now=clock())
     if attempt is None:
         return _due(claim)
-    return _answered(claim, attempt, _post(hand, attempt, wire, committed=begun), now=clock())
+    answer = _post(hand, attempt, wire, committed=begun)
+    if isinstance(answer, Answer) and answer.kind is Kind.AUTH:
+        # A write is never sent again with another token; what the answer says of this one counts.
+        tokens.auth_failed(ad_account=change.ad_account, token=token, error=error_for(answer), now=clock())
+    return _answered(claim, attempt, answer, now=clock())
 
 
 def _wire_value(change: Change) -> str | int:
@@ -283,8 +286,6 @@ def _answered(
 ) -> datetime | None:
     """Write down the answer. When somebody else has the change by now, the answer is only noted on the attempt."""
     to, fields = _meaning(answer, now=now)
-    if isinstance(answer, Answer) and answer.kind in (Kind.AUTH, Kind.NOT_PERMITTED):
-        connections.auth_failed(ad_account=claim.change.ad_account, error=error_for(answer), now=now)
     with ledger.locked(claim.change.ad_account_id):
         Attempt.everything.filter(pk=attempt.pk, outcome="").update(answered_at=now, **_facts(answer))
         rows = Change.everything.select_related("client", "ad_account").filter(

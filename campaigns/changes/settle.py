@@ -20,14 +20,14 @@ from typing import Any, Final
 from django.conf import settings
 
 import accounts.alerts as alerts
-import accounts.connections as connections
+import accounts.tokens as tokens
 import campaigns.changes.ledger as ledger
 import campaigns.changes.reading as reading
 import campaigns.changes.switch as switch
 from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
 from campaigns.models import Attempt, Change
-from campaigns.states import ChangeState
+from campaigns.states import ChangeState, Source
 
 S = ChangeState
 
@@ -77,20 +77,19 @@ def _begin(claim: Claim, *, now: datetime) -> datetime | None:
 
 
 def _reconnected(change: Change, *, now: datetime) -> bool:
-    """Whether the connection is another one than the one that was refused; an approval that has run out only needs
-    to be read."""
+    """Whether the token is another one than the one that was refused; an approval that has run out only needs to be
+    read."""
     refused_at = (
         Attempt.everything.filter(change=change).order_by("-n").values_list("committed_at", flat=True).first()
     )
-    connection = change.ad_account.connection
     try:
         if change.expires_at <= now:
-            connections.reader(change.ad_account, use="verify")
+            tokens.reader(change.ad_account, use="verify")
             return True
-        connections.write_token(change.ad_account)
+        tokens.write_token(change.ad_account, automated=Source(change.source).automated)
     except Refused:
         return False
-    return connection is not None and (refused_at is None or connection.connected_at > refused_at)
+    return refused_at is None or tokens.renewed_since(change.ad_account, refused_at)
 
 
 def _judge(claim: Claim, *, now: datetime) -> datetime | None:

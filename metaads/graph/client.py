@@ -2,9 +2,11 @@
 
     node  edge  edge_pages  insights  batch
         -> before_call()         the caller's quota; may raise
+        -> token()               asked anew for every attempt, so none is kept here
         -> transport.request     one attempt, one Answer
         -> on_answer(answer)     usage headers, version warnings, counters; sees every attempt
         -> OK: the body | transient, unknown: again, with full jitter | anything else: raise at once
+        -> the token failed: again, if `next_token` says that there is another one now
 
 A throttle is never answered with another call: going on makes Meta's block longer. "Too much data" is not
 tried again unchanged either; a paged read halves its page, everything else raises TooMuchData.
@@ -28,26 +30,35 @@ from metaads.graph.transport import Transport
 
 _FIRST_PAUSE: Final = 0.5  # seconds; doubled each time, drawn from 0 up to it ("full jitter")
 _LONGEST_PAUSE: Final = 20.0
+#: The token, the same one renewed, and that of another connection.
+_MOST_TOKENS: Final = 3
 _NODE: Final = re.compile(r"(?:act_)?[0-9]{1,30}|me")
 _EDGE: Final = re.compile(r"[a-z_]{1,60}")
 
 
 class GraphClient:
-    """Reads for one token through one transport. It cannot write: see `metaads.graph.writer`."""
+    """Reads for one grant through one transport. It cannot write: see `metaads.graph.writer`.
+
+    `token` is the token, or a function that gives it for the next request. `next_token(answer, token, failed)` is
+    told that a token was refused, as the `failed`-th one of this read, and says whether to ask `token` and Meta once
+    more; a read is refused three tokens at most.
+    """
 
     def __init__(
         self,
         transport: Transport,
-        token: str,
+        token: str | Callable[[], str],
         *,
         on_answer: Callable[[Answer], None] | None = None,
         before_call: Callable[[], None] | None = None,
+        next_token: Callable[[Answer, str, int], bool] | None = None,
         sleep: Callable[[float], None] = time.sleep,
         random: random.Random | None = None,
         max_tries: int = 4,
     ) -> None:
         self._transport = transport
-        self._token = token
+        self._token = _always(token) if isinstance(token, str) else token
+        self._next_token = next_token
         self._on_answer = on_answer
         self._before_call = before_call
         self._sleep = sleep
@@ -138,34 +149,44 @@ class GraphClient:
         return paging.pages(fetch, limit=limit)
 
     def _read(self, path: str, params: Mapping[str, Any]) -> Answer:
-        return self._try(lambda: self._transport.request("GET", path, token=self._token, params=params))
+        return self._try(lambda token: self._transport.request("GET", path, token=token, params=params))
 
     def _post_batch(self, items: str, count: int) -> Answer:
         # A POST, but one of reads only, so it may be tried again.
         data = {"batch": items, "include_headers": True}
         return self._try(
-            lambda: self._transport.request("POST", "", token=self._token, data=data), items=count
+            lambda token: self._transport.request("POST", "", token=token, data=data), items=count
         )
 
-    def _try(self, attempt: Callable[[], Answer], *, items: int | None = None) -> Answer:
-        for turn in range(1, self._max_tries + 1):
+    def _try(self, attempt: Callable[[str], Answer], *, items: int | None = None) -> Answer:
+        turn, failed = 1, 0
+        while True:
             for _ in range(items or 1):
                 if self._before_call is not None:
                     self._before_call()
-            answer = attempt()
+            token = self._token()
+            answer = attempt(token)
             if items is None or answer.kind is not Kind.OK:
                 self._tell(answer)  # the items of a good batch are told one by one
             if answer.kind is Kind.OK:
                 return answer
+            if answer.kind is Kind.AUTH and self._next_token is not None:
+                failed += 1
+                if self._next_token(answer, token, failed) and failed < _MOST_TOKENS:
+                    continue
             passing = answer.kind in (Kind.TRANSIENT, Kind.UNKNOWN) and not answer.reduce
             if not passing or turn == self._max_tries:
-                break
+                raise error_for(answer)
             self._sleep(self._random.uniform(0.0, min(_LONGEST_PAUSE, _FIRST_PAUSE * 2**turn)))
-        raise error_for(answer)
+            turn += 1
 
     def _tell(self, answer: Answer) -> None:
         if self._on_answer is not None:
             self._on_answer(answer)
+
+
+def _always(token: str) -> Callable[[], str]:
+    return lambda: token
 
 
 def _own_random() -> random.Random:

@@ -65,7 +65,7 @@ class Answer:
     `status` is 0 when no complete answer arrived. `sent` is False only when the request provably never left
     this machine; a TRANSIENT or UNKNOWN answer with `sent=True` may have taken effect. `retry_after` is in
     seconds, and `throttles` says who has to wait: the app, the account, or only changes like this one to this
-    object. `headers` holds only usage and version headers, names in lower case. `blame` names the
+    object. `headers` holds only usage and version headers and the date, names in lower case. `blame` names the
     parameters that Meta complains about.
     """
 
@@ -349,6 +349,7 @@ KEPT_HEADERS: Final = frozenset(
         "x-fb-ads-insights-reach-throttle",
         "x-ad-api-version-warning",
         "facebook-api-version",
+        "date",  # the other side's clock
     }
 )
 
@@ -402,6 +403,12 @@ def classify(
     if wait is not None and answer.kind is Kind.THROTTLED:
         answer = _with_wait(answer, wait)
     return answer
+
+
+def passing(code: int | None) -> bool:
+    """Whether an error code, seen without an answer of its own (`debug_token`), stands for trouble that passes."""
+    rule = RULES.get((code, None)) if code is not None else None
+    return rule is not None and rule.kind in (Kind.TRANSIENT, Kind.THROTTLED)
 
 
 def not_answered(

@@ -68,9 +68,11 @@ def exchange_code(transport: Transport, code: str, *, redirect_uri: str) -> Toke
     return _grant(transport, params, {"code": code})
 
 
-def long_lived(transport: Transport, token: str) -> TokenGrant:
-    """Exchange a user token for one of about 60 days."""
+def long_lived(transport: Transport, token: str, *, system_user: bool = False) -> TokenGrant:
+    """Exchange a user token for one of about 60 days; a system user's keeps having an end only if asked to."""
     params = {"client_id": transport.app_id, "grant_type": "fb_exchange_token"}
+    if system_user:
+        params |= {"set_token_expires_in_60_days": "true"}
     return _grant(transport, params, {"fb_exchange_token": token})
 
 

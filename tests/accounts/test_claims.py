@@ -102,7 +102,7 @@ def test_the_number_of_a_row(row, found):
 def test_an_account_moves_to_a_new_connection_only_when_its_own_is_dead(agency):
     rows = {
         key: MetaConnection.everything.create(
-            client=agency.northwind, meta_user_id=key, token="t", connected_at=START
+            client=agency.northwind, meta_user_id=key, token="t", scopes=["ads_read"], connected_at=START
         )
         for key in ("1", "2")
     }

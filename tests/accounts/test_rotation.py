@@ -19,7 +19,14 @@ from accounts import connections, rotation, sealing
 from accounts import tokens as token_use
 from accounts.errors import NoConnection
 from accounts.fields import Sealed, Unreadable, bound
-from accounts.models import AdAccount, ConnectionState, MetaConnection, OutboxMessage, PendingGrant
+from accounts.models import (
+    AdAccount,
+    ConnectionState,
+    GrantedAsset,
+    MetaConnection,
+    OutboxMessage,
+    PendingGrant,
+)
 from tests.conftest import START
 
 ROWS = 12
@@ -189,6 +196,9 @@ def test_with_a_wrong_key_the_start_is_refused_with_a_sentence_and_no_token_leav
         timezone_name="UTC",
         connection=MetaConnection.everything.get(meta_user_id="1"),
         enabled_at=START,
+    )
+    GrantedAsset.everything.create(
+        client=account.client, connection=account.connection, ad_account=account, seen_at=START
     )
     MetaConnection.everything.update(scopes=["ads_management"])
     settings.FERNET_KEYS = [new_key()]

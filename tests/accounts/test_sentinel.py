@@ -54,7 +54,7 @@ def test_a_passing_trouble_never_ends_a_connection(row, sandbox, clock, fault):
 
 
 def test_a_grant_that_nears_its_end_is_expiring_and_then_over(row, clock):
-    clock.set(row.expires_at - timedelta(days=14))
+    clock.set(row.expires_at - timedelta(days=3))
     connections.validate(connection=row, now=clock.now())
     assert row.state == ConnectionState.CONNECTED
     clock.advance(1)

@@ -319,7 +319,7 @@ def test_a_worker_that_lost_its_lease_commits_no_attempt(desk):
 @pytest.mark.fault("F24")
 def test_the_send_guard_keeps_back_a_request_that_is_too_late(desk):
     import campaigns.changes.send as send
-    from accounts.connections import write_token
+    from accounts.tokens import write_token
     from campaigns.changes import reading
     from metaads.clock import monotonic
     from metaads.gateway import writer

@@ -1,0 +1,534 @@
+"""The use of a token: which one, decrypted for one request, and what the answers teach about its connection.
+
+reader        granted assets of the ad account, same client, able to read, the healthiest first -> GraphClient
+                each request   state and token from the database, now
+                good           doubts are forgotten
+                refused        a newer token is stored -> that one | it ran out -> one exchange      one replay
+                               a definite end -> state, another writer, one try with the next connection
+write_token   the account's one writer, if its state and its grant allow it; a write is never sent twice
+renew         one exchange at a time (a lease), stored only over the row that was read
+
+connected | expiring | degraded -> reauth_needed    one definite subcode (190/458, 460, 463, 464, 467), or a second
+                                                    unclear auth answer more than 30 s later; 5xx, 429, time-outs
+                                                    and missing permissions never count
+degraded -> connected | expiring                    a good answer
+
+An answer speaks of the token that it was given, so it moves a connection only while that token is still its own.
+No token is kept: neither here, nor in the client that `reader` gives, nor in a message.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Final
+
+from django.conf import settings
+from django.db.models import F, Q, QuerySet
+
+import accounts.claims as claims
+import accounts.leases as leases
+import metaads.gateway as gateway
+from accounts.errors import Conflict, Forbidden, Invalid, NoConnection, Refused
+from accounts.fields import Unreadable, bound
+from accounts.models import (
+    READABLE,
+    WRITABLE,
+    AdAccount,
+    ConnectionState,
+    GrantedAsset,
+    MetaConnection,
+)
+from metaads.clock import now as clock_now
+from metaads.graph import oauth
+from metaads.graph.client import GraphClient
+from metaads.graph.errors import Answer, AuthFailed, GraphError, Kind, error_for
+
+log = logging.getLogger(__name__)
+
+#: A connection with less than this left, which could not be renewed, is *expiring*; people are warned long before.
+EXPIRING_BEFORE: Final = timedelta(days=3)
+#: A token is renewed in the last third of its life, and in any case in its last two weeks.
+RENEW_BEFORE: Final = timedelta(days=14)
+_AGAIN_AFTER: Final = timedelta(seconds=30)
+_NOTE_EVERY: Final = timedelta(minutes=5)
+_EXCHANGE_SECONDS: Final = 60.0
+#: Auth answers that an exchange, or somebody else's exchange, may mend.
+_RAN_OUT: Final = frozenset({"token_expired", "token_revoked", "session_expired"})
+
+
+class Renewal(StrEnum):
+    """What came of an exchange."""
+
+    RENEWED = "renewed"
+    UNCHANGED = "unchanged"  # Meta answered well, and the end has not moved
+    BY_ANOTHER = "by_another"  # a newer token was stored already
+    RUNNING = "running"  # somebody else is at it
+
+
+# --- reading
+
+
+def reader(ad_account: AdAccount, *, use: str = "read") -> GraphClient:
+    """Reads of one ad account, each request with the token of a connection of its own client that sees it.
+
+    The client tells the connection's state by itself what its answers say. Raises `NoConnection` when there is no
+    connection to read with, here or at a later request.
+    """
+    source = _Source(ad_account)
+    source.choose()
+    return gateway.client(
+        token=source.token,
+        ad_account=ad_account.meta_id,
+        use=use,
+        on_answer=source.heard,
+        next_token=source.next_token,
+    )
+
+
+class _Source:
+    """Where one reader's tokens come from: a connection's id, never a token."""
+
+    def __init__(self, ad_account: AdAccount) -> None:
+        self._account = ad_account
+        self._asset_id = 0  # no row has 0
+        self._tried: set[int] = set()
+        self._noted_at: datetime | None = None
+
+    def choose(self) -> MetaConnection:
+        """The best connection that this reader has not seen fail."""
+        for asset in readers(self._account):
+            if asset.connection_id not in self._tried:
+                self._asset_id = asset.pk
+                self._noted_at = None
+                return asset.connection
+        raise _no_reader(self._account)
+
+    def token(self) -> str:
+        """The token for the next request. A connection that somebody ended meanwhile is left for another one."""
+        connection = self._connection()
+        if connection is None:
+            connection = self._reload(self.choose())
+        return decrypted(connection)
+
+    def heard(self, answer: Answer) -> None:
+        """A good answer: noted at most every few minutes."""
+        moment = clock_now()
+        if answer.kind is not Kind.OK or (self._noted_at and moment - self._noted_at < _NOTE_EVERY):
+            return
+        connection = self._connection()
+        if connection is None:
+            return
+        self._noted_at = moment
+        worked(connection=connection, now=moment)
+        self._note_tasks(connection, answer, moment)
+
+    def next_token(self, answer: Answer, token: str, failed: int) -> bool:
+        """Whether to repeat the read that was refused: once with the same connection's newer token, once with
+        another connection."""
+        error, moment = error_for(answer), clock_now()
+        connection = self._connection()
+        if not isinstance(error, AuthFailed):
+            return False
+        if connection is not None:
+            if failed == 1:
+                found = self._newer(connection, error, token, moment)
+                if found is not None:
+                    return found
+            blame(connection=connection, token=token, error=error, now=moment)
+        if not error.definite or self._tried:
+            return False
+        self._tried.add(connection.pk if connection is not None else 0)
+        try:
+            self.choose()
+        except NoConnection:
+            return False
+        return True
+
+    def _newer(
+        self, connection: MetaConnection, error: AuthFailed, token: str, moment: datetime
+    ) -> bool | None:
+        """True: the connection has another token now. False: somebody is fetching one. None: neither."""
+        if decrypted(connection) != token:
+            return True
+        if error.answer.rule not in _RAN_OUT:
+            return None
+        try:
+            if renew(connection=connection, now=moment, instead_of=token) is Renewal.RUNNING:
+                return False
+        except (GraphError, Refused) as no:
+            log.info("connection %s could not be renewed: %s", connection.uuid, no)
+            return None
+        fresh = self._connection()
+        return True if fresh is not None and decrypted(fresh) != token else None
+
+    def _connection(self) -> MetaConnection | None:
+        """The chosen connection as it is now, if it still may be used for this account."""
+        asset = (
+            _assets(self._account)
+            .filter(pk=self._asset_id, connection__state__in=READABLE, connection__held=False)
+            .first()
+        )
+        return asset.connection if asset is not None else None
+
+    def _reload(self, chosen: MetaConnection) -> MetaConnection:
+        connection = self._connection()
+        if connection is None:
+            raise _no_reader(self._account)
+        return connection
+
+    def _note_tasks(self, connection: MetaConnection, answer: Answer, moment: datetime) -> None:
+        """Reading the account itself tells what this connection's user may do there."""
+        body = answer.body
+        if not isinstance(body, Mapping) or not isinstance(body.get("user_tasks"), list):
+            return
+        if claims.meta_id_of(body) == self._account.meta_id:
+            tasks = [str(task) for task in body["user_tasks"]]
+            GrantedAsset.objects.of(self._account.client_id).filter(pk=self._asset_id).update(
+                tasks=tasks, seen_at=moment
+            )
+
+
+def readers(ad_account: AdAccount) -> list[GrantedAsset]:
+    """Who can read the account now, best first: by health, then the writer, then the grant that lasts longest."""
+    writer = _writer_id(ad_account)
+    able = [
+        asset
+        for asset in claims.granted(ad_account)
+        if asset.connection.state in READABLE and not asset.connection.held and claims.may_read(asset)
+    ]
+    return sorted(
+        able, key=lambda asset: (claims.health(asset.connection), asset.connection_id != writer, asset.pk)
+    )
+
+
+def _assets(ad_account: AdAccount) -> QuerySet[GrantedAsset]:
+    rows: QuerySet[GrantedAsset] = GrantedAsset.objects.of(ad_account.client_id).filter(
+        ad_account_id=ad_account.pk, gone_at__isnull=True, connection__client_id=ad_account.client_id
+    )
+    return rows.select_related("connection")
+
+
+def _writer_id(ad_account: AdAccount) -> int | None:
+    """The account's writer as it is now: `ad_account` may have been loaded before somebody disconnected."""
+    rows = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk)
+    return rows.values_list("connection_id", flat=True).first()
+
+
+def _no_reader(ad_account: AdAccount) -> NoConnection:
+    assets = claims.granted(ad_account)
+    writer = _writer_id(ad_account)
+    assets.sort(key=lambda asset: asset.connection_id != writer)
+    if not assets:
+        return _unconnected(ad_account, writer)
+    first = assets[0]
+    return _not_now(ad_account, first.connection, READABLE) or NoConnection(
+        f"The connection may not read {ad_account.act_id}.",
+        code="scope_missing",
+        advice="Connect again and leave ads_read switched on for this ad account.",
+    )
+
+
+def _unconnected(ad_account: AdAccount, writer: int | None) -> NoConnection:
+    if writer is None:
+        return NoConnection(f"{ad_account.act_id} has no connection to Meta.")
+    return NoConnection(
+        f"No connection sees {ad_account.act_id} any more.",
+        code="ad_account_not_granted",
+        advice="Have the Meta user added to the ad account in Meta Business settings, then look for accounts again.",
+    )
+
+
+def _not_now(ad_account: AdAccount, connection: MetaConnection, states: Any) -> NoConnection | None:
+    if connection.held:
+        return NoConnection(
+            f"The connection of {ad_account.act_id} was restored from a backup.",
+            code="connection_held",
+            advice="It is used again as soon as Meta has answered for it.",
+        )
+    if connection.state in states:
+        return None
+    words = ConnectionState(connection.state).label.lower()
+    text = f"The connection of {ad_account.act_id} is in the state “{words}”. {connection.reason}".strip()
+    if connection.state == ConnectionState.PAUSED:
+        return NoConnection(text, code="connection_paused", advice="Resume it on the connections page.")
+    return NoConnection(text)
+
+
+# --- writing
+
+
+def write_token(ad_account: AdAccount, *, automated: bool = False) -> str:
+    """The token for one write, of the account's one writer.
+
+    A person's change needs a connection that is connected or expiring, an automated one (a strategy's, the
+    watchdog's) one that is connected. Raises `NoConnection` with what is missing.
+    """
+    asset = _writer(ad_account, automated=automated)
+    connection = _assets(ad_account).get(pk=asset.pk).connection
+    return decrypted(connection)
+
+
+def renewed_since(ad_account: AdAccount, moment: datetime) -> bool:
+    """Whether the account's writer has another token than at that moment: connected again, renewed, or another one."""
+    asset = _writer_asset(ad_account)
+    if asset is None:
+        return False
+    newest = max(filter(None, (asset.connection.connected_at, asset.connection.refreshed_at)))
+    return newest > moment or claims.handed_over_since(ad_account, moment)
+
+
+def why_frozen(ad_account: AdAccount) -> str:
+    """Why automation rests for this account; "" while it may work."""
+    try:
+        _writer(ad_account, automated=True)
+    except NoConnection as no:
+        return no.message
+    return ""
+
+
+def _writer(ad_account: AdAccount, *, automated: bool) -> GrantedAsset:
+    asset = _writer_asset(ad_account)
+    if asset is None or asset.connection.state in claims.ENDED or claims.why_not_write(asset):
+        claims.hand_over(ad_account, now=clock_now())
+        asset = _writer_asset(ad_account)
+    if asset is None:
+        raise _unconnected(ad_account, _writer_id(ad_account))
+    no = _not_now(ad_account, asset.connection, (ConnectionState.CONNECTED,) if automated else WRITABLE)
+    if no is not None:
+        raise no
+    lacks = claims.why_not_write(asset)
+    if lacks == "scope":
+        raise NoConnection(
+            "This connection is read-only: ads_management was not given.",
+            code="read_only_connection",
+            advice="Connect again and leave ads_management switched on.",
+        )
+    if lacks == "task":
+        raise NoConnection(
+            f"The connected Meta user may not change ads in {ad_account.act_id}.",
+            code="read_only_ad_account",
+            advice="Have them given the task Manage campaigns in Meta Business settings.",
+        )
+    rows = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk)
+    if not rows.filter(enabled_at__isnull=False, archived_at__isnull=True).exists():
+        raise NoConnection(
+            f"{ad_account.act_id} is switched off here.",
+            code="ad_account_disabled",
+            advice="Enable the ad account.",
+        )
+    return asset
+
+
+def _writer_asset(ad_account: AdAccount) -> GrantedAsset | None:
+    writer = _writer_id(ad_account)
+    return next((asset for asset in claims.granted(ad_account) if asset.connection_id == writer), None)
+
+
+# --- what an answer teaches
+
+
+def decrypted(connection: MetaConnection) -> str:
+    """The token, decrypted now. One that is not this connection's own ends the connection and never leaves."""
+    try:
+        token: str = connection.token
+    except Unreadable as error:
+        log.error("connection %s rests: %s", connection.uuid, error.code)
+        _same(connection).filter(state__in=READABLE).update(
+            state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300]
+        )
+        raise
+    if not token:
+        raise NoConnection("The connection's token was deleted.")
+    return token
+
+
+def worked(*, connection: MetaConnection, now: datetime) -> None:
+    """A call was answered: doubts are forgotten. Writes at most every five minutes."""
+    rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
+    if connection.state == ConnectionState.DEGRADED:
+        ends = (connection.expires_at, connection.data_access_expires_at)
+        state = state_at(*ends, now=now)
+        if state != ConnectionState.REAUTH_NEEDED:
+            rows.filter(state=ConnectionState.DEGRADED).update(
+                state=state, reason=why_expiring(*ends, now=now)
+            )
+    stale = Q(auth_failures__gt=0) | Q(checked_at__isnull=True) | Q(checked_at__lt=now - _NOTE_EVERY)
+    rows.filter(stale, state__in=READABLE).update(auth_failures=0, checked_at=now)
+
+
+def auth_failed(*, ad_account: AdAccount, token: str, error: GraphError, now: datetime) -> None:
+    """A write with `token` was refused: the connection of the account that still holds it hears of it."""
+    for asset in _assets(ad_account).filter(connection__state__in=READABLE):
+        try:
+            held: str = asset.connection.token
+        except Unreadable:
+            continue
+        if held == token:
+            blame(connection=asset.connection, token=token, error=error, now=now)
+
+
+def blame(*, connection: MetaConnection, token: str, error: GraphError, now: datetime) -> None:
+    """Only an auth answer counts, and only about the token that the connection has: a definite one ends it, unclear
+    ones need two."""
+    if not isinstance(error, AuthFailed) or decrypted(connection) != token:
+        return
+    rows = _same(connection).filter(state__in=READABLE)
+    reason = f"{error.answer.message} {error.answer.advice}".strip()[:300]
+    # Many calls in flight fail together; that is one observation, not two.
+    lately = Q(auth_failures__gt=0, checked_at__gt=now - _AGAIN_AFTER)
+    if error.definite or rows.filter(~lately, auth_failures__gte=1).exists():
+        ended = rows.update(
+            state=ConnectionState.REAUTH_NEEDED,
+            reason=reason,
+            auth_failures=F("auth_failures") + 1,
+            checked_at=now,
+        )
+        if ended:
+            claims.hand_over_all(connection, now=now)
+        return
+    rows.exclude(lately).update(
+        state=ConnectionState.DEGRADED, reason=reason, auth_failures=F("auth_failures") + 1, checked_at=now
+    )
+
+
+def _same(connection: MetaConnection) -> QuerySet[MetaConnection]:
+    """The row, unless somebody reconnected or renewed it since it was read."""
+    rows: QuerySet[MetaConnection] = MetaConnection.objects.of(connection.client_id).filter(
+        pk=connection.pk, connected_at=connection.connected_at, refreshed_at=connection.refreshed_at
+    )
+    return rows
+
+
+# --- what a token is
+
+
+def inspect(token: str) -> oauth.TokenInfo:
+    """What Meta says of a token. Raises a `Refused` for one that this installation cannot use, and a GraphError."""
+    info = oauth.debug_token(gateway.transport(), token)
+    if not info.is_valid:
+        raise Invalid(
+            "Meta says that this token is not valid.",
+            code="token_invalid",
+            advice=info.error or "Connect again.",
+        )
+    if info.app_id != settings.META["app_id"]:
+        raise Invalid(
+            "This token belongs to another Meta app.",
+            code="token_of_other_app",
+            advice=f"Make a token with the app {settings.META['app_id']}.",
+        )
+    if not set(claims.READ_SCOPES) & set(info.scopes):
+        raise Forbidden(
+            "The permission to read ads was not given.",
+            code="connect_scope_declined",
+            advice="Connect again and leave ads_read switched on; without ads_management it will be read-only.",
+        )
+    return info
+
+
+def facts(info: oauth.TokenInfo) -> dict[str, Any]:
+    """What is stored of it. `expires_in` of an exchange is never used: Meta leaves it out for tokens that have an
+    end all the same, the end of the access to data."""
+    return {
+        "kind": (info.type or "USER")[:12],
+        "scopes": list(info.scopes),
+        "granular_scopes": [asdict(scope) for scope in info.granular_scopes],
+        "expires_at": info.expires_at,
+        "data_access_expires_at": info.data_access_expires_at,
+    }
+
+
+def state_at(
+    expires_at: datetime | None, data_access_expires_at: datetime | None, *, now: datetime
+) -> ConnectionState:
+    """The state of a good token by its two ends alone; an end that Meta does not name is none."""
+    ends = [end for end in (expires_at, data_access_expires_at) if end is not None]
+    if any(end <= now for end in ends):
+        return ConnectionState.REAUTH_NEEDED
+    near = any(end - now < EXPIRING_BEFORE for end in ends)
+    return ConnectionState.EXPIRING if near else ConnectionState.CONNECTED
+
+
+def why_expiring(
+    expires_at: datetime | None, data_access_expires_at: datetime | None, *, now: datetime
+) -> str:
+    """For a person: which of the two ends is near, and what helps; "" while neither is."""
+    if state_at(expires_at, data_access_expires_at, now=now) != ConnectionState.EXPIRING:
+        return ""
+    if expires_at is not None and (data_access_expires_at is None or expires_at <= data_access_expires_at):
+        return f"Its token ends on {expires_at:%d %b %Y} and could not be renewed."
+    return (
+        f"Meta's access to data ends on {data_access_expires_at:%d %b %Y}; only connecting again extends it."
+    )
+
+
+# --- renewing
+
+
+def renewal_due(connection: MetaConnection, *, now: datetime) -> bool:
+    """Whether the token nears its end: the last third of its life, or two weeks. Access to data is not renewed so."""
+    if connection.state not in READABLE or connection.held or connection.expires_at is None:
+        return False
+    left = connection.expires_at - now
+    life = connection.expires_at - (connection.refreshed_at or connection.connected_at)
+    return timedelta(0) < left < max(life / 3, RENEW_BEFORE)
+
+
+def renew(*, connection: MetaConnection, now: datetime, instead_of: str | None = None) -> Renewal:
+    """Exchange the connection's token for a fresh one; two at once make one exchange.
+
+    `instead_of` is a token that was refused: where another one is stored by now, that one is it. Raises GraphError,
+    `quota.Blocked` or a `Refused`; then nothing has changed.
+    """
+    name, holder = f"refresh:{connection.uuid}", uuid.uuid4().hex
+    if leases.take(name=name, holder=holder, seconds=_EXCHANGE_SECONDS, now=now) is None:
+        return Renewal.RUNNING
+    try:
+        row = MetaConnection.objects.of(connection.client_id).get(pk=connection.pk)
+        if row.state not in READABLE or row.held:
+            raise NoConnection("This connection cannot be refreshed any more.")
+        old = decrypted(row)
+        moved = (row.connected_at, row.refreshed_at) != (connection.connected_at, connection.refreshed_at)
+        if moved or (instead_of is not None and old != instead_of):
+            return Renewal.BY_ANOTHER
+        return _exchanged(row, old, now)
+    finally:
+        leases.release(name=name, holder=holder, now=now)
+
+
+def _exchanged(row: MetaConnection, old: str, now: datetime) -> Renewal:
+    system_user = row.kind == "SYSTEM_USER"
+    token = old
+    if not system_user or row.expires_at is not None:  # a system user's token without an end has no exchange
+        token = oauth.long_lived(gateway.transport(), old, system_user=system_user).access_token
+    info = inspect(token)
+    if info.user_id and info.user_id != row.meta_user_id:
+        raise Conflict("Meta gave a token of another user.", code="refresh_wrong_user")
+    ends = (info.expires_at, info.data_access_expires_at)
+    stored = (
+        _same(row)
+        .filter(state__in=READABLE)
+        .update(
+            **facts(info),
+            token=bound(row, token),
+            state=state_at(*ends, now=now),
+            reason=why_expiring(*ends, now=now),
+            auth_failures=0,
+            checked_at=now,
+            refreshed_at=now,
+        )
+    )
+    if not stored:
+        return Renewal.BY_ANOTHER  # somebody reconnected, or ended it, while Meta was asked
+    claims.hand_over_all(row, now=now)
+    if row.expires_at is None or info.expires_at is None or info.expires_at > row.expires_at:
+        return Renewal.RENEWED
+    if token != old and info.expires_at - now > RENEW_BEFORE:
+        return Renewal.RENEWED  # exchanged twice in one second
+    log.warning("connection %s: Meta answered the exchange, but the end has not moved", row.uuid)
+    return Renewal.UNCHANGED
