@@ -44,7 +44,7 @@ BACK_OFF: Final = (
 )
 #: Longer than a round and one mail's time-outs together, so that no claim ends while its mail is on the way.
 CLAIM: Final = timedelta(minutes=10)
-ROUND_SECONDS: Final = 60.0
+ROUND_SECONDS: Final = 30.0
 #: After so many refusals of one mail a person should know; the fourth try is 36 minutes after the first.
 TROUBLED: Final = 3
 #: How long a mail that was given up may be sent again; its body, and with it any link, goes then.
@@ -99,7 +99,7 @@ def withdraw(*, prefix: str) -> None:
 
 
 def deliver(*, now: datetime) -> int:
-    """Send what is due; how many mails the server took. Ends after a minute, and at the first server that is away."""
+    """Send what is due; how many mails the server took. Ends after half a minute, and at the first server that is away."""
     due = OutboxMessage.everything.filter(_WAITING, due_at__lte=now).order_by("due_at", "pk")
     sent, until = 0, monotonic() + ROUND_SECONDS
     for pk in list(due.values_list("pk", flat=True)[:_AT_ONCE]):

@@ -5,6 +5,7 @@
               -> worker "quick"       control, write, live      a stop never waits behind a long read
               -> worker "long"        sync, reports
               -> beat                 the schedule of config.celery, in memory
+              -> watchdog             mails and alerts, whatever becomes of workers and beat
               -> keeper               renews the lease; when it is lost, the engine stops
     stop    beat -> workers finish what they run -> lease -> lock
 
@@ -33,6 +34,7 @@ from django.db import connection
 
 from accounts.leases import release, take
 from config.celery import app
+from insights.watchdog import Watchdog
 from metaads.clock import now
 
 log = logging.getLogger("metaads.engine")
@@ -107,6 +109,8 @@ class Engine:
                 )
         self._beat = Service(app, scheduler_cls=app.conf.beat_scheduler)
         self._thread("beat", functools.partial(self._beat.start, embedded_process=True))
+        watchdog = Watchdog(holder=self._holder, now=now())
+        self._thread("watchdog", functools.partial(watchdog.run, self._stopping))
 
     def stop(self) -> bool:
         """Stop claiming work, let running tasks finish; whether all did within `FINISH_SECONDS`."""

@@ -16,6 +16,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 import accounts.rotation as rotation
 from accounts.models import Lease
 from config.celery import QUEUES
+from insights.watchdog import LEASE as WATCHDOG
 from metaads.clock import now
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
@@ -40,7 +41,7 @@ def findings(*, at: datetime) -> list[Finding]:
     migrations = _migrations()
     if not migrations.good:
         return [database, migrations, _keys()]
-    return [database, migrations, _keys(), *_queues(at=at)]
+    return [database, migrations, _keys(), *_queues(at=at), _watchdog(at=at)]
 
 
 @require_safe
@@ -124,3 +125,17 @@ def _queues(*, at: datetime) -> list[Finding]:
         )
         for queue in QUEUES
     ]
+
+
+def _watchdog(*, at: datetime) -> Finding:
+    """Whoever tells people that something is silent must not be silent itself."""
+    until = Lease.objects.filter(name=WATCHDOG).values_list("until", flat=True).first()
+    if until is None:
+        return Finding("watchdog", False, "has not run yet; nobody would be told of trouble", needed=False)
+    good = until > at
+    text = (
+        "works"
+        if good
+        else "does not run: no mail is sent, and nobody is told of trouble; start it (manage.py watchdog)"
+    )
+    return Finding("watchdog", good, text, needed=settings.EMBEDDED)

@@ -53,6 +53,7 @@ def commands(*, host: str, port: int, web: int) -> dict[str, tuple[str, ...]]:
         "worker-sync": (*_WORKER, "-n", "sync@%h", "-c", "2", "-Q", "live,sync"),
         "worker-reports": (*_WORKER, "-n", "reports@%h", "-c", "1", "-Q", "reports"),
         "beat": ("-m", "celery", "-A", "config.celery", "beat", "-l", "WARNING", "--pidfile="),
+        "watchdog": ("manage.py", "watchdog"),
     }
 
 

@@ -158,6 +158,7 @@ def test_only_the_latest_stage_arrives_when_the_mail_server_was_away(people: Any
     alerts.close(client=people.northwind, key="k", now=START + DAY)
 
 
+@pytest.mark.fault("F146")
 def test_trouble_that_flickers_is_one_alert_and_one_mail(people: Any) -> None:
     for minute in range(0, 60, 10):
         trouble(people, now=START + timedelta(minutes=minute))
@@ -339,6 +340,7 @@ def test_an_account_that_is_silent_for_six_hours_is_mailed_once(people: Any, con
     ] * 3
 
 
+@pytest.mark.fault("F146")
 def test_many_silent_accounts_of_a_client_are_one_mail(people: Any, connection: Any) -> None:
     rows = accounts(people, connection, 12)
     sentinel.reconcile(now=START + 6 * HOUR)
@@ -354,6 +356,7 @@ def test_many_silent_accounts_of_a_client_are_one_mail(people: Any, connection: 
     ], "what is left over is mailed by itself"
 
 
+@pytest.mark.fault("F146")
 def test_silence_that_a_broken_connection_explains_is_shown_and_not_mailed(
     people: Any, connection: Any
 ) -> None:

@@ -114,10 +114,16 @@ def test_compose_runs_the_processes_of_the_native_server_form() -> None:
 def test_compose_has_every_part_and_the_sandbox_only_on_demand() -> None:
     services = compose()["services"]
     assert set(services) == {
-        "web", "worker-control", "worker-sync", "worker-reports", "beat", "migrate", "postgres", "redis", "sandbox",
+        "web", "worker-control", "worker-sync", "worker-reports", "beat", "watchdog", "migrate", "postgres",
+        "redis", "sandbox",
     }  # fmt: skip
     assert services["sandbox"]["profiles"] == ["sandbox"]
     assert [name for name, one in services.items() if one.get("profiles")] == ["sandbox"]
+
+
+def test_the_watchdog_waits_for_nothing_that_it_watches() -> None:
+    assert set(compose()["services"]["watchdog"]["depends_on"]) == {"migrate"}
+    assert set(compose()["services"]["worker-sync"]["depends_on"]) == {"migrate", "redis"}
 
 
 def test_every_queue_is_served_by_exactly_one_worker() -> None:

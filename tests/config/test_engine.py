@@ -41,7 +41,13 @@ def threads() -> set[str]:
 
 def test_a_task_of_every_queue_runs_and_all_threads_end_with_the_engine(tmp_path: Path) -> None:
     with running(folder=tmp_path):
-        assert threads() == {"engine-keeper", "engine-worker-quick", "engine-worker-long", "engine-beat"}
+        assert threads() == {
+            "engine-keeper",
+            "engine-worker-quick",
+            "engine-worker-long",
+            "engine-beat",
+            "engine-watchdog",
+        }
         assert wait(lambda: Lease.objects.filter(name__startswith="canary:").count() == len(QUEUES))
         assert Lease.objects.get(name=LEASE).until > now()
         began = time.monotonic()
@@ -58,7 +64,7 @@ def test_a_second_engine_on_the_same_folder_is_refused_with_a_sentence(tmp_path:
             EngineBusy, match=r"runs already \(process \d+ holds .*engine\.lock\)\. Stop that process"
         ):
             Engine(folder=tmp_path).start()
-        assert len(threads()) == 4, "the refused one left nothing behind and stopped nothing"
+        assert len(threads()) == 5, "the refused one left nothing behind and stopped nothing"
     finally:
         first.stop()
 

@@ -12,6 +12,7 @@ from django.test import Client
 from accounts.models import Lease
 from config.celery import QUEUES, canary
 from config.health import findings
+from insights.watchdog import Watchdog
 
 pytestmark = pytest.mark.django_db
 
@@ -36,9 +37,16 @@ def test_before_the_first_task_ran_the_process_serves_and_says_so(client: Client
 def test_with_every_queue_alive_nothing_is_degraded(client: Client, clock: Any) -> None:
     for queue in QUEUES:
         canary(queue)
+    Watchdog(holder="here", now=clock.now(), duties=()).round(now=clock.now())
     body = client.get("/readyz").json()
     assert (body["status"], body["degraded"]) == ("ready", False)
-    assert set(body["checks"]) == {"database", "migrations", "keys", *(f"queue {queue}" for queue in QUEUES)}
+    assert set(body["checks"]) == {
+        "database",
+        "migrations",
+        "keys",
+        *(f"queue {queue}" for queue in QUEUES),
+        "watchdog",
+    }
 
 
 @pytest.mark.parametrize(("embedded", "status"), [(True, 503), (False, 200)])
@@ -53,6 +61,21 @@ def test_a_dead_queue_takes_out_the_embedded_process_and_only_degrades_a_web_ser
     assert answer.status_code == status
     assert answer.json()["degraded"] is True
     assert "worker" in answer.json()["checks"]["queue write"]["text"]
+
+
+@pytest.mark.parametrize(("embedded", "status"), [(True, 503), (False, 200)])
+def test_a_missing_watchdog_is_named_with_the_command(
+    client: Client, clock: Any, settings: Any, embedded: bool, status: int
+) -> None:
+    settings.EMBEDDED = embedded
+    for queue in QUEUES:
+        canary(queue)
+    assert client.get("/readyz").json()["checks"]["watchdog"]["text"].startswith("has not run yet")
+    Watchdog(holder="here", now=clock.now(), duties=()).round(now=clock.now())
+    Lease.objects.filter(name="watchdog").update(until=clock.now())
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["degraded"]) == (status, True)
+    assert "manage.py watchdog" in answer.json()["checks"]["watchdog"]["text"]
 
 
 def test_a_database_that_is_away_is_one_finding_with_advice(

@@ -70,7 +70,7 @@ def test_the_server_form_serves_every_queue_and_ends_all_its_processes(servers: 
         children = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(group.pid)], capture_output=True, text=True, check=True
         ).stdout.split()
-        assert len(children) == 5
+        assert len(children) == 6
         began = time.monotonic()
         group.send_signal(signal.SIGINT)
         assert group.wait(90) == 0
