@@ -116,6 +116,15 @@ def require(principal: Principal, verb: str, client: Client | int) -> None:
         raise Forbidden(f"Your role may not do this here ({verb.replace('_', ' ')}).", code=f"may_not_{verb}")
 
 
+def require_owner(principal: Principal, *, code: str = "may_not_operate") -> None:
+    """Raise `Forbidden` for whoever does not own the installation; a narrowed key must name "operate"."""
+    narrowed = principal.scopes is not None and "operate" not in principal.scopes
+    if principal.kind == "acting":
+        raise Forbidden(ACTING_READS, code="acting_read_only", advice=ACTING_ADVICE)
+    if not principal.everywhere or narrowed:
+        raise Forbidden("Only an owner may do this.", code=code, advice="Ask an owner of this installation.")
+
+
 def clients(principal: Principal) -> list[Client]:
     """Clients that `principal` may see, by name; archived ones left out."""
     rows = Client.objects.filter(archived_at__isnull=True)

@@ -18,6 +18,7 @@ from django.contrib.sessions.backends.base import SessionBase
 
 import accounts.access as access
 import accounts.audit as audit
+import accounts.sessions as sessions
 from accounts.errors import Forbidden
 from accounts.models import AuditLine, Client, User
 from accounts.tenancy import Principal
@@ -59,7 +60,7 @@ def start(*, session: SessionBase, client: Client, principal: Principal, now: da
         "until": int(until.timestamp()),
     }
     # A new key, so that no request that is still under way writes the old state back.
-    session.cycle_key()
+    _new_key(session)
     audit.record(principal=principal, client=client, verb="act_as_start", subject=client.slug, now=now)
     return Acting(client=client, since=now, until=until)
 
@@ -68,7 +69,7 @@ def stop(*, session: SessionBase, user: User, now: datetime, why: str = "stopped
     """End; nothing happens where nothing was begun."""
     found = session.pop(_KEY, None)
     if isinstance(found, dict):
-        session.cycle_key()
+        _new_key(session)
         _record_end(found, user, now, why)
 
 
@@ -132,8 +133,14 @@ def saw(*, acting: Acting, user: User, path: str, now: datetime) -> None:
         audit.record(principal=principal, client=acting.client, verb="act_as_page", subject=subject, now=now)
 
 
+def _new_key(session: SessionBase) -> None:
+    before = session.session_key
+    session.cycle_key()
+    sessions.moved(old=before or "", new=session.session_key or "")
+
+
 def _record_end(found: dict[str, Any], user: User, now: datetime, why: str) -> None:
-    client = Client.objects.filter(pk=found.get("client")).first()
+    client = Client.objects.filter(pk=found["client"]).first()
     until = datetime.fromtimestamp(found["until"], UTC)
     audit.record(
         principal=access.principal_of(user),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db import IntegrityError, transaction
 from django.utils.text import slugify
 
 import accounts.access as access
 import accounts.audit as audit
-from accounts.errors import Conflict, Forbidden, Invalid
+from accounts.errors import Conflict, Invalid, NotFound
 from accounts.models import AdAccount, Client, User
 from accounts.tenancy import Principal
 
@@ -27,7 +28,7 @@ def last_choice(principal: Principal) -> Choice | None:
     """The person's last choice, as far as it is still theirs: what was taken away or archived is no choice."""
     if principal.kind != "person":
         return None
-    user = User.objects.filter(pk=principal.user_id).first()
+    user = User.objects.filter(pk=principal.user_id or 0).first()
     client = next((row for row in access.clients(principal) if user and row.pk == user.last_client_id), None)
     if user is None or client is None:
         return None
@@ -51,8 +52,7 @@ def choose(*, user: User, principal: Principal, client: Client, ad_account: AdAc
 
 def create(*, name: str, principal: Principal, now: datetime) -> Client:
     """Make a client. Only an owner may; the name and the slug made from it are unique."""
-    if not principal.everywhere:
-        raise Forbidden("Only an owner may add clients.", code="may_not_manage_client")
+    access.require_owner(principal, code="may_not_manage_client")
     name = " ".join(name.split())
     slug = slugify(name)[:50]
     if not slug:
@@ -66,6 +66,64 @@ def create(*, name: str, principal: Principal, now: datetime) -> Client:
         ) from None
     audit.record(principal=principal, client=client, verb="create_client", subject=client.slug, now=now)
     return client
+
+
+def rename(*, client: Client, name: str, principal: Principal, now: datetime) -> Client:
+    """Give a client another name. Its slug, and with it every address, stays."""
+    access.require_owner(principal, code="may_not_manage_client")
+    name = " ".join(name.split())[:200]
+    if not slugify(name):
+        raise Invalid("A client needs a name with at least one letter or digit.", code="client_name")
+    before = client.name
+    try:
+        with transaction.atomic():
+            Client.objects.filter(pk=client.pk).update(name=name)
+    except IntegrityError:
+        raise Conflict(
+            f"There is a client called {name} already.", code="client_exists", advice="Choose another name."
+        ) from None
+    client.name = name
+    audit.record(
+        principal=principal, client=client, verb="rename_client", subject=client.slug, now=now, before=before
+    )
+    return client
+
+
+def archive(*, client: Client, principal: Principal, now: datetime) -> Client:
+    """Put a client away: nobody sees it any more, its history stays. Its ad accounts have to be switched off first,
+    so that nothing goes on being read or changed where nobody looks."""
+    access.require_owner(principal, code="may_not_manage_client")
+    if AdAccount.objects.of(client).filter(enabled_at__isnull=False, archived_at__isnull=True).exists():
+        raise Conflict(
+            f"{client.name} has ad accounts that are switched on.",
+            code="client_in_use",
+            advice="Switch them off on the connections page, then archive the client.",
+        )
+    if Client.objects.filter(pk=client.pk, archived_at__isnull=True).update(archived_at=now):
+        client.archived_at = now
+        audit.record(principal=principal, client=client, verb="archive_client", subject=client.slug, now=now)
+    return client
+
+
+def restore(*, client: Client, principal: Principal, now: datetime) -> Client:
+    """Take a client out of the archive, with the people and ad accounts that it had."""
+    access.require_owner(principal, code="may_not_manage_client")
+    if Client.objects.filter(pk=client.pk, archived_at__isnull=False).update(archived_at=None):
+        client.archived_at = None
+        audit.record(principal=principal, client=client, verb="restore_client", subject=client.slug, now=now)
+    return client
+
+
+def archived(principal: Principal, uuid: str | UUID | None = None) -> list[Client]:
+    """Clients in the archive, by name, for owners; with `uuid` that one or `NotFound`."""
+    access.require_owner(principal, code="may_not_manage_client")
+    rows = list(Client.objects.filter(archived_at__isnull=False))
+    if uuid is None:
+        return rows
+    found = [row for row in rows if str(row.uuid) == str(uuid)]
+    if not found:
+        raise NotFound("There is no such client.")
+    return found
 
 
 def named(*, name: str, principal: Principal) -> Client:

@@ -7,7 +7,16 @@ from django import forms
 from accounts.errors import Refused
 
 
-class SetUpForm(forms.Form):
+class TakesRefusals(forms.Form):
+    """A form that shows what the floor below refused."""
+
+    def take(self, refusal: Refused) -> None:
+        """Show a refusal where it belongs: at its fields, else above the form."""
+        for field, message in refusal.errors or [("", refusal.message)]:
+            self.add_error(field if field in self.fields else None, message)
+
+
+class SetUpForm(TakesRefusals):
     """The first visit: who owns this installation, and its first client."""
 
     name = forms.CharField(
@@ -26,7 +35,26 @@ class SetUpForm(forms.Form):
         help_text="A customer whose ad accounts you run; your own name will do.",
     )
 
-    def take(self, refusal: Refused) -> None:
-        """Show a refusal where it belongs: at its fields, else above the form."""
-        for field, message in refusal.errors or [("", refusal.message)]:
-            self.add_error(field if field in self.fields else None, message)
+
+class AcceptForm(TakesRefusals):
+    """An invited person who is new here; the address is the invitation's."""
+
+    name = forms.CharField(
+        max_length=200, label="Your name", widget=forms.TextInput({"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        label="Choose a password",
+        strip=False,
+        help_text="At least ten characters.",
+        widget=forms.PasswordInput({"autocomplete": "new-password"}),
+    )
+
+
+class TokenForm(TakesRefusals):
+    """A system user's token, pasted; it is checked at Meta before anything is stored."""
+
+    token = forms.CharField(
+        max_length=1000,
+        label="Access token",
+        widget=forms.PasswordInput({"autocomplete": "off", "spellcheck": "false"}),
+    )

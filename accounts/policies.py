@@ -84,8 +84,7 @@ def listing() -> list[tuple[Role, bool]]:
 
 def require_mfa(*, role: str, required: bool, principal: Principal, now: datetime) -> None:
     """Say whether a role must have a second factor. Owners only; it holds from the next request."""
-    if not principal.everywhere:
-        raise Forbidden("Only an owner may change what a role must have.", code="may_not_operate")
+    access.require_owner(principal)
     if role not in Role.values:
         raise Invalid(f"A role is one of {', '.join(Role.values)}.", code="unknown_role")
     with transaction.atomic():

@@ -18,12 +18,14 @@ _SECRET = re.compile(
     r"|\bEAA[A-Za-z0-9_\-]{8,}"
     r"|(\bBearer\s+)[A-Za-z0-9._\-|]{8,}"
     r"|\bmak_[A-Za-z0-9]{4,}_[A-Za-z0-9_\-]{16,}"
+    # a one-time link, in a path or in the query that leads back to it
+    r"|((?:/|%2F)(?:invitations|connections/connect|connections%2Fconnect)(?:/|%2F))[A-Za-z0-9_\-:.]{16,}"
 )
 
 
 def redact(text: str) -> str:
     """`text` with every value that looks like a credential replaced by `[redacted]`."""
-    return _SECRET.sub(lambda match: f"{match[1] or match[3] or match[4] or ''}[redacted]", text)
+    return _SECRET.sub(lambda match: f"{match[1] or match[3] or match[4] or match[5] or ''}[redacted]", text)
 
 
 class RedactSecrets(logging.Filter):

@@ -6,8 +6,8 @@ from django.conf import settings
 from django.urls import URLPattern, URLResolver, include, path
 
 from accounts import adapters
-from accounts.api import meta, oauth, session
-from accounts.views import acting, connect, meta_calls, sessions, sign_in, two_factor
+from accounts.api import meta, oauth, people, session
+from accounts.views import acting, connect, invitations, meta_calls, sessions, sign_in, two_factor
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/", sign_in.set_up, name="set_up"),
@@ -24,6 +24,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("connections/connect/<str:text>/", connect.connect_link, name="connect_link"),
     path("connections/confirm/<uuid:uuid>/", connect.confirm_connection, name="confirm_connection"),
     path("acting/start", acting.start, name="acting_start"),
+    path("invitations/<str:secret>/", invitations.invitation, name="invitation"),
     path("acting/stop", acting.stop, name="acting_stop"),
     path("two-factor/", two_factor.required, name="two_factor_required"),
     path("two-factor/later", two_factor.later, name="two_factor_later"),
@@ -60,3 +61,32 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/meta-oauth/disconnect", oauth.Disconnect.as_view(), name="api_disconnect"),
     path("api/meta-oauth/refresh", oauth.Refresh.as_view(), name="api_refresh"),
 ]
+    path("api/meta-oauth/pause", oauth.Pause.as_view(), name="api_pause"),
+    path("api/meta-oauth/resume", oauth.Resume.as_view(), name="api_resume"),
+    path("api/meta-oauth/discover", oauth.Discover.as_view(), name="api_discover"),
+    path("api/meta-oauth/invite", oauth.Invite.as_view(), name="api_invite_to_connect"),
+    path("api/meta-oauth/withdraw", oauth.Withdraw.as_view(), name="api_withdraw_link"),
+    path("api/people", people.People.as_view(), name="api_people"),
+    path("api/people/<uuid:uuid>/role", people.PersonRole.as_view(), name="api_person_role"),
+    path("api/people/<uuid:uuid>/remove", people.RemovePerson.as_view(), name="api_remove_person"),
+    path(
+        "api/people/<uuid:uuid>/deactivate", people.DeactivatePerson.as_view(), name="api_deactivate_person"
+    ),
+    path(
+        "api/people/<uuid:uuid>/reactivate", people.ReactivatePerson.as_view(), name="api_reactivate_person"
+    ),
+    path("api/invitations", people.Invitations.as_view(), name="api_invitations"),
+    path(
+        "api/invitations/<uuid:uuid>/resend", people.ResendInvitation.as_view(), name="api_resend_invitation"
+    ),
+    path(
+        "api/invitations/<uuid:uuid>/withdraw",
+        people.WithdrawInvitation.as_view(),
+        name="api_withdraw_invitation",
+    ),
+    path("api/roles", people.Roles.as_view(), name="api_roles"),
+    path("api/policies", people.Policies.as_view(), name="api_policies"),
+    path("api/clients", people.Clients.as_view(), name="api_clients"),
+    path("api/clients/<str:ref>/rename", people.RenameClient.as_view(), name="api_rename_client"),
+    path("api/clients/<str:ref>/archive", people.ArchiveClient.as_view(), name="api_archive_client"),
+    path("api/clients/<str:ref>/restore", people.RestoreClient.as_view(), name="api_restore_client"),

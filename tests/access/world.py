@@ -169,6 +169,31 @@ def grant_for(agency: Any, *, session_key: str) -> str:
     """Alice has come back from Meta's dialog in this session and has not confirmed yet."""
     from accounts.models import MetaConnection, PendingGrant
 
+        **_people_and_clients(agency, now),
+    }
+
+
+def _people_and_clients(agency: Any, now: datetime) -> dict[str, str]:
+    """Whom and what owners and managers act upon: nobody who is a principal of the matrix."""
+    import accounts.clients as clients
+    from accounts.invitations import invite
+    from accounts.people import add
+
+    alice = agency.principals.alice
+    olga = add(
+        email="olga@example.com", name="Olga", password=PASSWORD, client=None, role="owner", principal=alice, now=now
+    )
+    invited = invite(
+        email="guest@example.com", client=agency.northwind, role="buyer", principal=alice, now=now
+    )
+    idle, old = (clients.create(name=name, principal=alice, now=now) for name in ("Eastwind", "Oldwind"))
+    clients.archive(client=old, principal=alice, now=now)
+    return {
+        "person": str(agency.users.vera.uuid),
+        "second_owner": str(olga.uuid),
+        "invitation": str(invited.uuid),
+        "idle_client": idle.slug,
+        "archived_client": str(old.uuid),
     known = MetaConnection.objects.of(agency.northwind).get()
     grant = PendingGrant.everything.create(
         client=agency.northwind, user=agency.users.alice, session_key=session_key, token=agency.sandbox.token("alice"),
@@ -330,3 +355,5 @@ def _ids_of_southwind(agency: Any) -> dict[str, str]:
         "connection": str(planted["MetaConnection"].uuid),
         "client": planted["Client"].slug,
     }
+        "person": str(planted["User"].uuid),
+        "invitation": str(planted["Invitation"].uuid),
