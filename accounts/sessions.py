@@ -86,12 +86,10 @@ def begin(*, session: Any, now: datetime) -> None:
 def left(*, session: Any, user: Any, now: datetime) -> Left:
     """What is left of a session at `now`. Agency roles (staff) have an absolute limit, client roles have none.
 
-    Nothing is left of a session without the two moments: `begin` has not seen it.
+    All is left of a session that `begin` has not seen: its sign-in was answered just now.
     """
     moment = int(now.timestamp())
-    active, began = session.get(ACTIVE_AT), session.get(SIGNED_IN_AT)
-    if not isinstance(active, int) or not isinstance(began, int):
-        return Left(idle=-1, absolute=None)
+    active, began = session.get(ACTIVE_AT, moment), session.get(SIGNED_IN_AT, moment)
     idle = settings.SESSION_IDLE_SECONDS - (moment - active)
     absolute = settings.SESSION_ABSOLUTE_SECONDS - (moment - began) if user.is_staff else None
     return Left(idle=idle, absolute=absolute)
@@ -150,8 +148,8 @@ def listing(*, user: User, this: str, now: datetime) -> list[Seen]:
                 device=device(row.user_agent),
                 address=row.ip,
                 is_app=_TOKENS in session,
-                started_at=datetime.fromtimestamp(session[SIGNED_IN_AT], UTC),
-                active_at=datetime.fromtimestamp(session[ACTIVE_AT], UTC),
+                started_at=_moment(session, SIGNED_IN_AT, row.created_at),
+                active_at=_moment(session, ACTIVE_AT, row.created_at),
                 is_this=row.session_key == this,
             )
         )
@@ -216,6 +214,10 @@ def _end(keys: Iterable[str]) -> None:
     with transaction.atomic():
         Session.objects.filter(session_key__in=gone).delete()
         UserSession.objects.filter(session_key__in=gone).delete()
+
+
+def _moment(session: Any, name: str, otherwise: datetime) -> datetime:
+    return datetime.fromtimestamp(session[name], UTC) if name in session else otherwise
 
 
 def person(session: Any) -> Any:

@@ -23,6 +23,7 @@ from django.urls import path
 import accounts.access as access
 import accounts.acting as acting
 import accounts.policies as policies
+import accounts.sessions as sessions
 from accounts.errors import Refused
 from insights.interest import report
 from insights.live import Outlet, hub
@@ -117,8 +118,11 @@ def _may_see(scope: Any) -> tuple[int, int]:
     # A fresh look at the session: the scope's own copy knows no logout.
     holder = type("Holder", (), {"session": type(session._wrapped)(session.session_key)})()
     user = get_user(holder)
-    principal = acting.principal(session=holder.session, user=user, now=now())  # type: ignore[attr-defined]
+    principal = acting.principal(session=holder.session, user=user, now=now())
     if principal.kind == "nobody" or policies.refusal(user) is not None:
+        return 0, NOT_SIGNED_IN
+    # No request may come any more that would end it: a socket is no activity, and does not outlive its session.
+    if sessions.left(session=holder.session, user=user, now=now()).over:
         return 0, NOT_SIGNED_IN
     wanted = parse_qs(scope.get("query_string", b"").decode("latin-1"))
     try:
