@@ -9,6 +9,7 @@ another, which is what makes the same calls give the same bytes.
 from __future__ import annotations
 
 import datetime as dt
+import email.utils
 import http.server
 import pathlib
 import re
@@ -111,7 +112,7 @@ class Sandbox:
         with self._lock:
             answer = self._answer(environ)
         data = answer.data()
-        headers = [("Content-Type", answer.content_type), *answer.headers]
+        headers = [("Content-Type", answer.content_type), ("Date", self._date()), *answer.headers]
         if not answer.drip:
             headers.append(("Content-Length", str(len(data))))
         reason = http.server.BaseHTTPRequestHandler.responses.get(answer.status, ("OK", ""))[0]
@@ -181,6 +182,9 @@ class Sandbox:
                 for entry in self.journal.since(before)
                 if entry.kind in ("set", "create", "run", "revoke", "grant")
             ]
+
+    def _date(self) -> str:
+        return email.utils.formatdate(self.clock.timestamp(), usegmt=True)
 
     def _base(self, environ: dict[str, Any]) -> str:
         if self.base_url:
