@@ -7,6 +7,7 @@ sooner. Times of single strategies are rows, not entries here. Every entry is ha
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import socket
 from types import ModuleType
@@ -14,6 +15,7 @@ from typing import Any
 
 from celery import Celery
 from celery.beat import Scheduler
+from celery.signals import worker_init
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from kombu import Queue
@@ -21,6 +23,8 @@ from kombu import Queue
 from metaads.clock import monotonic, now
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+log = logging.getLogger(__name__)
 
 #: What each queue is for. control: stop and settle; write: POSTs to Meta; live: what a person is waiting to
 #: see; sync: structure, connections, judging; reports: the long reads. A worker that serves one never blocks another.
@@ -135,3 +139,22 @@ app.autodiscover_tasks()
 def canary(queue: str) -> None:
     """Leave a sign of life of one queue: beat ran, the broker delivered, a worker took it. Read by `/readyz`."""
     _leases().take(name=f"canary:{queue}", holder="canary", seconds=CANARY_SECONDS, now=now())
+    if queue == "control":
+        import accounts.restored as restored
+
+        restored.beat(folder=settings.VAR_DIR, now=now())
+
+
+@worker_init.connect
+def guard(**_: Any) -> None:
+    """A worker of the server form starts: if the database was restored from a backup, it is held before any task
+    runs. A worker that cannot tell does not start."""
+    import campaigns.restored as restored
+
+    try:
+        restored.guard(folder=settings.VAR_DIR, now=now())
+    except Exception:
+        log.exception(
+            "the worker cannot tell whether the database is the one that it left; it does not start"
+        )
+        raise SystemExit(1) from None

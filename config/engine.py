@@ -2,6 +2,7 @@
 
     start   var/engine.lock (flock)   a second process on this machine is refused at once
               -> lease row            and so is one on another machine that shares the database
+              -> guard                a database that was restored from a backup is held first
               -> worker "quick"       control, write, live      a stop never waits behind a long read
               -> worker "long"        sync, reports
               -> beat                 the schedule of config.celery, in memory
@@ -33,6 +34,7 @@ from django.conf import settings
 from django.db import connection
 
 from accounts.leases import release, take
+from campaigns.restored import guard
 from config.celery import app
 from insights.watchdog import Watchdog
 from metaads.clock import now
@@ -91,6 +93,7 @@ class Engine:
                 "Stop it, wait a minute, and start again; several machines need PostgreSQL and Redis (make server)."
             )
         try:
+            guard(folder=self._folder, now=now())
             self._start_threads()
         except BaseException:
             self.stop()

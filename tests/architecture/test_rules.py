@@ -27,6 +27,7 @@ EVERYTHING: dict[str, str] = {
     "accounts.invitations": "a link's secret names its invitation, and with it the client",
     "accounts.outbox": "one loop sends the mails of all clients; keys are unique over all",
     "accounts.receivers": "Meta names its user, who may be connected at several clients",
+    "accounts.restored": "a backup brought back the rows of every client",
     "accounts.rotation": "keys belong to the installation; no value leaves it",
     "accounts.sentinel": "a scanner",
     "accounts.tasks": "connections by id",

@@ -9,7 +9,7 @@ import json
 import pytest
 from django.test import Client as Browser
 
-from accounts import connections
+from accounts import tokens
 from accounts.errors import NoConnection
 from accounts.models import AdAccount, ConnectionState, MetaConnection
 from campaigns.models import SyncRun
@@ -69,7 +69,7 @@ def test_a_permission_that_a_person_took_back_makes_the_connection_read_only_at_
     connected, sandbox, clock, eager, django_capture_on_commit_callbacks
 ):
     own = MetaConnection.everything.get()
-    assert connections.write_token(connected.ad_account)
+    assert tokens.write_token(connected.ad_account)
     door.session(sandbox).delete(
         "https://graph.facebook.com/v26.0/me/permissions/ads_management", params={"access_token": own.token}
     ).raise_for_status()
@@ -79,8 +79,8 @@ def test_a_permission_that_a_person_took_back_makes_the_connection_read_only_at_
     assert "ads_management" not in own.scopes and "ads_read" in own.scopes
     assert own.checked_at == clock.now()
     with pytest.raises(NoConnection, match="read-only"):
-        connections.write_token(connected.ad_account)
-    assert connections.reader(connected.ad_account)
+        tokens.write_token(connected.ad_account)
+    assert tokens.reader(connected.ad_account)
 
 
 def test_an_app_that_a_person_removed_ends_the_connection_before_any_call_fails(
@@ -92,7 +92,7 @@ def test_an_app_that_a_person_removed_ends_the_connection_before_any_call_fails(
     own.refresh_from_db()
     assert own.state == ConnectionState.REAUTH_NEEDED
     with pytest.raises(NoConnection):
-        connections.write_token(connected.ad_account)
+        tokens.write_token(connected.ad_account)
 
 
 def test_a_notice_that_lies_changes_nothing(
@@ -102,7 +102,7 @@ def test_a_notice_that_lies_changes_nothing(
     tell(sandbox, django_capture_on_commit_callbacks, entry_id=own.meta_user_id, **about_grants())
     own.refresh_from_db()
     assert own.state == ConnectionState.CONNECTED and "ads_management" in own.scopes
-    assert connections.write_token(connected.ad_account)
+    assert tokens.write_token(connected.ad_account)
 
 
 def test_only_connections_of_the_named_user_are_asked_about_and_ended_ones_are_not(

@@ -8,12 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.errors import Refused
 from accounts.models import AdAccount, Client
-from accounts.tenancy import Principal
 from campaigns.changes.switch import Scope, pull, release
+from campaigns.restored import OPERATOR
 from metaads.clock import now
-
-#: Whoever has a shell on the server has the database as well.
-OPERATOR = Principal(kind="system", user_id=None, name="operator", roles=((None, "owner"),))
 
 
 class Command(BaseCommand):
