@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
 from django.db import models
@@ -346,6 +348,13 @@ class AdAccount(Tenant):
     @property
     def enabled(self) -> bool:
         return self.enabled_at is not None and self.archived_at is None
+
+    def silent_since(self, *, now: datetime) -> datetime | None:
+        """When a switched-on account was last heard of, if that is SILENCE_HOURS ago; automation rests then."""
+        since = self.last_contact_at or self.enabled_at
+        if not self.enabled or since is None or now - since < timedelta(hours=settings.SILENCE_HOURS):
+            return None
+        return since
 
 
 class GrantedAsset(Tenant):

@@ -3,7 +3,7 @@
 tend   deletions that may be finished            -> done
        due connections -> validate (asks Meta)   -> states
        states, dates, silence, statuses, notices,
-  mails that do not leave                 -> alerts (opened, renewed or closed; safe to run twice)
+         mails that do not leave                -> alerts (opened, renewed or closed; safe to run twice)
        grants, links and answers past their time -> deleted
 """
 
@@ -169,7 +169,7 @@ def _ending(connection: MetaConnection, key: str, ends: _Ends, now: datetime) ->
 def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> None:
     """One alert per silent ad account. It is mailed only where nothing else says why: a connection that cannot be
     read has an alert of its own, and so have many accounts of one client that fall silent together."""
-    silent = {account.pk: silent_since(account, now=now) for account in accounts}
+    silent = {account.pk: account.silent_since(now=now) for account in accounts}
     unexplained = [
         account
         for account in accounts
