@@ -22,8 +22,20 @@ import insights.history as history
 import insights.sums as sums
 import insights.windows as days_of
 from accounts.models import AdAccount
-from insights.metrics import ADDITIVE, HOURLY, METRICS, Terms, evaluate, measured, named, with_terms
+from insights.errors import UnknownMetric
+from insights.metrics import (
+    ADDITIVE,
+    HOURLY,
+    METRICS,
+    Metric,
+    Terms,
+    evaluate,
+    measured,
+    named,
+    with_terms,
+)
 from insights.models import DataVersion, WindowSum
+from insights.patterns import Family, Pattern, find
 from insights.progress import Progress, progress
 from insights.trust import Header, Known, Trust, known
 from insights.windows import Period
@@ -31,9 +43,9 @@ from insights.windows import Period
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Series", "Table", "TableRow", "Totals", "Trust",
-    "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence", "preset", "progress", "series",
-    "table", "totals", "windows",
+    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Rhythm", "Series", "Table", "TableRow", "Totals",
+    "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence", "pattern", "preset",
+    "progress", "series", "table", "totals", "windows",
 ]  # fmt: skip
 
 
@@ -86,6 +98,17 @@ class PastTable:
     @property
     def exact(self) -> bool:
         return self.answers_for == self.at
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """A ratio by hour or weekday of the account's zone, and which of them differ by more than chance.
+
+    The pattern's ratios are plain top / over, without the metric's factor (`metric.times`)."""
+
+    header: Header
+    metric: Metric
+    pattern: Pattern
 
 
 @dataclass(frozen=True)
@@ -255,6 +278,36 @@ def series(
             mine["reach"] = Decimal(people.get(day, 0))
         points.append(Point(day, _values(mine, metrics, ad_account)))
     return Series(state.header, tuple(points))
+
+
+def pattern(
+    ad_account: AdAccount,
+    *,
+    metric: str,
+    family: Family,
+    weeks: int,
+    level: str = "account",
+    object_id: str | None = None,
+    now: datetime,
+) -> Rhythm:
+    """How a ratio differs by hour, weekday or hour of the week, over the full weeks of days up to yesterday.
+
+    Only ratios that Meta answers by the hour; raises `UnknownMetric` for others. Hours that were not read are left
+    out; hours that were read and delivered nothing have nothing to compare.
+    """
+    asked = named(metric)
+    if asked.over is None or not asked.hourly:
+        raise UnknownMetric(metric, tuple(one.name for one in METRICS.values() if one.over and one.hourly))
+    one = _object(ad_account, level, object_id)
+    period = days_of.last(7 * weeks, account_today(ad_account, now))
+    state = known(ad_account=ad_account, period=period, level="campaign", now=now, kind="hour")
+    found = sums.by_hour(ad_account=ad_account, level=level, object_id=one, period=period, bases=asked.bases)
+    seen = {
+        (day, hour): (values[asked.top] or Decimal(0), values[asked.over] or Decimal(0))
+        for (day, hour), values in (found or {}).items()
+        if day in state.days
+    }
+    return Rhythm(state.header, asked, find(seen, family=family, up_is_good=asked.good != "down"))
 
 
 def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENGINE_DAYS) -> WindowTable:

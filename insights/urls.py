@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from insights.api.past import Completeness, KnownAt
+from insights.api.rhythm import Rhythm
 from insights.api.views import Ads, AdSets, Campaigns, Insights, Metrics, Performance, Realtime
 
 urlpatterns: list[URLPattern] = [
@@ -16,5 +17,6 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/ads/<str:adset_id>", Ads.as_view(), name="api_ads"),
     path("api/meta/known-at/<str:account_id>", KnownAt.as_view(), name="api_known_at"),
     path("api/meta/completeness/<str:account_id>", Completeness.as_view(), name="api_completeness"),
+    path("api/meta/rhythm/<str:account_id>", Rhythm.as_view(), name="api_rhythm"),
     path("api/metrics", Metrics.as_view(), name="api_metrics"),
 ]

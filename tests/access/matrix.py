@@ -205,6 +205,10 @@ ROUTES: tuple[Route, ...] = (
           {"post": Rule(LEAD, 302, lambda ids: f"client={ids['client']}")}),
     Route("connect_link", "/connections/connect/{link}/", "page",
           {"get": Rule(OWNER, refused=404), "post": Rule(OWNER, 302, lambda ids: "x=1", refused=404)}),
+    Route("connect_link", "/connections/connect/{guest_link}/", "open", status={"get": 200, "post": 302},
+          why="whoever has the mail's link begins; the dance and its confirmation follow", label="connect_link-guest"),
+    Route("paste_token", "/connections/token/?client={client}", "page",
+          {"get": Rule(LEAD), "post": Rule(LEAD, 302, lambda ids: f"token={ids['token']}")}),
     Route("confirm_connection", "/connections/confirm/{grant}/", "page",
           # Naming the accounts asks Meta, and the call is counted.
           {"get": Rule(OWNER, refused=404, writes=frozenset({"metaads_quotascope"})),
@@ -221,6 +225,12 @@ ROUTES: tuple[Route, ...] = (
         # A link that is used up once is kept before it is handed out; it starts nothing by itself.
         get=Rule(LEAD, writes=frozenset({"accounts_connectlink", "accounts_auditline"}))),
     api("api_refresh", "/api/meta-oauth/refresh", post=Rule(LEAD, body=_says(connection_id="{connection}"))),
+    api("api_pause", "/api/meta-oauth/pause", post=Rule(LEAD, body=_says(connection_id="{connection}"))),
+    api("api_resume", "/api/meta-oauth/resume", post=Rule(LEAD, body=_says(connection_id="{connection}"))),
+    api("api_discover", "/api/meta-oauth/discover", post=Rule(LEAD, body=_says(connection_id="{connection}"))),
+    api("api_invite_to_connect", "/api/meta-oauth/invite",
+        post=Rule(LEAD, 201, _says(client="{client}", email="owner@example.com"))),
+    api("api_withdraw_link", "/api/meta-oauth/withdraw", post=Rule(LEAD, body=_says(link_id="{guest_link_id}"))),
     # --- reading
     api("api_performance", "/api/meta/performance/{account}", get=READ),
     api("api_campaigns", "/api/meta/campaigns/{account}", get=READ),
@@ -231,6 +241,7 @@ ROUTES: tuple[Route, ...] = (
     api("api_ad_sets", "/api/meta/ad-sets/{campaign}", get=READ),
     api("api_ads", "/api/meta/ads/{adset}", get=READ),
     api("api_known_at", "/api/meta/known-at/{account}?at=2026-11-18T15:00:00Z", get=READ),
+    api("api_rhythm", "/api/meta/rhythm/{account}", get=READ),
     api("api_completeness", "/api/meta/completeness/{account}", get=READ),
     api("api_metrics", "/api/metrics", get=OWN_LIST),
     # --- changes
@@ -305,6 +316,9 @@ ROUTES: tuple[Route, ...] = (
     page("strategy", "/strategies/{strategy}/"),
     page("alerts", "/alerts/", foreign=None),
     page("connections", "/connections/", foreign=None),
+    Route("doctor", "/connections/doctor/?client={client}", "page", {"get": Rule(AGENCY_ASKS)}),
+    page("people", "/people/", foreign=None),
+    Route("people", "/people/?client={client}", "page", {"get": CHOICE}, label="people-of-client"),
     # Last: what the sandbox heard is not taken back with the rows.
     api("api_disconnect", "/api/meta-oauth/disconnect",
         post=Rule(LEAD, body=_says(connection_id="{connection}"))),
