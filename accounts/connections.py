@@ -72,6 +72,7 @@ log = logging.getLogger(__name__)
 
 REMOVED_AT_META: Final = "The app was removed at Facebook."
 WRITE_SCOPE: Final = claims.WRITE_SCOPE
+DAILY: Final = "daily:"
 _HOUR: Final = 3600.0
 
 
@@ -214,6 +215,7 @@ def establish(
             ad_accounts=[account.act_id for account in made.ad_accounts],
             refused=list(made.foreign),
         )
+    leases.take(name=daily_name(connection), holder=uuid.uuid4().hex, seconds=24 * _HOUR, now=now)
     return made
 
 
@@ -326,6 +328,38 @@ def _checked(connection: MetaConnection, info: oauth.TokenInfo, now: datetime) -
     else:
         reason = tokens.why_expiring(info.expires_at, info.data_access_expires_at, now=now)
     return {**known, "state": state, "reason": reason, "auth_failures": 0}
+
+
+def daily_name(connection: MetaConnection) -> str:
+    """The lease that says: looked after today."""
+    return f"{DAILY}{connection.uuid}"
+
+
+def look_after(*, connection: MetaConnection, now: datetime) -> MetaConnection:
+    """Validate; and once a day look which ad accounts the connection sees. Nothing is raised for what Meta says."""
+    connection = validate(connection=connection, now=now)
+    if connection.checked_at != now or connection.state not in READABLE or connection.held:
+        return connection
+    name, holder = daily_name(connection), uuid.uuid4().hex
+    if leases.take(name=name, holder=holder, seconds=24 * _HOUR, now=now) is None:
+        return connection
+    try:
+        rediscover(connection=connection, now=now)
+    except (Refused, IntegrityError) as no:
+        log.warning("connection %s: its ad accounts could not be listed: %s", connection.uuid, no)
+        leases.take(name=name, holder=holder, seconds=_HOUR, now=now)
+    return connection
+
+
+def note_end(*, connection: MetaConnection, now: datetime) -> None:
+    """From *connected* to *expiring* by the calendar alone: Meta need not be asked for that."""
+    ends = (connection.expires_at, connection.data_access_expires_at)
+    if tokens.state_at(*ends, now=now) == ConnectionState.EXPIRING:
+        rows = MetaConnection.objects.of(connection.client_id).filter(
+            pk=connection.pk, state=ConnectionState.CONNECTED, connected_at=connection.connected_at
+        )
+        same = rows.filter(expires_at=ends[0], data_access_expires_at=ends[1])
+        same.update(state=ConnectionState.EXPIRING, reason=tokens.why_expiring(*ends, now=now))
 
 
 def renew_due(*, connection: MetaConnection, now: datetime) -> bool:

@@ -40,6 +40,12 @@ def turn(*, name: str, quiet: float, now: datetime) -> float | None:
     return None
 
 
+def running(*, prefix: str, now: datetime) -> set[str]:
+    """The names that somebody holds now."""
+    rows = Lease.objects.filter(name__startswith=prefix, until__gt=now)
+    return set(rows.values_list("name", flat=True))
+
+
 def release(*, name: str, holder: str, now: datetime) -> None:
     """Give the lease back early; nothing happens when it is not held any more."""
     Lease.objects.filter(name=name, holder=holder).update(until=now)

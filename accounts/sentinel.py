@@ -1,7 +1,8 @@
 """The watch over connections: checks tokens, and keeps one alert per trouble, opened and closed from what is stored.
 
 tend   deletions that may be finished            -> done
-       due connections -> validate (asks Meta)   -> states
+       tokens that near their end -> renewed, or -> expiring
+       due connections -> validate (asks Meta)   -> states; once a day what they see -> ad accounts, grants
        states, dates, silence, statuses, notices,
          mails that do not leave                -> alerts (opened, renewed or closed; safe to run twice)
        grants, links and answers past their time -> deleted
@@ -9,13 +10,13 @@ tend   deletions that may be finished            -> done
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import F, Q
 
 import accounts.ad_accounts as ad_accounts
 import accounts.alerts as alerts
@@ -23,6 +24,7 @@ import accounts.connections as connections
 import accounts.deletions as deletions
 import accounts.grants as grants
 import accounts.idempotency as idempotency
+import accounts.leases as leases
 import accounts.outbox as outbox
 from accounts.models import READABLE, AdAccount, Client, ConnectionState, MetaConnection
 from metaads.notices import open_notices
@@ -32,13 +34,12 @@ _SILENT_ADVICE: Final = (
 )
 CHECK_EVERY: Final = timedelta(hours=24)
 DOUBTFUL_EVERY: Final = timedelta(minutes=10)
-#: After this long without one good answer for a switched-on account, a person should know.
-SILENCE: Final = timedelta(hours=settings.SILENCE_HOURS)
 #: From so many ad accounts of a client on, silence is one trouble and not many.
 _MANY: Final = 4
 #: People are warned when a token, or its access to data, ends in so many days.
 WARN_DAYS: Final = (1, 3, 7, 14)
 _AT_ONCE: Final = 20
+_RECHECKED_AT_ONCE: Final = 50
 _CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
 
 
@@ -53,16 +54,44 @@ def tend(*, now: datetime) -> int:
 
 
 def check_due(*, now: datetime) -> int:
-    """Re-validate connections unchecked for a day, doubtful ones for ten minutes; twenty a round."""
-    due = Q(checked_at__isnull=True) | Q(checked_at__lt=now - CHECK_EVERY)
-    doubtful = Q(state__in=(ConnectionState.DEGRADED, ConnectionState.REAUTH_NEEDED)) & Q(
-        checked_at__lt=now - DOUBTFUL_EVERY
-    )
-    rows = MetaConnection.everything.filter(due | doubtful, state__in=_CHECKED_STATES).order_by("checked_at")
-    due_now = list(rows[:_AT_ONCE])
-    for row in due_now:
+    """Renew what nears its end; ask Meta about each connection once a day, about doubtful ones every ten minutes.
+    Twenty a round, those first that were not looked at for the longest; returns how many."""
+    rows = MetaConnection.everything.filter(state__in=_CHECKED_STATES).select_related("client").defer("token")
+    for row in rows:
+        connections.renew_due(connection=row, now=now)
+        connections.note_end(connection=row, now=now)
+    done = leases.running(prefix=connections.DAILY, now=now)
+    oldest = rows.order_by(F("checked_at").asc(nulls_first=True))
+    due = [row for row in oldest if _due(row, now) or _unseen(row, done)][:_AT_ONCE]
+    for row in due:
+        connections.look_after(connection=row, now=now)
+    return len(due)
+
+
+def _due(row: MetaConnection, now: datetime) -> bool:
+    if row.checked_at is None or row.checked_at < now - CHECK_EVERY:
+        return True
+    doubtful = row.held or row.state in (ConnectionState.DEGRADED, ConnectionState.REAUTH_NEEDED)
+    over = any(end is not None and end <= now for end in (row.expires_at, row.data_access_expires_at))
+    return (doubtful or over) and row.checked_at < now - DOUBTFUL_EVERY
+
+
+def _unseen(row: MetaConnection, done: set[str]) -> bool:
+    """Calls go well all day long, and nobody has asked today what the connection still may and sees."""
+    return row.state in READABLE and connections.daily_name(row) not in done
+
+
+def recheck(*, now: datetime, clients: Collection[int] | None = None) -> int:
+    """Ask Meta about connections that nothing was heard of for ten minutes (of these clients' ids, or of all);
+    returns how many. For the start of a process, and for a sign-in: after its answer, never before."""
+    stale = Q(checked_at__isnull=True) | Q(checked_at__lt=now - DOUBTFUL_EVERY)
+    rows = MetaConnection.everything.filter(stale, state__in=_CHECKED_STATES)
+    if clients is not None:
+        rows = rows.filter(client_id__in=clients)
+    some = list(rows.order_by(F("checked_at").asc(nulls_first=True))[:_RECHECKED_AT_ONCE])
+    for row in some:
         connections.validate(connection=row, now=now)
-    return len(due_now)
+    return len(some)
 
 
 def reconcile(*, now: datetime) -> None:
@@ -192,14 +221,6 @@ def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> N
         severity="warning",
         now=now,
     )
-
-
-def silent_since(account: AdAccount, *, now: datetime) -> datetime | None:
-    """When a switched-on account was last heard of, if that is too long ago; automation rests for it then."""
-    since = account.last_contact_at or account.enabled_at
-    if not account.enabled or since is None or now - since < SILENCE:
-        return None
-    return since
 
 
 def _silence(account: AdAccount, since: datetime | None, *, severity: str, now: datetime) -> None:

@@ -16,6 +16,13 @@ def sentinel() -> None:
     watch.tend(now=now())
 
 
+@shared_task(name="accounts.tasks.recheck", ignore_result=True)
+def recheck(clients: list[int] | None = None) -> None:
+    """Ask Meta about connections that nothing was heard of for ten minutes: a process began (all), or somebody
+    signed in (`clients`: ids of theirs)."""
+    watch.recheck(now=now(), clients=clients)
+
+
 @shared_task(name="accounts.tasks.check_connection", ignore_result=True)
 def check_connection(connection_id: int) -> None:
     """Ask Meta about one connection (our id): its user changed at Facebook what our app may do."""

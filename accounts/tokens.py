@@ -23,7 +23,7 @@ import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
@@ -266,7 +266,8 @@ def write_token(ad_account: AdAccount, *, automated: bool = False) -> str:
     """The token for one write, of the account's one writer.
 
     A person's change needs a connection that is connected or expiring, an automated one (a strategy's, the
-    watchdog's) one that is connected. Raises `NoConnection` with what is missing.
+    watchdog's) one that is connected, and an account that was heard of lately. Raises `NoConnection` with what is
+    missing.
     """
     asset = _writer(ad_account, automated=automated)
     connection = _assets(ad_account).get(pk=asset.pk).connection
@@ -283,12 +284,25 @@ def renewed_since(ad_account: AdAccount, moment: datetime) -> bool:
 
 
 def why_frozen(ad_account: AdAccount) -> str:
-    """Why automation rests for this account; "" while it may work."""
-    try:
-        _writer(ad_account, automated=True)
-    except NoConnection as no:
-        return no.message
-    return ""
+    """Why automation rests for this account; "" while its connection is connected and Meta answers for it. Changes
+    nothing."""
+    asset = _writer_asset(ad_account)
+    if asset is None:
+        return _unconnected(ad_account, _writer_id(ad_account)).message
+    no = _not_now(ad_account, asset.connection, (ConnectionState.CONNECTED,)) or _silent(ad_account)
+    return no.message if no is not None else ""
+
+
+def _silent(ad_account: AdAccount) -> NoConnection | None:
+    account = AdAccount.objects.of(ad_account.client_id).get(pk=ad_account.pk)
+    since = account.silent_since(now=clock_now())
+    if since is None:
+        return None
+    return NoConnection(
+        f"Nothing was heard of {ad_account.act_id} since {since.astimezone(UTC):%-d %B %Y, %H:%M} UTC.",
+        code="ad_account_silent",
+        advice="Automation goes on with the next good answer. Look at the connection and at Meta's status page.",
+    )
 
 
 def _writer(ad_account: AdAccount, *, automated: bool) -> GrantedAsset:
@@ -314,13 +328,16 @@ def _writer(ad_account: AdAccount, *, automated: bool) -> GrantedAsset:
             code="read_only_ad_account",
             advice="Have them given the task Manage campaigns in Meta Business settings.",
         )
-    rows = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk)
-    if not rows.filter(enabled_at__isnull=False, archived_at__isnull=True).exists():
+    account = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk).first()
+    if account is None or not account.enabled:
         raise NoConnection(
             f"{ad_account.act_id} is switched off here.",
             code="ad_account_disabled",
             advice="Enable the ad account.",
         )
+    silent = _silent(account) if automated else None
+    if silent is not None:
+        raise silent
     return asset
 
 

@@ -19,6 +19,7 @@ from datetime import datetime, timedelta
 from django.db.models import Q, QuerySet
 
 import accounts.leases as leases
+import accounts.tokens as tokens
 import insights.interest as interest
 import strategies.decisions as decisions
 import strategies.proposals as proposals
@@ -81,7 +82,8 @@ def weigh(*, strategy: Strategy, snapshot: Snapshot, now: datetime) -> tuple[Out
     book = proposals.book(strategy=strategy, now=now) if saved else proposals.Book({}, {})
     judged = [judge(rules, subject, snapshot, now=now) for subject in snapshot.subjects]
     lost = _lost(strategy, judged, book)
-    weighed = tuple(_weighed(strategy, judgement, snapshot, book, lost, now) for judgement in judged)
+    frozen = tokens.why_frozen(strategy.ad_account)
+    weighed = tuple(_weighed(strategy, judgement, snapshot, book, lost, frozen, now) for judgement in judged)
     return Outcome(snapshot, weighed), book
 
 
@@ -128,6 +130,7 @@ def _weighed(
     snapshot: Snapshot,
     book: proposals.Book,
     lost: Mapping[Intent, Claim],
+    frozen: str,
     now: datetime,
 ) -> Judgement:
     """The judgement with what forbids to offer its intents now; held when nothing is left of them."""
@@ -136,6 +139,8 @@ def _weighed(
         block = None
         if intent in lost:
             block = ("outranked", _outranked(strategy, lost[intent]))
+        elif frozen and _key(intent) not in book.open:
+            block = ("connection", frozen)
         elif _key(intent) not in book.open:
             block = proposals.hindrance(
                 strategy=strategy, intent=intent, snapshot=snapshot, book=book, now=now

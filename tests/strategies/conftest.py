@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from insights.rows import read
+from tests.conftest import grant
 
 RULES = {"minCtr": "0.80", "maxCpc": "1.00", "targetCpm": "10", "budgetThreshold": "100"}
 ALL_ON = {"pauseLowPerforming": True, "increaseBudget": True, "adjustBidding": False, "expandAudience": False}
@@ -26,8 +27,10 @@ FIGURES = {"21": ("12.00", 2000, 40), "22": ("12.00", 2000, 8), "23": ("0.10", 2
 
 def plant(shop: Any, figures: dict[str, tuple[str, int, int]] | None = None, *, complete: bool = True) -> int:
     """Store seven full days (and today's start) for ad set -> (spend, impressions, clicks) a day; the data version."""
+    from accounts.ad_accounts import heard
     from insights.store.write import Read, upsert
 
+    heard(ad_account_id=shop.ad_account.pk, now=shop.clock.now())
     days = [shop.today - timedelta(days=back) for back in range(8)]
     planted = (figures or FIGURES).items()
     whole = tuple(sum(Decimal(numbers[place]) for _, numbers in planted) for place in range(3))
@@ -75,6 +78,7 @@ def shop(agency: Any, clock: Any) -> Any:
         timezone_name="America/New_York",
         enabled_at=now,
     )
+    grant(account)
     common = {"client": agency.northwind, "ad_account": account, "seen_at": now}
     running = {"status": "ACTIVE", "effective_status": "ACTIVE"}
     campaign = Campaign.everything.create(meta_id="10", name="Autumn", **common, **running)

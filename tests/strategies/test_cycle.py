@@ -347,3 +347,16 @@ def test_the_number_of_queries_does_not_grow_with_the_account(shop, strategy, dj
 def _columns(row):
     names = [field.attname for field in row._meta.concrete_fields if field.attname != "id"]
     return {name: getattr(row, name) for name in names if name not in ("campaign_id", "ad_set_id")}
+
+
+@pytest.mark.parametrize("state", ["degraded", "expiring", "reauth_needed", "revoked", "paused", "deleting"])
+def test_automation_rests_in_every_state_of_the_connection_but_connected(shop, strategy, state):
+    from accounts.models import MetaConnection
+
+    MetaConnection.everything.update(state=state)
+    outcome = run(shop, strategy)
+    held = [row for row in outcome.decisions if row.reason_code == "connection"]
+    assert held and not outcome.proposals
+    assert all(row.verdict == "held" and "is in the state" in row.reason for row in held)
+    MetaConnection.everything.update(state="connected")
+    assert len(run(shop, strategy).proposals) == 2
