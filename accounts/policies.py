@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 import accounts.access as access
 import accounts.audit as audit
@@ -67,8 +68,9 @@ def should_ask(user: Any) -> bool:
     """Whether to suggest a second factor: an agency role that may move money, and none set up."""
     if not isinstance(user, User) or not user.is_staff:
         return False
-    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
-    return bool(roles & spending_roles()) and not has_mfa(user)
+    factors = Authenticator.objects.filter(user=OuterRef("user"), type__in=_FACTORS)
+    rows = Membership.objects.filter(~Exists(factors), user=user, role__in=spending_roles())
+    return rows.exists()
 
 
 def spending_roles() -> frozenset[str]:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from dashboard.pages import account, alerts, campaign, changes, connections, overview, proposals, strategies
+from dashboard.pages import (
+    account,
+    alerts,
+    campaign,
+    changes,
+    connections,
+    overview,
+    people,
+    proposals,
+    strategies,
+)
 
 urlpatterns: list[URLPattern] = [
     path("", overview.home, name="home"),
@@ -20,4 +30,5 @@ urlpatterns: list[URLPattern] = [
     path("strategies/<uuid:uuid>/", strategies.one, name="strategy"),
     path("alerts/", alerts.listing, name="alerts"),
     path("connections/", connections.listing, name="connections"),
+    path("people/", people.listing, name="people"),
 ]

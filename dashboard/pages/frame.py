@@ -22,6 +22,7 @@ from django.views.decorators.http import require_safe
 
 import accounts.access as access
 import accounts.clients as choices
+import accounts.policies as policies
 from accounts.errors import Invalid, NotFound, Refused
 from accounts.models import AdAccount, Alert, Client, Role, User
 from accounts.tenancy import Principal
@@ -39,6 +40,7 @@ NAVIGATION = (
     ("strategies", "Strategies", "/strategies/"),
     ("alerts", "Alerts", "/alerts/"),
     ("connections", "Connections", "/connections/"),
+    ("people", "People", "/people/"),
 )
 
 #: Regions of the frame that every page can read again: counts that wait, and what is stopped.
@@ -160,9 +162,19 @@ def _frame(request: HttpRequest, *, client: Client | None, section: str) -> Cont
         ],
         "frame_stops": list(stops.filter(released_at__isnull=True).select_related("client", "ad_account")),
         "frame_role": _role(who, at),
+        # Asked for only where the whole frame is shown.
+        "frame_ask_mfa": lambda: _asks_for_second_step(request),
+        "frame_may_act_as": at is not None and access.may(who, "act_as", at),
         "may_stop": at is not None and access.may(who, "stop", at),
         "may_release": at is not None and access.may(who, "release", at),
     }
+
+
+def _asks_for_second_step(request: HttpRequest) -> bool:
+    """Whether to suggest a second step at sign-in: to roles that may move money, until "later" or done."""
+    if request.session.get("mfa_later") or principal(request).kind == "acting":
+        return False
+    return policies.should_ask(request.user)
 
 
 def _switcher(
