@@ -1,6 +1,6 @@
 """allauth's hooks: the OAuth dance ends in a pending grant, never in a stored token and never in a new sign-in.
 
-    POST /connections/connect -> provider.redirect(process=redirect, data={purpose, client, user, at})
+    POST /connections/connect -> provider.redirect(process=redirect, data={purpose, client, user or link, ...})
       -> Meta's dialog -> callback (allauth: single-use state of this session, code exchange, /me)
       -> pre_social_login: token taken out, pending grant written, redirect to the confirm page
 
@@ -18,27 +18,54 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base import ProviderException
 from allauth.socialaccount.providers.base.constants import AuthError, AuthProcess
 from allauth.socialaccount.providers.facebook.views import FacebookOAuth2Adapter
-from allauth.socialaccount.providers.oauth2.client import OAuth2Error
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
-from django.conf import settings
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import reverse
 
 import accounts.connections as connections
 import accounts.grants as grants
+import accounts.unfinished as unfinished
 from accounts.errors import Refused
+from accounts.pages import refused
 from metaads.clock import now
 
 log = logging.getLogger(__name__)
 
 
+class Failed(ProviderException):
+    """A call of the dance failed; the refusal says how, in the product's own words."""
+
+    def __init__(self, refusal: Refused) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
 class MetaOAuth2Adapter(FacebookOAuth2Adapter):
-    """Facebook's, with the redirect URI that is entered in the Meta app's settings."""
+    """Facebook's, with the redirect URI that is entered in the Meta app's settings, and our own door to Graph.
+
+    The library takes answers apart without looking and calls every failure a refused code; ours tells a Meta that
+    does not answer from one that says no.
+    """
 
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
         return connections.redirect_uri()
+
+    def get_access_token_data(
+        self, request: HttpRequest, app: Any, client: Any, pkce_code_verifier: str | None = None
+    ) -> dict[str, Any]:
+        self.did_fetch_access_token = True
+        try:
+            return {"access_token": connections.exchange(code=request.GET.get("code", ""))}
+        except Refused as refusal:
+            said_no = refusal.code in ("meta_refused", "token_invalid")
+            raise Failed(grants.code_refused() if said_no else refusal) from None
+
+    def complete_login(self, request: HttpRequest, app: Any, token: Any, **kwargs: Any) -> Any:
+        try:
+            person = connections.whose(token=token.token)
+        except Refused as refusal:
+            raise Failed(refusal) from None
+        return self.get_provider().sociallogin_from_response(request, person)
 
 
 class AccountAdapter(DefaultAccountAdapter):
@@ -69,18 +96,21 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         token, sociallogin.token = sociallogin.token, None
         if sociallogin.state.get("process") != AuthProcess.REDIRECT:
             return  # signing in with Facebook: who it is matters, the token does not
+        unfinished.end(request.session)
+        state = sociallogin.state.get("data")
         try:
             grant = grants.open_(
-                state=sociallogin.state.get("data"),
+                state=state,
                 user=request.user,
                 session_key=request.session.session_key or "",
                 meta_user_id=str(sociallogin.account.uid),
                 meta_user_name=str(sociallogin.account.extra_data.get("name", "")),
                 token=token.token if token else "",
+                answer=_digest(request),
                 now=now(),
             )
         except Refused as refusal:
-            raise ImmediateHttpResponse(failed(request, refusal)) from None
+            raise ImmediateHttpResponse(failed(request, refusal, state=state)) from None
         raise ImmediateHttpResponse(HttpResponseRedirect(reverse("confirm_connection", args=[grant.uuid])))
 
     def on_authentication_error(
@@ -92,28 +122,42 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
         extra_context: dict[str, Any] | None = None,
     ) -> None:
         """Answer a page that names the cause and the next step, instead of allauth's general one."""
-        has_state = bool((extra_context or {}).get("state"))
-        refusal = grants.why_failed(
-            cancelled=error == AuthError.CANCELLED,
-            has_state=has_state,
-            query=request.GET.dict(),
-            code_refused=isinstance(exception, OAuth2Error),
-            # allauth hands over four kinds; what is none of these came from the wire.
-            unreachable=exception is not None
-            and not isinstance(exception, OAuth2Error | PermissionDenied | ProviderException),
+        state = (extra_context or {}).get("state") or {}
+        if not state and (answer := self._known_answer(request)):
+            raise ImmediateHttpResponse(answer)
+        if state:
+            unfinished.end(request.session)
+        refusal = (
+            exception.refusal
+            if isinstance(exception, Failed)
+            else grants.why_failed(
+                cancelled=error == AuthError.CANCELLED,
+                has_state=bool(state),
+                signed_in=request.user.is_authenticated,
+                query=request.GET.dict(),
+            )
         )
         log.warning("connect failed: %s", refusal.code)
-        raise ImmediateHttpResponse(failed(request, refusal))
+        raise ImmediateHttpResponse(failed(request, refusal, state=state.get("data")))
+
+    @staticmethod
+    def _known_answer(request: HttpRequest) -> HttpResponse | None:
+        """A reload of Meta's answer lands where the first one did; its code is not sent to Meta again."""
+        grant = grants.back(
+            answer=_digest(request), user_id=request.user.pk, session_key=request.session.session_key or ""
+        )
+        return HttpResponseRedirect(reverse("confirm_connection", args=[grant.uuid])) if grant else None
 
 
-def failed(request: HttpRequest, refusal: Refused) -> HttpResponse:
-    """The page for every way in which connecting can fail; nothing was stored."""
-    context = {
-        "refusal": refusal,
-        "redirect_uri": connections.redirect_uri(),
-        "scopes": settings.META["scopes"],
-    }
-    return render(request, "accounts/connect_failed.html", context, status=refusal.status)
+def _digest(request: HttpRequest) -> str:
+    """Known by state and code together: the same state with another code is no reload."""
+    state, code = request.GET.get("state", ""), request.GET.get("code", "")
+    return grants.digest(state=state, code=code) if state and code else ""
+
+
+def failed(request: HttpRequest, refusal: Refused, *, state: Any = None) -> HttpResponse:
+    """The page for every way in which the dance can fail; nothing was stored. `state` tells whose dance it was."""
+    return refused(request, refusal, dance=state if isinstance(state, dict) else None)
 
 
 #: `META_REDIRECT_PATH` and `/api/meta-oauth/callback` are this one view.

@@ -6,20 +6,29 @@ from typing import Any
 
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
-from django.conf import settings
 from django.http import HttpResponse
-from django.urls import reverse
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework.authentication import SessionAuthentication
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+import accounts.access as access
 import accounts.connections as connections
-import accounts.grants as grants
+import accounts.links as links
+import accounts.upkeep as upkeep
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import CLIENT, ERRORS, KEY, WRITE_ERRORS
-from accounts.api.shapes import AuthorizeUrl, ConnectionRef, ConnectionShape, Disconnected
+from accounts.api.shapes import (
+    AuthorizeUrl,
+    ConnectInvitation,
+    ConnectionRef,
+    ConnectionShape,
+    ConnectLinkShape,
+    Disconnected,
+    Discovered,
+    LinkRef,
+)
 from accounts.idempotency import idempotent
 from metaads.clock import now
 
@@ -30,12 +39,8 @@ class AuthorizeUrlView(TenantAPIView):
     )
     def get(self, request: Request) -> Response:
         """A one-time link, good for ten minutes, for the same person in a browser."""
-        moment = now()
-        text = grants.link(
-            client=self.client("connect"), principal=self.principal, user=self.user, now=moment
-        )
-        url = f"{settings.PUBLIC_URL}{reverse('connect_link', args=[text])}"
-        return Response(AuthorizeUrl({"url": url, "expires_at": moment + grants.LIFE}).data)
+        row = links.link(client=self.client("connect"), principal=self.principal, user=self.user, now=now())
+        return Response(AuthorizeUrl({"url": links.address(row), "expires_at": row.expires_at}).data)
 
 
 class Callback(TenantAPIView):
@@ -94,6 +99,89 @@ class Refresh(TenantAPIView):
         row = connections.get(self.principal, _connection_id(request), verb="connect")
         row = connections.refresh(connection=row, principal=self.principal, now=now())
         return Response(ConnectionShape(row).data)
+
+
+class Pause(TenantAPIView):
+    @extend_schema(
+        summary="Pause a connection",
+        parameters=[KEY],
+        request=ConnectionRef,
+        responses={200: ConnectionShape, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Nothing is read or changed through it until it is resumed; the token stays."""
+        row = connections.get(self.principal, _connection_id(request), verb="connect")
+        row = connections.pause(connection=row, principal=self.principal, now=now())
+        return Response(ConnectionShape(row).data)
+
+
+class Resume(TenantAPIView):
+    @extend_schema(
+        summary="Resume a paused connection",
+        parameters=[KEY],
+        request=ConnectionRef,
+        responses={200: ConnectionShape, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Meta is asked whether the token is still good; the answer is the state that it has then."""
+        row = connections.get(self.principal, _connection_id(request), verb="connect")
+        row = connections.resume(connection=row, principal=self.principal, now=now())
+        return Response(ConnectionShape(row).data)
+
+
+class Discover(TenantAPIView):
+    @extend_schema(
+        summary="Look again for ad accounts",
+        parameters=[KEY],
+        request=ConnectionRef,
+        responses={200: Discovered, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """Every ad account that the connection sees now; new ones are listed, switched off."""
+        row = connections.get(self.principal, _connection_id(request), verb="connect")
+        made = upkeep.discover(connection=row, principal=self.principal, now=now())
+        return Response(Discovered(made).data)
+
+
+class Invite(TenantAPIView):
+    @extend_schema(
+        summary="Mail a connect link to a client's own person",
+        parameters=[KEY],
+        request=ConnectInvitation,
+        responses={201: ConnectLinkShape, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """They need no account here. Good for seven days and one connection; the address is in the mail only."""
+        body = ConnectInvitation(data=request.data)
+        body.is_valid(raise_exception=True)
+        row = links.invite(
+            client=access.client(self.principal, body.validated_data["client"], verb="connect"),
+            principal=self.principal,
+            user=self.user,
+            email=body.validated_data["email"],
+            now=now(),
+        )
+        return Response(ConnectLinkShape(row).data, status=201)
+
+
+class Withdraw(TenantAPIView):
+    @extend_schema(
+        summary="Withdraw a connect link",
+        parameters=[KEY],
+        request=LinkRef,
+        responses={200: ConnectLinkShape, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request) -> Response:
+        """It opens nothing from now on."""
+        body = LinkRef(data=request.data)
+        body.is_valid(raise_exception=True)
+        row = links.withdraw(uuid=body.validated_data["link_id"], principal=self.principal, now=now())
+        return Response(ConnectLinkShape(row).data)
 
 
 def _connection_id(request: Request) -> Any:

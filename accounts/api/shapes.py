@@ -7,7 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 import accounts.ad_accounts as ad_accounts
-from accounts.models import AdAccount, MetaConnection
+from accounts.models import AdAccount, ConnectLink, MetaConnection
 
 
 class ProblemError(serializers.Serializer[Any]):
@@ -123,6 +123,33 @@ class Disconnected(ConnectionShape):
 
     def get_revoked_at_meta(self, connection: MetaConnection) -> bool:
         return bool(self.context["revoked_at_meta"])
+
+
+class Discovered(serializers.Serializer[Any]):
+    """What a connection sees, and those that another client holds."""
+
+    ad_accounts = AdAccountShape(many=True)
+    foreign = serializers.ListField(
+        child=serializers.CharField(), help_text="Held by another client: left alone."
+    )
+
+
+class ConnectInvitation(serializers.Serializer[Any]):
+    client = serializers.CharField(help_text="Slug or UUID.")
+    email = serializers.EmailField(max_length=254)
+
+
+class LinkRef(serializers.Serializer[Any]):
+    link_id = serializers.UUIDField(error_messages={"invalid": "link_id is a UUID."})
+
+
+class ConnectLinkShape(serializers.Serializer[ConnectLink]):
+    id = serializers.CharField(source="uuid")
+    client = serializers.CharField(source="client.slug")
+    email = serializers.EmailField(source="sent_to")
+    expires_at = serializers.DateTimeField()
+    used_at = serializers.DateTimeField(allow_null=True)
+    withdrawn_at = serializers.DateTimeField(allow_null=True)
 
 
 class SessionShape(serializers.Serializer[Any]):

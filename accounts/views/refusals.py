@@ -6,11 +6,9 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
-import accounts.connections as connections
+import accounts.pages as pages
 from accounts.errors import Refused
 
 View = Callable[..., HttpResponse]
@@ -24,11 +22,6 @@ def refusals_as_pages(view: View) -> View:
         try:
             return view(request, *args, **kwargs)
         except Refused as refusal:
-            context = {
-                "refusal": refusal,
-                "redirect_uri": connections.redirect_uri(),
-                "scopes": settings.META["scopes"],
-            }
-            return render(request, "accounts/connect_failed.html", context, status=refusal.status)
+            return pages.refused(request, refusal)
 
     return wrapper

@@ -96,7 +96,7 @@ def _hire(agency: Any) -> None:
 def _furnish(agency: Any, now: datetime) -> dict[str, str]:
     """Northwind's objects, by the names that the matrix uses."""
     from accounts.alerts import open_
-    from accounts.grants import link
+    from accounts.links import address, invite, link
     from accounts.models import MetaConnection
     from campaigns.changes.request import file
     from campaigns.models import Ad, AdSet, Campaign, Change, Hold
@@ -144,7 +144,8 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
         severity="warning",
         now=now,
     )
-    text = link(client=client, principal=agency.principals.alice, user=agency.users.alice, now=now)
+    asked = {"client": client, "principal": agency.principals.alice, "user": agency.users.alice, "now": now}
+    own, guests = link(**asked), invite(**asked, email="guest@example.com")
     return {
         "account": account.act_id,
         "campaign": campaign.meta_id,
@@ -159,7 +160,10 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
         "proposal_digest": proposal.digest,
         "draft": str(draft.uuid),
         "hold": str(hold.uuid),
-        "link": text,
+        "link": address(own).rstrip("/").rpartition("/")[2],
+        "guest_link": address(guests).rstrip("/").rpartition("/")[2],
+        "guest_link_id": str(guests.uuid),
+        "token": agency.sandbox.token("alice"),
         "connection": str(MetaConnection.objects.of(client).get().uuid),
         "client": client.slug,
     }
@@ -262,7 +266,9 @@ GIVEN: dict[str, dict[str, Any]] = {
     "SyncRun": {"state": "COMPLETE"},
     "Slice": {"kind": "day", "level": "ad", "zone": "UTC"},
     "PendingGrant": {"used_at": None, "expires_at": START + timedelta(minutes=10)},
-    "ConnectLink": {"used_at": None, "withdrawn_at": None, "expires_at": START + timedelta(minutes=10)},
+    "ConnectLink": {
+        "user": None, "used_at": None, "withdrawn_at": None, "expires_at": START + timedelta(minutes=10),
+    },
     "FetchRun": {"kind": "manual", "state": "done"},
 }  # fmt: skip
 _SHORT = {"level": "campaign", "grain": "day", "trust": "ready"}
@@ -353,6 +359,7 @@ def _ids_of_southwind(agency: Any) -> dict[str, str]:
         "proposal": str(planted["Proposal"].uuid),
         "hold": str(planted["Hold"].uuid),
         "connection": str(planted["MetaConnection"].uuid),
+        "guest_link_id": str(planted["ConnectLink"].uuid),
         "client": planted["Client"].slug,
     }
         "person": str(planted["User"].uuid),

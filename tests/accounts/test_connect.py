@@ -10,7 +10,7 @@ from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 
-from accounts import connections
+from accounts import connections, tokens
 from accounts.models import AdAccount, AuditLine, ConnectionState, MetaConnection, PendingGrant
 from accounts.signals import ad_account_enabled
 from metaads.gateway import plugged
@@ -133,7 +133,7 @@ def test_from_the_button_to_an_enabled_ad_account(dance, sandbox, agency, django
     assert heard == [accounts[first].pk]
     assert accounts[first].currency
     assert accounts[first].timezone_name
-    assert not PendingGrant.everything.exists()
+    assert [(grant.token, grant.used_at is None) for grant in PendingGrant.everything.all()] == [("", False)]
     assert AuditLine.everything.filter(verb="connect", client=agency.northwind).count() == 1
 
 
@@ -141,7 +141,7 @@ def test_the_stored_token_works_and_is_long_lived(dance, sandbox):
     dance.to_confirm()
     dance.web.post(dance.confirm, {"enable": sandbox.ad_accounts()})
     account = AdAccount.everything.first()
-    row = connections.reader(account).node(account.act_id, ["id", "name"])
+    row = tokens.reader(account).node(account.act_id, ["id", "name"])
     assert row["id"] == account.act_id
     assert (
         MetaConnection.everything.get().expires_at - MetaConnection.everything.get().connected_at
@@ -188,13 +188,13 @@ def test_denied_at_meta(dance):
 
 def test_ads_management_declined_gives_a_read_only_connection(dance, sandbox):
     page = dance.web.get(dance.to_confirm(grant_ads_read="1")).content.decode()
-    assert "read-only" in page
-    assert "ads_management not given" in page
+    assert "This connection will be read-only." in page
+    assert "no budget and no status can be changed" in page
     dance.web.post(dance.confirm, {"enable": sandbox.ad_accounts()})
     account = AdAccount.everything.first()
-    connections.reader(account).node(account.act_id, ["id"])
+    tokens.reader(account).node(account.act_id, ["id"])
     with pytest.raises(connections.NoConnection, match="read-only"):
-        connections.write_token(account)
+        tokens.write_token(account)
 
 
 def test_ads_read_declined_too_names_the_missing_permission(dance):
@@ -204,10 +204,34 @@ def test_ads_read_declined_too_names_the_missing_permission(dance):
     assert nothing_stored()
 
 
-def test_a_replayed_callback_is_refused(dance):
+@pytest.mark.fault("F84")
+def test_a_reloaded_callback_leads_to_the_same_page_and_exchanges_nothing(dance, sandbox):
+    confirm = dance.to_confirm()
+    asked = len(sandbox.history)
+    answer = dance.land()
+    assert (answer.status_code, answer.headers["Location"]) == (302, confirm)
+    assert len(sandbox.history) == asked
+    dance.web.post(confirm, {"enable": sandbox.ad_accounts()})
+    answer = dance.land()
+    assert dance.web.get(answer.headers["Location"]).headers["Location"] == "/c/northwind/"
+    assert PendingGrant.everything.count() == MetaConnection.everything.count() == 1
+
+
+@pytest.mark.fault("F81")
+@pytest.mark.parametrize("swap", ["code", "state"])
+def test_a_used_state_or_code_with_another_partner_is_refused(dance, swap):
     dance.to_confirm()
-    assert code(dance.land()) == (403, "connect_state")
+    back = re.sub(rf"{swap}=[^&]+", f"{swap}=AQsomethingElse0", dance.back)
+    assert code(dance.land(back)) == (403, "connect_state")
     assert PendingGrant.everything.count() == 1
+
+
+@pytest.mark.fault("F81")
+def test_a_replay_of_a_denied_log_in_is_refused(dance):
+    dance.start()
+    dance.decide("cancel")
+    assert code(dance.land()) == (403, "connect_denied")
+    assert code(dance.land()) == (403, "connect_state")
 
 
 def test_a_state_of_another_session_is_refused(dance, sandbox, agency):
@@ -215,8 +239,7 @@ def test_a_state_of_another_session_is_refused(dance, sandbox, agency):
     dance.decide()
     other = Dance(sandbox, agency.users.alice)
     assert code(dance.land(web=other.web)) == (403, "connect_state")
-    anonymous = Browser()
-    assert code(dance.land(web=anonymous)) == (403, "connect_state")
+    assert code(dance.land(web=Browser())) == (403, "connect_signed_out")
     assert not PendingGrant.everything.exists()
 
 
@@ -285,17 +308,28 @@ def test_a_grant_is_good_for_ten_minutes(dance, clock):
     assert nothing_stored()
 
 
-def test_a_second_click_finds_it_done(dance):
+@pytest.mark.fault("F84")
+def test_a_second_click_finds_it_done(dance, sandbox):
     dance.to_confirm()
     assert dance.web.post(dance.confirm).status_code == 302
-    assert dance.web.post(dance.confirm).status_code == 404
-    assert MetaConnection.everything.count() == 1
+    asked = len(sandbox.history)
+    answer = dance.web.post(dance.confirm, follow=True)
+    assert answer.redirect_chain == [("/c/northwind/", 302)]
+    assert "nothing was done twice" in answer.content.decode()
+    assert (MetaConnection.everything.count(), len(sandbox.history)) == (1, asked)
+
+
+def test_a_click_while_the_first_one_is_at_work_is_refused(dance, clock):
+    dance.to_confirm()
+    PendingGrant.everything.update(used_at=clock.now())
+    assert code(dance.web.post(dance.confirm)) == (409, "connect_used")
+    assert nothing_stored()
 
 
 def test_losing_the_role_before_confirming_stops_it(dance, agency):
     dance.to_confirm()
     agency.users.alice.memberships.all().delete()
-    assert dance.web.post(dance.confirm).status_code == 404
+    assert code(dance.web.post(dance.confirm)) == (403, "connect_role_lost")
     assert nothing_stored()
 
 

@@ -1,0 +1,83 @@
+"""What a connection lets the product do, in words: capability, the permission it needs, and whether it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import accounts.claims as claims
+
+#: Meta's task names of an ad account -> what its holder may do there.
+TASK_WORDS: Final[Mapping[str, str]] = {
+    "ANALYZE": "see numbers",
+    "ADVERTISE": "create and change ads",
+    "MANAGE": "manage the account",
+    "DRAFT": "draft ads",
+    "AA_ANALYZE": "see numbers of a shared account",
+}
+
+
+@dataclass(frozen=True)
+class Capability:
+    """`granted`: the permission was given. `assets`: ids it was given for; empty means all that the user has."""
+
+    name: str
+    scope: str
+    without: str
+    granted: bool = False
+    assets: tuple[str, ...] = ()
+
+
+_TABLE: Final = (
+    Capability(
+        "Read campaigns and numbers",
+        "ads_read",
+        "Nothing can be read. Connect again and leave ads_read switched on.",
+    ),
+    Capability(
+        "Change budgets and status",
+        "ads_management",
+        "Read-only: no budget and no status can be changed, by nobody and by no strategy.",
+    ),
+    Capability(
+        "Read insights of pages and apps",
+        "read_insights",
+        "Results that Meta reports only per page or app stay empty.",
+    ),
+    Capability(
+        "See the business behind an ad account",
+        "business_management",
+        "The business's name is missing, and accounts that are reached only through a business.",
+    ),
+)
+
+
+def of(
+    *, scopes: Collection[str], granular_scopes: Iterable[Mapping[str, Any]] = ()
+) -> tuple[Capability, ...]:
+    """The table for these permissions. `ads_management` lets its holder read, too."""
+    named = [row for row in granular_scopes if isinstance(row, Mapping)]
+    assets = {row.get("scope"): tuple(row.get("target_ids") or ()) for row in named}
+    given = set(scopes)
+    return tuple(
+        Capability(
+            row.name,
+            row.scope,
+            row.without,
+            granted=row.scope in given or (row.scope == "ads_read" and "ads_management" in given),
+            assets=assets.get(row.scope, ()),
+        )
+        for row in _TABLE
+    )
+
+
+def task_words(tasks: Iterable[str]) -> str:
+    """`["ANALYZE", "ADVERTISE"]` -> see numbers, create and change ads; an unknown task keeps Meta's name."""
+    return ", ".join(TASK_WORDS.get(task, task.replace("_", " ").lower()) for task in tasks)
+
+
+def may_change(tasks: Iterable[str]) -> bool:
+    """Whether these tasks allow changes; Meta leaves them out for some accounts, which counts as yes."""
+    held = set(tasks)
+    return not held or bool(held & claims.WRITE_TASKS)
