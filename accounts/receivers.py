@@ -1,6 +1,7 @@
-"""What this floor does when Meta says that a person changed what our app may do: it asks Meta about their tokens.
+"""What this floor does when something happened outside: it asks Meta about the tokens that it may touch.
 
     permissions, user (a grant given, narrowed or taken back) -> every connection of that Meta user, checked soon
+    a person signs in -> their clients' connections that nothing was heard of for ten minutes, behind the answer
 
 A notice is a reason to ask and never an answer: nothing it says is stored. The rows are marked as unchecked first,
 so that the sentinel finds them when the queue does not answer.
@@ -8,13 +9,17 @@ so that the sentinel finds them when the queue does not answer.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Final
 
+from django.contrib.auth.signals import user_logged_in
+from django.db import transaction
 from django.dispatch import receiver
 
+import accounts.access as access
 from accounts.leases import turn
-from accounts.models import ConnectionState, MetaConnection
-from accounts.tasks import check_connection
+from accounts.models import ConnectionState, MetaConnection, User
+from accounts.tasks import check_connection, recheck
 from metaads.clock import now
 from metaads.signals import webhook_received
 
@@ -37,3 +42,13 @@ def check_grants(object: str, entries: tuple[str, ...] = (), **_: Any) -> None:
         wait = turn(name=f"check:{connection_id}", quiet=QUIET, now=now())
         if wait is not None:
             check_connection.apply_async((connection_id,), countdown=wait or None)
+
+
+@receiver(user_logged_in, dispatch_uid="accounts.recheck_at_sign_in")
+def recheck_at_sign_in(user: User, **_: Any) -> None:
+    """The page that the person is about to see tells the truth about their connections, or soon will."""
+    mine = [client.pk for client in access.clients(access.principal_of(user))]
+    if mine:
+        # After commit and robust: neither Meta nor a queue that is away may keep anybody from signing in.
+        start = partial(recheck.apply_async, (mine,), retry=False)
+        transaction.on_commit(start, robust=True)

@@ -22,7 +22,7 @@ from django.conf import settings
 from django.core.checks import ERROR, run_checks
 
 import config.wsgi  # first of ours: it sets Django up, which the modules below need
-from config.engine import Engine, EngineBusy
+from config.engine import Engine, EngineBusy, doubt_connections
 from config.health import findings
 from insights.stream import websocket_urlpatterns
 from metaads.clock import now
@@ -90,6 +90,7 @@ class Lifespan:
         if settings.EMBEDDED:
             self.engine = Engine(lost=lambda: os.kill(os.getpid(), signal.SIGTERM))
             self.engine.start()
+        doubt_connections()
 
     def _stop(self) -> bool:
         return self.engine.stop() if self.engine is not None else True

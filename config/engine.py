@@ -32,8 +32,10 @@ from celery.worker import WorkController
 from celery.worker import state as worker_state
 from django.conf import settings
 from django.db import connection
+from kombu.exceptions import OperationalError
 
 from accounts.leases import release, take
+from accounts.tasks import recheck
 from campaigns.restored import guard
 from config.celery import app
 from insights.watchdog import Watchdog
@@ -158,6 +160,17 @@ class Engine:
         if self._lock is not None:
             self._lock.close()  # closing gives the flock back
             self._lock = None
+
+
+def doubt_connections() -> None:
+    """A process begins: whatever was not heard of for ten minutes is asked about, by a worker, as soon as one is free.
+
+    Never in the way of the start: without a queue the sentinel's own round does it.
+    """
+    try:
+        recheck.apply_async(retry=False)
+    except OperationalError as error:
+        log.warning("connections are not checked at the start (%s); the next round does it", error)
 
 
 @contextmanager
