@@ -114,6 +114,21 @@ class Patient:
         return self._said[connection.pk]
 
     @cached_property
+    def app(self) -> Any:
+        """What Meta says of the app itself: `TokenInfo` or `No`."""
+        return asking.app()
+
+    def refuses_app(self, exam: Exam) -> bool:
+        """Meta tells nothing about tokens to an app that it refuses; whose fault that is should be said once."""
+        app = self.app
+        if (isinstance(app, No) and not app.reached) or (not isinstance(app, No) and app.is_valid):
+            return False
+        exam.unknown(
+            "Meta refuses the app itself, so it tells nothing here.", "Mend “App ID and App Secret” first."
+        )
+        return True
+
+    @cached_property
     def way(self) -> asking.Way | No:
         try:
             return asking.way()
@@ -169,7 +184,7 @@ def _app(patient: Patient) -> Check:
     if not re.fullmatch(r"[0-9]{5,25}", app_id):
         exam.fail("malformed", "META_APP_ID is not a number.")
         return exam.check("")
-    said = asking.app()
+    said = patient.app
     if isinstance(said, No) and said.reached:
         exam.fail("refused", f"Meta refuses the app {app_id}: {said.text}")
     elif isinstance(said, No):
@@ -211,6 +226,8 @@ def _permissions(patient: Patient) -> Check:
     rows = patient.connections
     if not rows:
         exam.fail("none", "No Meta account is connected.")
+    elif patient.refuses_app(exam):
+        return exam.check("")
     for row in rows[:MOST]:
         text = opened(row)
         said = asking.permissions(text) if text else None
@@ -251,12 +268,16 @@ def _expiry(patient: Patient) -> Check:
     if not rows:
         return unknown(EXPIRY, "No Meta account is connected, so there is no token.", _CONNECT)
     for row in rows[:MOST]:
-        said = patient.asked(row)
         if row.state in (ConnectionState.REAUTH_NEEDED, ConnectionState.REVOKED):
             exam.fail("refused", f"{named(row)}: {row.reason or 'it has to be reconnected.'}")
-        elif row.held or row.state == ConnectionState.PAUSED:
+            continue
+        if row.held or row.state == ConnectionState.PAUSED:
             exam.warn("rests", f"{named(row)} is {'held after a restore' if row.held else 'paused'}.")
-        elif said is None:
+            continue
+        if patient.refuses_app(exam):
+            break
+        said = patient.asked(row)
+        if said is None:
             exam.unknown(
                 f"{named(row)}: there is no token to ask about.", "See the check of the token storage."
             )
@@ -290,6 +311,8 @@ def _scopes(patient: Patient) -> Check:
     exam = Exam(SCOPES)
     if not patient.accounts:
         return unknown(SCOPES, "No ad account is switched on, so no token is needed.", "")
+    if patient.refuses_app(exam):
+        return exam.check("")
     writers = {row.pk: row for row in patient.connections}
     for account in patient.accounts[:MOST]:
         row = writers.get(account.connection_id or 0)
@@ -368,6 +391,8 @@ def _endpoint(patient: Patient) -> Check:
         if not text or row.state not in READABLE:
             continue
         asked = True
+        if patient.refuses_app(exam):
+            break
         said = asking.person(text)
         if not isinstance(said, No):
             continue
@@ -394,6 +419,8 @@ def _access(patient: Patient) -> Check:
     rows = patient.accounts
     if not rows:
         exam.warn("none_on", "No ad account is switched on.")
+    elif patient.refuses_app(exam):
+        return exam.check("")
     for account in rows[:MOST]:
         try:
             row = tokens.reader(account).node(

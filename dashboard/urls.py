@@ -10,6 +10,7 @@ from dashboard.pages import (
     campaign,
     changes,
     connections,
+    doctor,
     overview,
     people,
     proposals,
@@ -30,5 +31,6 @@ urlpatterns: list[URLPattern] = [
     path("strategies/<uuid:uuid>/", strategies.one, name="strategy"),
     path("alerts/", alerts.listing, name="alerts"),
     path("connections/", connections.listing, name="connections"),
+    path("connections/doctor/", doctor.one, name="doctor"),
     path("people/", people.listing, name="people"),
 ]

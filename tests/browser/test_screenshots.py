@@ -33,9 +33,9 @@ def test_every_page_fits_and_is_quiet(browser, live_app, furnished, scheme):
         page.screenshot(path=folder / f"login-{width}-{scheme}.png", full_page=True)
         sign_in(page, live_app, "alice")
         pages = {name: address(furnished, name) for name in PAGES}
-        for name in ("proposals", "ledger", "strategies", "alerts", "connections"):
+        for name in ("proposals", "ledger", "strategies", "alerts", "connections", "people"):
             pages[name] += "?client=northwind"
-        for name, path in {"clients": "/", **pages, "not_found": "/a/act_999/"}.items():
+        for name, path in {"clients": "/clients/", **pages, "not_found": "/a/act_999/"}.items():
             page.goto(live_app + path)
             page.locator("main h1").first.wait_for()
             page.wait_for_timeout(150)

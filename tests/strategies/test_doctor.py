@@ -388,6 +388,15 @@ def test_with_meta_away_nothing_that_needs_it_is_called_ok(house, sandbox, clock
     assert found["token.storage"].state is State.OK  # needs no Meta
 
 
+def test_an_app_that_meta_refuses_is_said_once_and_nobody_is_sent_to_reconnect(house, clock, settings):
+    settings.META = {**settings.META, "app_secret": "another-secret"}
+    found = ask(house, clock)
+    assert {key for key, check in found.items() if check.state is State.FAIL} == {"login.app"}
+    asked = ("login.permissions", "token.expiry", "token.permissions", "token.endpoint", "data.access")
+    assert {found[key].fix for key in asked} == {"Mend “App ID and App Secret” first."}
+    assert {found[key].state for key in asked} == {State.UNKNOWN}
+
+
 def broken(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
     raise OperationalError("the server closed the connection unexpectedly")
 

@@ -20,9 +20,15 @@ function filter() {
   menu.querySelector(".none-found").hidden = left > 0;
 }
 
+/** The list starts where the person is. */
+function show() {
+  const current = menu.querySelector(".items [aria-current]");
+  if (current) current.parentElement.scrollTop = current.offsetTop - current.parentElement.offsetTop - current.parentElement.clientHeight / 2;
+}
+
 /** Once: everything that the page left out. A failure leaves the short list and its link to the whole one. */
 async function more() {
-  if (!menu.dataset.more) return;
+  if (!menu.dataset.more) return show();
   delete menu.dataset.more;
   const address = new URL(location.href);
   address.searchParams.set("part", "switcher");
@@ -31,6 +37,7 @@ async function more() {
     if (!answer.ok) throw new Error(String(answer.status));
     menu.querySelector(".items").innerHTML = await answer.text();
     filter();
+    show();
   } catch {
     menu.dataset.more = "1";
   }

@@ -176,10 +176,10 @@ def test_an_ok_answer_is_no_error() -> None:
         errors.error_for(read({"id": "1"}))
 
 
-def test_only_usage_and_version_headers_are_kept() -> None:
+def test_only_usage_and_version_headers_and_the_date_are_kept() -> None:
     headers = {"X-App-Usage": "{}", "Set-Cookie": "secret", "x-ad-api-version-warning": "soon", "Date": "x"}
     answer = errors.classify(status=200, content_type="", body=b"{}", headers=headers)
-    assert dict(answer.headers) == {"x-app-usage": "{}", "x-ad-api-version-warning": "soon"}
+    assert dict(answer.headers) == {"x-app-usage": "{}", "x-ad-api-version-warning": "soon", "date": "x"}
 
 
 CANARY = "EAACanaryCanaryCanaryCanary1234567890"
