@@ -317,7 +317,7 @@ def test_a_held_connection_stays_held_while_meta_does_not_answer(connected, sand
 
 
 @pytest.mark.parametrize("value", list(S), ids=str)
-def test_automation_freezes_in_every_state_but_connected(account, value):
+def test_automation_freezes_in_every_state_but_connected(account, clock, value):
     MetaConnection.everything.update(state=value)
     if value == S.CONNECTED:
         assert tokens.write_token(account, automated=True) == "EAAtoken" and tokens.why_frozen(account) == ""
@@ -325,6 +325,19 @@ def test_automation_freezes_in_every_state_but_connected(account, value):
     with pytest.raises(NoConnection):
         tokens.write_token(account, automated=True)
     assert S(value).label.lower() in tokens.why_frozen(account)
+
+
+def test_automation_freezes_for_an_account_that_nobody_heard_of_for_six_hours(account, clock):
+    AdAccount.everything.update(last_contact_at=clock.now())
+    clock.advance(6 * 3600 - 1)
+    assert tokens.write_token(account, automated=True) == "EAAtoken"
+    clock.advance(1)
+    with pytest.raises(NoConnection, match="Nothing was heard of act_"):
+        tokens.write_token(account, automated=True)
+    assert "Nothing was heard" in tokens.why_frozen(account)
+    assert tokens.write_token(account) == "EAAtoken", "a person may"
+    AdAccount.everything.update(last_contact_at=clock.now())
+    assert tokens.write_token(account, automated=True) == "EAAtoken"
 
 
 def test_a_person_may_still_write_while_the_connection_is_expiring(account):
