@@ -22,6 +22,7 @@ import accounts.policies as policies
 import accounts.sessions as sessions
 from accounts.errors import Conflict, Forbidden, Invalid, NotFound
 from accounts.models import Client, Membership, Role, User
+from accounts.signals import access_changed
 from accounts.tenancy import Principal
 
 
@@ -182,6 +183,7 @@ def change_role(*, user: User, client: Client, role: str, principal: Principal, 
         before, row.role = row.role, role
         row.save(update_fields=["role"])
         mend_staff(user)
+        _announce(user)
         audit.record(
             principal=principal, client=client, verb="change_role", subject=user.email, now=now,
             before=before, after=role,
@@ -204,14 +206,14 @@ def remove(*, user: User, client: Client | None, principal: Principal, now: date
         _guard(principal, user, changing=False)
         row.delete()
         mend_staff(user)
+        sessions.end_all(user=user)
+        _announce(user)
         audit.record(principal=principal, client=client, verb="remove_person", subject=user.email, now=now)
-    sessions.end_all(user=user)
 
 
 def deactivate(*, user: User, principal: Principal, now: datetime) -> None:
     """Close a person's account: no sign-in, no key, no open session. Owners only; their history stays."""
     _switch(user, principal, active=False, now=now)
-    sessions.end_all(user=user)
 
 
 def reactivate(*, user: User, principal: Principal, now: datetime) -> None:
@@ -236,9 +238,18 @@ def _switch(user: User, principal: Principal, *, active: bool, now: datetime) ->
         if not active:
             _keep_an_owner(without=user)
         if User.objects.filter(pk=user.pk, is_active=not active).update(is_active=active):
+            if not active:
+                sessions.end_all(user=user)
+                _announce(user)
             verb = "reactivate_person" if active else "deactivate_person"
             audit.record(principal=principal, client=None, verb=verb, subject=user.email, now=now)
     user.is_active = active
+
+
+def _announce(user: User) -> None:
+    """Open sockets of this person look again as soon as it is true."""
+    pk = user.pk
+    transaction.on_commit(lambda: access_changed.send(sender=User, user_id=pk))
 
 
 def _locked(user: User, client: Client | None) -> Membership:

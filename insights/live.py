@@ -5,12 +5,15 @@
     hub: next sequence of (client, topic), serialised once
         -> each socket's outlet (bounded; a slow reader keeps the latest of each thing) -> `insights.stream`
 
+    look_again()    the sockets ask at once whether they may go on; nothing is sent to the pages
+
 `publish` never raises: losing Redis costs freshness, not correctness.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import threading
@@ -30,6 +33,8 @@ TOPICS: Final = frozenset({"insights", "change", "proposal", "alert", "connectio
 #: Different things that one slow socket may have waiting; beyond it the oldest is dropped, and seen as a gap.
 OUTLET_LIMIT: Final = 64
 _RETRY_SECONDS: Final = 1.0
+#: What the processes tell each other besides frames.
+_LOOK: Final = {"look": "again"}
 
 
 class Outlet:
@@ -41,6 +46,7 @@ class Outlet:
         self._limit = limit
         self._waiting: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._ready = asyncio.Event()
+        self._look = False
 
     def offer(self, key: tuple[str, str], text: str) -> None:
         """Queue a frame; a newer frame of the same thing replaces the waiting one."""
@@ -51,6 +57,16 @@ class Outlet:
             self._waiting.popitem(last=False)
             self.dropped += 1
         self._ready.set()
+
+    def look(self) -> None:
+        """Wake the socket, so that it asks again whether it may go on."""
+        self._look = True
+        self._ready.set()
+
+    def looks(self) -> bool:
+        """Whether it was woken for that; once."""
+        look, self._look = self._look, False
+        return look
 
     async def take(self) -> list[str]:
         """All waiting frames, oldest first; waits for the first."""
@@ -110,6 +126,14 @@ class Hub:
             except RuntimeError:  # the loop has ended, and its sockets with it
                 log.debug("A live loop has ended with %s sockets.", len(mine))
 
+    def look_again(self) -> None:
+        """Let every socket of this process ask whether it may go on."""
+        with self._lock:
+            outlets = [outlet for found in self._outlets.values() for outlet in found]
+        for outlet in outlets:
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and its sockets with it
+                outlet.loop.call_soon_threadsafe(outlet.look)
+
     def _listen(self) -> None:
         """One subscription per process; a broken one is renewed, and what was missed shows as a gap."""
         pause, client = threading.Event(), _redis(socket_timeout=None, health_check_interval=15)
@@ -130,6 +154,9 @@ class Hub:
     def _hear(self, message: Any) -> None:
         try:
             frame = json.loads(message["data"])
+            if frame == _LOOK:
+                self.look_again()
+                return
             self.deliver(
                 client_id=int(frame["client"]),
                 topic=str(frame["topic"]),
@@ -155,17 +182,33 @@ def publish(*, client_id: int | None, topic: str, id: str) -> None:
             hub.deliver(client_id=target, topic=topic, id=id)
 
 
+def look_again() -> None:
+    """Let every open page of the installation ask at once whether it may go on: what somebody may do has changed."""
+    if not settings.REDIS_URL:
+        hub.look_again()
+        return
+    try:
+        _publisher().publish(_channel(), json.dumps(_LOOK))
+    except redis.RedisError as error:  # the sockets look by themselves within seconds
+        log.warning("A live message was not sent (%s).", type(error).__name__)
+
+
 _connection: Any = None
 
 
-def _send(client_id: int, topic: str, id: str) -> None:
+def _publisher() -> Any:
     global _connection
+    if _connection is None:
+        _connection = _redis(socket_timeout=2)
+    return _connection
+
+
+def _send(client_id: int, topic: str, id: str) -> None:
     try:
-        if _connection is None:
-            _connection = _redis(socket_timeout=2)
-        sequence = _connection.incr(f"{CHANNEL}:{client_id}:{topic}")
+        connection = _publisher()
+        sequence = connection.incr(f"{CHANNEL}:{client_id}:{topic}")
         frame = {"client": client_id, "topic": topic, "id": id, "sequence": int(sequence)}
-        _connection.publish(_channel(), json.dumps(frame))
+        connection.publish(_channel(), json.dumps(frame))
     except redis.RedisError as error:
         log.warning("A live message was not sent (%s).", type(error).__name__)
 

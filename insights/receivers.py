@@ -9,9 +9,9 @@ from django.dispatch import receiver
 import insights.poll as poll
 import metaads.inbox as inbox
 from accounts.models import AdAccount
-from accounts.signals import ad_account_enabled
+from accounts.signals import access_changed, ad_account_enabled
 from campaigns.signals import change_recorded
-from insights.live import publish
+from insights.live import look_again, publish
 from insights.signals import data_arrived
 from insights.tasks import first_sync_account
 from metaads.clock import now
@@ -21,6 +21,12 @@ from metaads.signals import webhook_received
 @receiver(ad_account_enabled)
 def sync_new_account(*, ad_account_id: int, **_: Any) -> None:
     first_sync_account.delay(ad_account_id)
+
+
+@receiver(access_changed)
+def let_sockets_look(**_: Any) -> None:
+    """Every open page asks again whether it may go on; which of them are this person's the sockets know."""
+    look_again()
 
 
 @receiver(data_arrived)

@@ -1,7 +1,7 @@
 """The socket of a page: `ws/live/?client=<slug>`, signed in by session cookie, from our own origin only.
 
     connect -> origin, session, membership -> outlet at the hub -> frames {"topic", "id", "sequence"}
-    before a delivery, and at least every 15 s: session, person and membership again -> else close
+    when somebody's access changed, before a delivery, and at least every 15 s: session, person, membership -> else close
 
 While it is open, the tick hears that somebody is watching.
 """
@@ -83,7 +83,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             texts: list[str] = []
             with contextlib.suppress(TimeoutError):
                 texts = await asyncio.wait_for(outlet.take(), timeout=max(self._recheck, 0.05))
-            if monotonic() - self._checked >= self._recheck:
+            if outlet.looks() or monotonic() - self._checked >= self._recheck:
                 client_id, refusal = await self._look()
                 if refusal or client_id != self._client_id:
                     hub.unregister(client_id=self._client_id, outlet=outlet)

@@ -40,7 +40,7 @@ def test_an_owner_sees_that_client_as_its_viewer_does(synced):
         ours, theirs = (one.get(path) for one in (alice, vic))
         assert ours.status_code == theirs.status_code == 200, path
         body = [page.content.decode().split('id="main"')[1].split("</main>")[0] for page in (ours, theirs)]
-        mine, his = (text.replace(str(page), "") for text, page in zip(body, (ours, theirs)))
+        mine, his = (text.replace(str(page), "") for text, page in zip(body, (ours, theirs), strict=True))
         assert without_tokens(mine) == without_tokens(his), path
 
 

@@ -73,3 +73,16 @@ async def test_two_installations_on_one_server_do_not_hear_each_other(with_redis
     with_redis.REDIS_URL = URL
     await asyncio.to_thread(publish, client_id=43, topic="change", id="ours")
     assert (await _until(outlet, "change"))["id"] == "ours"
+
+
+async def test_every_process_lets_its_sockets_look_again(with_redis):
+    outlets = []
+    for _ in range(2):  # two hubs stand for two processes
+        hub, outlet = Hub(), Outlet(asyncio.get_running_loop())
+        hub.register(client_id=44, outlet=outlet)
+        outlets.append(outlet)
+        assert await asyncio.to_thread(hub.stands, seconds=10)
+    await asyncio.to_thread(live.look_again)
+    for outlet in outlets:
+        assert await asyncio.wait_for(outlet.take(), timeout=5) == []
+        assert outlet.looks() and not outlet.looks()
