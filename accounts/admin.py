@@ -12,7 +12,9 @@ from unfold.admin import ModelAdmin
 
 import accounts.access as access
 import accounts.keys as keys
+import accounts.outbox as outbox
 import accounts.people as people
+from accounts.errors import Refused
 from accounts.models import (
     AdAccount,
     Alert,
@@ -22,6 +24,7 @@ from accounts.models import (
     Lease,
     Membership,
     MetaConnection,
+    OutboxMessage,
     User,
 )
 from accounts.tenancy import AccountFacts, Principal
@@ -246,6 +249,35 @@ class AlertAdmin(ScopedAdmin):
     list_filter = ("state", "severity")
     list_select_related = ("client",)
     search_fields = ("title", "key", "client__name")
+
+
+@admin.register(OutboxMessage)
+class OutboxMessageAdmin(ScopedAdmin):
+    """Who was written to, and what became of it; the text may hold a one-time link and is never shown."""
+
+    scope = ""
+    hidden = ("body",)
+    list_display = ("subject", "address", "client", "created_at", "sent_at", "tries", "given_up_at", "error")
+    list_filter = (("sent_at", admin.EmptyFieldListFilter), ("given_up_at", admin.EmptyFieldListFilter))
+    list_select_related = ("client",)
+    search_fields = ("address", "subject", "client__name")
+    ordering = ("-created_at", "-pk")
+    actions = ("send_again",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("body")
+
+    def has_resend_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "view") and self.principal(request).everywhere
+
+    @admin.action(description="Send again", permissions=["resend"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        for message in queryset.select_related("client"):
+            try:
+                outbox.again(message=message, principal=self.principal(request), now=now())
+                messages.success(request, f"{message.subject}: goes out within seconds.")
+            except Refused as no:
+                messages.error(request, f"{message.subject}: {no}")
 
 
 @admin.register(Lease)

@@ -6,7 +6,8 @@ from django.urls import reverse
 
 from accounts.admin import ScopedAdmin
 from accounts.keys import issue
-from accounts.models import AdAccount, ApiKey, MetaConnection, User
+from accounts.models import AdAccount, ApiKey, MetaConnection, OutboxMessage, User
+from accounts.outbox import send
 from tests.conftest import PASSWORD, START
 
 CANARY = "EAAcanaryInTheAdmin0123456789"
@@ -116,3 +117,28 @@ def test_a_key_made_here_is_shown_once_and_works(client, world):
 @pytest.mark.parametrize("model", OURS)
 def test_all_of_ours_stand_on_the_scoped_base(model):
     assert isinstance(admin.site._registry[model], ScopedAdmin)
+
+
+def test_an_owner_sees_who_was_written_to_but_not_the_link_and_sends_it_again(client, world):
+    send(key="k", address="new@example.com", subject="Welcome", body="https://x/one-time-secret", now=START)
+    row = OutboxMessage.everything.get()
+    client.force_login(world.users.alice)
+    for page in (url(OutboxMessage), url(OutboxMessage, "change", row.pk)):
+        text = client.get(page).content.decode()
+        assert "new@example.com" in text and "one-time-secret" not in text
+    OutboxMessage.everything.update(given_up_at=START, tries=6)
+    again = {"action": "send_again", "_selected_action": [row.pk]}
+    assert "goes out within seconds" in client.post(url(OutboxMessage), again, follow=True).content.decode()
+    assert OutboxMessage.everything.get().given_up_at is None
+    OutboxMessage.everything.update(sent_at=START, body="")
+    assert "cannot be sent again" in client.post(url(OutboxMessage), again, follow=True).content.decode()
+
+
+def test_nobody_but_an_owner_sees_or_sends_mails(client, world):
+    send(key="k", address="new@example.com", subject="Welcome", body="b", now=START, client=world.southwind)
+    OutboxMessage.everything.update(given_up_at=START)
+    client.force_login(world.users.charlie)
+    assert client.get(url(OutboxMessage)).status_code == 403
+    again = {"action": "send_again", "_selected_action": [OutboxMessage.everything.get().pk]}
+    assert client.post(url(OutboxMessage), again).status_code == 403
+    assert OutboxMessage.everything.get().given_up_at == START
