@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
+import requests.adapters
+from urllib3.response import HTTPResponse
 
 from metaads.sandbox.app import Sandbox
 from metaads.sandbox.world import people
@@ -34,17 +39,23 @@ class Wire(WSGIAdapter):
     def __init__(self, sandbox: Sandbox) -> None:
         super().__init__(sandbox)
         self.seen: list[Seen] = []
-        self.before: Any = None
+        self.before: Callable[[Seen], None] | None = None
+        self.instead: Callable[[Seen], tuple[int, dict[str, Any]] | None] | None = None
         self._lock = threading.Lock()
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
-        """Note, then answer in process; `before(seen)` may do something between the two."""
+        """Note, then answer in process; `before(seen)` may do something between the two, and `instead(seen)` may
+        give an answer (status, body) in the sandbox's place."""
         one = self._look(request)
         with self._lock:
             self.seen.append(one)
         if self.before is not None:
             self.before(one)
-        return super().send(request, *args, **kwargs)
+        other = self.instead(one) if self.instead is not None else None
+        if other is None:
+            return super().send(request, *args, **kwargs)
+        self.requests.append(request)
+        return _response(request, *other)
 
     def of_accounts(self) -> list[Seen]:
         """Requests that read or write an ad account or something in it."""
@@ -86,3 +97,20 @@ class Wire(WSGIAdapter):
             asked_for=holder.client.name if holder is not None else "",
             granted=granted,
         )
+
+
+def _response(request: requests.PreparedRequest, status: int, body: dict[str, Any]) -> requests.Response:
+    raw = HTTPResponse(
+        body=io.BytesIO(json.dumps(body).encode()),
+        status=status,
+        headers={"Content-Type": "application/json"},
+        preload_content=False,
+        decode_content=False,
+    )
+    return requests.adapters.HTTPAdapter().build_response(request, raw)
+
+
+def ran_out(subcode: int = 463) -> tuple[int, dict[str, Any]]:
+    """Meta's answer to a token that is no longer good."""
+    error = {"message": "Error validating access token.", "code": 190, "error_subcode": subcode}
+    return 400, {"error": {**error, "type": "OAuthException"}}

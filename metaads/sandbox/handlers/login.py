@@ -42,7 +42,8 @@ def access_token(desk: Desk, call: Call) -> dict[str, Any]:
 
 def _bearer(desk: Desk, token: people.Token, call: Call, *, life: int) -> dict[str, Any]:
     issued = int(call.now)
-    expires = 0 if token.kind == "SYSTEM_USER" else issued + life
+    endless = token.kind == "SYSTEM_USER" and call.text("set_token_expires_in_60_days") != "true"
+    expires = 0 if endless else issued + life
     fresh = dataclasses.replace(token, issued=issued, expires=expires)
     body: dict[str, Any] = {
         "access_token": people.sign(fresh, secret=desk.app_secret),
