@@ -19,11 +19,14 @@ from allauth.socialaccount.providers.base import ProviderException
 from allauth.socialaccount.providers.base.constants import AuthError, AuthProcess
 from allauth.socialaccount.providers.facebook.views import FacebookOAuth2Adapter
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView, OAuth2LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.urls import reverse
 
 import accounts.connections as connections
 import accounts.grants as grants
+import accounts.sessions as sessions
 import accounts.unfinished as unfinished
 from accounts.errors import Refused
 from accounts.pages import refused
@@ -74,6 +77,11 @@ class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def get_reset_password_from_key_url(self, key: str) -> str:
+        """At our own address, whatever host name the visitor asked under."""
+        path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
+        return f"{settings.PUBLIC_URL}{path.replace('UID-KEY', key)}"
+
 
 class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
@@ -94,8 +102,15 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         """Take the token out, whatever the purpose; a connect ends here, in a pending grant."""
         token, sociallogin.token = sociallogin.token, None
-        if sociallogin.state.get("process") != AuthProcess.REDIRECT:
-            return  # signing in with Facebook: who it is matters, the token does not
+        process = sociallogin.state.get("process")
+        if process != AuthProcess.REDIRECT:
+            # Signing in with Facebook, or linking for it: who it is matters, the token does not.
+            who = request.user if process == AuthProcess.CONNECT else sociallogin.user
+            if not sociallogin.is_existing and process != AuthProcess.CONNECT:
+                who = None
+            if not sessions.may_use_facebook(who):
+                raise ImmediateHttpResponse(render(request, "socialaccount/refused.html", status=403))
+            return
         unfinished.end(request.session)
         state = sociallogin.state.get("data")
         try:
@@ -123,6 +138,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
     ) -> None:
         """Answer a page that names the cause and the next step, instead of allauth's general one."""
         state = (extra_context or {}).get("state") or {}
+        if state.get("process") in (AuthProcess.LOGIN, AuthProcess.CONNECT):
+            return  # not a connect: allauth's own pages say what happened
         if not state and (answer := self._known_answer(request)):
             raise ImmediateHttpResponse(answer)
         if state:
@@ -162,4 +179,12 @@ def failed(request: HttpRequest, refusal: Refused, *, state: Any = None) -> Http
 
 #: `META_REDIRECT_PATH` and `/api/meta-oauth/callback` are this one view.
 callback = OAuth2CallbackView.adapter_view(MetaOAuth2Adapter)
-sign_in_with_facebook = OAuth2LoginView.adapter_view(MetaOAuth2Adapter)
+_to_facebook = OAuth2LoginView.adapter_view(MetaOAuth2Adapter)
+
+
+def sign_in_with_facebook(request: HttpRequest) -> HttpResponse:
+    """Off to Facebook, to sign in or to link an account for it; there is no such page where it is switched off."""
+    if not settings.FACEBOOK_SIGN_IN:
+        raise Http404
+    answer: HttpResponse = _to_facebook(request)
+    return answer

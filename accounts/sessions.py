@@ -27,7 +27,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import transaction
 
-from accounts.models import Membership, User
+from accounts.models import Membership, Role, User
 
 SIGNED_IN_AT: Final = "signed_in_at"
 ACTIVE_AT: Final = "active_at"
@@ -176,6 +176,17 @@ def end_all(*, user: User, but: str = "") -> int:
     ending = {*keys, *listed} - {but}
     _end(ending)
     return len(ending & set(keys))
+
+
+def may_use_facebook(user: Any) -> bool:
+    """Whether a person may sign in with Facebook: where it is switched on, and only at a client's side.
+
+    Who may spend money at the agency signs in with a password and a second step; an integrator has keys and tokens.
+    """
+    if not settings.FACEBOOK_SIGN_IN or not isinstance(user, User) or user.is_staff:
+        return False
+    roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
+    return bool(roles) and roles <= {Role.APPROVER, Role.VIEWER}
 
 
 def device(user_agent: str) -> str:

@@ -12,6 +12,8 @@ from accounts.views import acting, connect, invitations, meta_calls, sessions, s
 urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/", sign_in.set_up, name="set_up"),
     path("accounts/login/", sign_in.sign_in, name="account_login"),
+    path("accounts/email/", sign_in.email, name="account_email"),
+    path("accounts/3rdparty/", sign_in.linked, name="socialaccount_connections"),
     path("accounts/", include("allauth.account.urls")),
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("accounts/3rdparty/", include("allauth.socialaccount.urls")),
@@ -19,6 +21,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # Not the provider's own urls: they bring an end point that takes any access token.
     path("accounts/facebook/login/", adapters.sign_in_with_facebook, name="facebook_login"),
     path(settings.META["redirect_path"].lstrip("/"), adapters.callback, name="facebook_callback"),
+    path("_allauth/app/v1/account/email", sign_in.no_email_api),
     path("_allauth/", include("allauth.headless.urls")),
     path("connections/connect", connect.connect, name="connect"),
     path("connections/token/", connect.paste_token, name="paste_token"),

@@ -95,6 +95,12 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "META_WEBHOOK_VERIFY_TOKEN", str, "", "The verify token of the webhook subscription", secret=True
     ),
+    Variable(
+        "FACEBOOK_SIGN_IN",
+        bool,
+        False,
+        "true: clients' approvers and viewers may sign in with a Facebook account that they linked",
+    ),
     Variable("POLL_SECONDS", int, 30, "How often insights are checked; 30 is the minimum"),
     Variable(
         "SETTLE_SECONDS", int, 120, "How long an unanswered write may still land; production refuses under 60"

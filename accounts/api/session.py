@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 import accounts.sessions as sessions
 from accounts.api.meta import ERRORS
 from accounts.api.shapes import SessionShape
-from accounts.models import ApiKey
+from accounts.models import ApiKey, User
 from metaads.clock import now
 
 
@@ -34,6 +34,7 @@ class SessionView(APIView):
 
 
 def _told(request: Request) -> Response:
+    assert isinstance(request.user, User)
     answer: dict[str, Any] = {
         "kind": "key"
         if isinstance(request.auth, ApiKey)

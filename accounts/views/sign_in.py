@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from allauth.account.utils import perform_login
 from allauth.account.views import LoginView
+from allauth.socialaccount.views import ConnectionsView
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 import accounts.connections as connections
 import accounts.people as people
@@ -23,8 +25,31 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     """allauth's sign-in; on an installation without people, the set-up instead."""
     if people.nobody_yet():
         return HttpResponseRedirect(reverse("set_up"))
-    more = {"ended": sessions.ENDED.get(request.GET.get("ended", ""), "")}
+    more = {
+        "ended": sessions.ENDED.get(request.GET.get("ended", ""), ""),
+        "facebook": settings.FACEBOOK_SIGN_IN,
+    }
     response: HttpResponse = LoginView.as_view(extra_context=more)(request)
+    return response
+
+
+@login_required
+@never_cache
+@require_safe
+def email(request: HttpRequest) -> HttpResponse:
+    """Which address signs in. It is not changed here: one that nobody invited would be one that nobody checked."""
+    return render(request, "account/email.html")
+
+
+def no_email_api(request: HttpRequest) -> JsonResponse:
+    """The same for programs: allauth's end point that adds and changes addresses is closed."""
+    return JsonResponse({"status": 403}, status=403)
+
+
+def linked(request: HttpRequest) -> HttpResponse:
+    """The Facebook account with which a client's person signs in: link it, or take it away."""
+    more = {"may_link": sessions.may_use_facebook(request.user)}
+    response: HttpResponse = ConnectionsView.as_view(extra_context=more)(request)
     return response
 
 
