@@ -18,11 +18,13 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+import insights.formulas as formulas
 import insights.history as history
 import insights.sums as sums
 import insights.windows as days_of
 from accounts.models import AdAccount
 from insights.errors import UnknownMetric
+from insights.expressions import Formula
 from insights.metrics import (
     ADDITIVE,
     HOURLY,
@@ -32,6 +34,7 @@ from insights.metrics import (
     evaluate,
     measured,
     named,
+    needed,
     with_terms,
 )
 from insights.models import DataVersion, WindowSum
@@ -181,7 +184,8 @@ def table(
     """
     period = Period(since, until)
     state = known(ad_account=ad_account, period=period, level=level, now=now)
-    bases = _bases(ad_account, metrics)
+    asked = _ask(ad_account, metrics)
+    bases = asked.columns
     found = sums.by_object(
         ad_account=ad_account,
         level=level,
@@ -198,7 +202,7 @@ def table(
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(bases, state))
         mine["reach"] = _reach(people.get(one), mine, state, single=period.days == 1)
-        rows.append(TableRow(one, _values(mine, metrics, ad_account)))
+        rows.append(TableRow(one, asked.values(mine)))
     return Table(state.header, tuple(rows))
 
 
@@ -218,7 +222,8 @@ def as_known_at(
     an object and the client's result: today's are used.
     """
     period = Period(since, until)
-    bases = measured(metrics, terms_of(ad_account)) & ADDITIVE.keys()
+    asked = _ask(ad_account, metrics)
+    bases = asked.columns & ADDITIVE.keys()
     past = history.known_at(
         ad_account=ad_account, level=level, period=period, at=at, bases=bases, object_ids=object_ids
     )
@@ -233,7 +238,7 @@ def as_known_at(
         at=at,
         answers_for=past.answers_for,
         unread=len(wanted - past.days),
-        rows=tuple(TableRow(one, _values(past.sums.get(one, empty), metrics, ad_account)) for one in ids),
+        rows=tuple(TableRow(one, asked.values(past.sums.get(one, empty))) for one in ids),
     )
 
 
@@ -258,7 +263,8 @@ def series(
         return _hours(ad_account, level, one, Period(since, until), metrics, now)
     period = Period(since, until)
     state = known(ad_account=ad_account, period=period, level=level, now=now)
-    bases = _bases(ad_account, metrics)
+    asked = _ask(ad_account, metrics)
+    bases = asked.columns
     found = sums.by_day(
         ad_account=ad_account, level=level, object_id=one, period=period, bases=bases & ADDITIVE.keys()
     )
@@ -276,7 +282,7 @@ def series(
             mine = dict(found.get(day) or dict.fromkeys(bases & ADDITIVE.keys(), Decimal(0)))
         if day in state.own_days:
             mine["reach"] = Decimal(people.get(day, 0))
-        points.append(Point(day, _values(mine, metrics, ad_account)))
+        points.append(Point(day, asked.values(mine)))
     return Series(state.header, tuple(points))
 
 
@@ -326,11 +332,12 @@ def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENG
         found = sums.by_object(ad_account=ad_account, level=level, period=period, bases=ADDITIVE.keys())
     ids = tuple(sorted(found))
     people = sums.reach(ad_account=ad_account, level=level, period=period, object_ids=ids)
+    asked = _ask(ad_account, tuple(METRICS))
     columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found[one])
         mine["reach"] = _reach(people.get(one), mine, state, single=days == 1)
-        for name, value in _values(mine, tuple(METRICS), ad_account).items():
+        for name, value in asked.values(mine).items():
             columns[name][one] = value
     return WindowTable(state.header, ids, days, columns)
 
@@ -381,7 +388,8 @@ def _hours(
 ) -> Series:
     state = known(ad_account=ad_account, period=period, level="campaign", now=now, kind="hour")
     zone = days_of.zone(ad_account.timezone_name)
-    bases = _bases(ad_account, metrics) & ADDITIVE.keys()
+    asked = _ask(ad_account, metrics)
+    bases = asked.columns & ADDITIVE.keys()
     found = sums.by_hour(ad_account=ad_account, level=level, object_id=object_id, period=period, bases=bases)
     zero = dict.fromkeys(bases, Decimal(0))
     points = []
@@ -395,9 +403,9 @@ def _hours(
             mine: dict[str, Decimal | None] = {}
             if day in state.days and found is not None:
                 mine = dict(found.get((day, label), zero))
-            values = _values(mine, metrics, ad_account)
+            values = asked.values(mine)
             points.append(
-                Point(at, {name: value if named(name).hourly else None for name, value in values.items()})
+                Point(at, {name: value if asked.hourly(name) else None for name, value in values.items()})
             )
     return Series(state.header, tuple(points))
 
@@ -414,10 +422,34 @@ def terms_of(ad_account: AdAccount) -> Terms:
     return Terms(client.result_action, client.goods_cost_percent, client.fee_percent)
 
 
-def _bases(ad_account: AdAccount, metrics: Sequence[str]) -> frozenset[str]:
-    """The columns to be summed for these metrics."""
+@dataclass(frozen=True)
+class _Ask:
+    """What was asked for, resolved once: the registry's metrics, the client's own (`my.…`), and the columns behind."""
+
+    names: tuple[str, ...]
+    own: Mapping[str, Formula]
+    terms: Terms
+    columns: frozenset[str]
+
+    def values(self, bases: Values) -> dict[str, Decimal | None]:
+        complete = with_terms(bases, self.terms)
+        return {
+            name: self.own[name].evaluate(complete) if name in self.own else evaluate(name, complete)
+            for name in self.names
+        }
+
+    def hourly(self, name: str) -> bool:
+        return self.own[name].hourly if name in self.own else named(name).hourly
+
+
+def _ask(ad_account: AdAccount, metrics: Sequence[str]) -> _Ask:
+    """Raises `UnknownMetric`."""
+    own = formulas.named(ad_account.client_id, metrics)
+    bases = set(needed(name for name in metrics if name not in own))
+    bases.update(base for formula in own.values() for base in formula.bases)
+    terms = terms_of(ad_account)
     # A period without impressions reaches nobody, so reach needs them to be known as 0.
-    return measured(metrics, terms_of(ad_account)) | {"impressions"}
+    return _Ask(tuple(metrics), own, terms, measured(bases, terms) | {"impressions"})
 
 
 def _absent(bases: Collection[str], state: Known) -> dict[str, Decimal | None]:
@@ -428,8 +460,3 @@ def _reach(people: int | None, mine: Values, state: Known, *, single: bool) -> D
     if people is not None:
         return Decimal(people)
     return Decimal(0) if state.whole and mine.get("impressions") == 0 else None
-
-
-def _values(bases: Values, metrics: Sequence[str], ad_account: AdAccount) -> dict[str, Decimal | None]:
-    complete = with_terms(bases, terms_of(ad_account))
-    return {name: evaluate(name, complete) for name in metrics}

@@ -2,6 +2,7 @@
 
 UnknownMetric   no such name in the registry or its aliases
 UnknownPeriod   a preset or range that nobody defined
+BadFormula      a client's own metric that would be nonsense, with what to write instead
 UnknownZone     the account's time zone is not in the zone database
 """
 
@@ -24,6 +25,15 @@ class UnknownPeriod(ValueError):
         super().__init__(f"There is no period {name!r}.")
         self.name = name
         self.allowed = allowed
+
+
+class BadFormula(ValueError):
+    """A formula that is none, or whose outcome would mean nothing. `advice` says what to write instead."""
+
+    def __init__(self, message: str, advice: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
 
 
 class UnknownZone(ValueError):

@@ -242,9 +242,13 @@ _ALL: Final = (
     _sum("purchases", "Purchases", "count", good="up", lag_days=28),
     _sum("purchase_value", "Purchase value", "money", decimals=2, good="up", lag_days=28),
     _sum("leads", "Leads", "count", good="up", lag_days=28),
+    _sum("lead_value", "Lead value", "money", decimals=2, good="up", lag_days=28),
     _sum("add_to_carts", "Adds to cart", "count", good="up", lag_days=28),
+    _sum("add_to_cart_value", "Add-to-cart value", "money", decimals=2, good="up", lag_days=28),
     _sum("checkouts", "Checkouts started", "count", good="up", lag_days=28),
+    _sum("checkout_value", "Checkout value", "money", decimals=2, good="up", lag_days=28),
     _sum("registrations", "Registrations", "count", good="up", lag_days=28),
+    _sum("registration_value", "Registration value", "money", decimals=2, good="up", lag_days=28),
 )  # fmt: skip
 
 METRICS: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _ALL}
@@ -340,9 +344,9 @@ def _profit(value: Decimal | None, spend: Decimal | None, terms: Terms) -> Decim
     return value * (100 - terms.goods_cost) / 100 - spend * (100 + terms.fee) / 100
 
 
-def measured(names: Iterable[str], terms: Terms) -> frozenset[str]:
-    """The additive columns (and reach) that these metrics need under these terms."""
-    asked = set(needed(names))
+def measured(bases: Iterable[str], terms: Terms) -> frozenset[str]:
+    """The additive columns (and reach) that stand behind these bases under these terms."""
+    asked = set(bases)
     result = RESULTS.get(terms.result_action, "")
     if "conversions" in asked:
         asked.add(result)

@@ -12,7 +12,8 @@ from typing import Any
 from django.db import models
 
 from accounts.fields import MoneyField
-from accounts.tenancy import AccountFacts
+from accounts.models import Client, User
+from accounts.tenancy import AccountFacts, Tenant
 
 ID = 40  # length of a Meta id
 
@@ -247,6 +248,28 @@ class Completeness(AccountFacts):
 
     class Meta(AccountFacts.Meta):
         constraints = [models.UniqueConstraint(fields=["ad_account_id", "base"], name="completeness_once")]
+
+
+class CustomMetric(Tenant):
+    """A client's own metric: a formula over the registry's, checked when it was saved."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    name = models.CharField(max_length=40, help_text="Without the prefix `my.` under which it is asked for.")
+    label = models.CharField(max_length=120)
+    expression = models.CharField(max_length=300)
+    percent = models.BooleanField(
+        default=False, help_text="A plain number, shown in percent (not multiplied)."
+    )
+    decimals = models.PositiveSmallIntegerField(default=2)
+    good = models.CharField(max_length=4, blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta(Tenant.Meta):
+        constraints = [models.UniqueConstraint("client", "name", name="custom_metric_once")]
+
+    def __str__(self) -> str:
+        return f"my.{self.name}"
 
 
 class DataVersion(AccountFacts):

@@ -10,6 +10,7 @@ from drf_spectacular.utils import OpenApiParameter
 
 import accounts.access as access
 import insights.analytics as analytics
+import insights.formulas as formulas
 from accounts.errors import Invalid
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
@@ -76,11 +77,14 @@ def metrics(query: Mapping[str, str], *, who: Principal, client: Client) -> tupl
     text = query.get("metrics")
     if not text:
         return USUAL
+    words = [word.strip() for word in text.split(",") if word.strip()]
     try:
-        names = tuple(dict.fromkeys(named(word.strip()).name for word in text.split(",") if word.strip()))
+        own = formulas.named(client, words)
+        names = tuple(dict.fromkeys(word if word in own else named(word).name for word in words))
     except UnknownMetric as unknown:
-        raise _invalid("metrics", str(unknown), f"One of: {', '.join(METRICS)}.") from None
-    if any(METRICS[name].private for name in names):
+        allowed = ", ".join(unknown.allowed) or "none yet; write one at /api/metrics/own"
+        raise _invalid("metrics", str(unknown), f"One of: {allowed}.") from None
+    if any(own[name].private if name in own else METRICS[name].private for name in names):
         access.require(who, "see_costs", client)
     return names
 

@@ -67,9 +67,9 @@ def estate() -> Iterator[Any]:
         stack.enter_context(plugged(WSGIAdapter(box)))
         stack.enter_context(rolled_back())
         agency = found_agency()
+        agency.clock, agency.sandbox = clock, box
         _hire(agency)
         sync_northwind(connect_northwind(agency, box, clock), clock)
-        agency.clock, agency.sandbox = clock, box
         agency.ids = _furnish(agency, clock.now())
         agency.planted = plant_everywhere(agency, clock.now())
         agency.theirs = _ids_of_southwind(agency)
@@ -77,13 +77,17 @@ def estate() -> Iterator[Any]:
 
 
 def _hire(agency: Any) -> None:
+    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
+
     from accounts.access import principal_of
     from accounts.models import Membership, Role, User
+    from accounts.policies import require_mfa
 
     people = {
         "mandy": (Role.MANAGER, agency.northwind, True),
         "anna": (Role.ANALYST, agency.northwind, True),
         "dora": (Role.BUYER, agency.northwind, True),
+        "nora": (Role.ANALYST, agency.northwind, True),
         "sue": (Role.VIEWER, agency.southwind, False),
     }
     for name, (role, client, staff) in people.items():
@@ -91,6 +95,9 @@ def _hire(agency: Any) -> None:
         Membership.objects.create(user=user, client=client, role=role)
         setattr(agency.users, name, user)
         setattr(agency.principals, name, principal_of(user))
+    # Analysts must have a second factor: Anna has one, Nora has none.
+    require_mfa(role=Role.ANALYST, required=True, principal=agency.principals.alice, now=agency.clock.now())
+    TOTP.activate(agency.users.anna, generate_totp_secret())
 
 
 def _furnish(agency: Any, now: datetime) -> dict[str, str]:
@@ -101,6 +108,7 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
     from campaigns.changes.request import file
     from campaigns.models import Ad, AdSet, Campaign, Change, Hold
     from campaigns.states import Field, Level, Source
+    from insights.formulas import save
     from strategies.cycle import run
     from strategies.drafts import create, regenerate
     from strategies.models import Proposal
@@ -146,6 +154,8 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
     )
     asked = {"client": client, "principal": agency.principals.alice, "user": agency.users.alice, "now": now}
     own, guests = link(**asked), invite(**asked, email="guest@example.com")
+    save(client=client, principal=agency.principals.bob, user=agency.users.bob, name="blended", label="Blended",
+         expression="spend / clicks", now=now)  # fmt: skip
     return {
         "account": account.act_id,
         "campaign": campaign.meta_id,
@@ -166,13 +176,6 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
         "token": agency.sandbox.token("alice"),
         "connection": str(MetaConnection.objects.of(client).get().uuid),
         "client": client.slug,
-    }
-
-
-def grant_for(agency: Any, *, session_key: str) -> str:
-    """Alice has come back from Meta's dialog in this session and has not confirmed yet."""
-    from accounts.models import MetaConnection, PendingGrant
-
         **_people_and_clients(agency, now),
     }
 
@@ -185,7 +188,13 @@ def _people_and_clients(agency: Any, now: datetime) -> dict[str, str]:
 
     alice = agency.principals.alice
     olga = add(
-        email="olga@example.com", name="Olga", password=PASSWORD, client=None, role="owner", principal=alice, now=now
+        email="olga@example.com",
+        name="Olga",
+        password=PASSWORD,
+        client=None,
+        role="owner",
+        principal=alice,
+        now=now,
     )
     invited = invite(
         email="guest@example.com", client=agency.northwind, role="buyer", principal=alice, now=now
@@ -198,6 +207,13 @@ def _people_and_clients(agency: Any, now: datetime) -> dict[str, str]:
         "invitation": str(invited.uuid),
         "idle_client": idle.slug,
         "archived_client": str(old.uuid),
+    }
+
+
+def grant_for(agency: Any, *, session_key: str) -> str:
+    """Alice has come back from Meta's dialog in this session and has not confirmed yet."""
+    from accounts.models import MetaConnection, PendingGrant
+
     known = MetaConnection.objects.of(agency.northwind).get()
     grant = PendingGrant.everything.create(
         client=agency.northwind, user=agency.users.alice, session_key=session_key, token=agency.sandbox.token("alice"),
@@ -264,6 +280,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "Decision": {"level": "campaign", "verdict": "fired", "trust": "ready", "record": {"cases": []}},
     "Alert": {"severity": "warning", "state": "firing", "closed_at": None},
     "SyncRun": {"state": "COMPLETE"},
+    "CustomMetric": {"name": "foreign", "expression": "spend / clicks"},
     "Slice": {"kind": "day", "level": "ad", "zone": "UTC"},
     "PendingGrant": {"used_at": None, "expires_at": START + timedelta(minutes=10)},
     "ConnectLink": {
@@ -361,6 +378,6 @@ def _ids_of_southwind(agency: Any) -> dict[str, str]:
         "connection": str(planted["MetaConnection"].uuid),
         "guest_link_id": str(planted["ConnectLink"].uuid),
         "client": planted["Client"].slug,
-    }
         "person": str(planted["User"].uuid),
         "invitation": str(planted["Invitation"].uuid),
+    }

@@ -18,6 +18,7 @@ from insights.metrics import (
     evaluate,
     measured,
     named,
+    needed,
     rounded,
     with_terms,
 )
@@ -125,10 +126,15 @@ def test_what_the_terms_make_adds_up_like_the_sums_it_is_made_of(a, b):
 
 
 def test_the_columns_that_are_read_are_those_of_the_formulas_under_the_client_s_terms():
-    assert measured(["profit"], Terms("lead")) == {"lead_value", "spend"}
-    assert measured(["cpa", "reach_efficiency"], Terms("lead")) == {"spend", "leads", "reach", "impressions"}
+    assert measured(needed(["profit"]), Terms("lead")) == {"lead_value", "spend"}
+    assert measured(needed(["cpa", "reach_efficiency"]), Terms("lead")) == {
+        "spend",
+        "leads",
+        "reach",
+        "impressions",
+    }
     assert measured(["conversions", "conversion_value"], Terms("link_click")) == {"link_clicks"}
-    assert measured(["roas"], Terms("app_custom_event.other")) == {"spend"}
+    assert measured(needed(["roas"]), Terms("app_custom_event.other")) == {"spend"}
 
 
 def test_the_brief_s_own_metrics_are_all_there_under_its_names():
