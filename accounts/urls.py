@@ -69,12 +69,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/meta-oauth/discover", oauth.Discover.as_view(), name="api_discover"),
     path("api/meta-oauth/invite", oauth.Invite.as_view(), name="api_invite_to_connect"),
     path("api/meta-oauth/withdraw", oauth.Withdraw.as_view(), name="api_withdraw_link"),
-]
-    path("api/meta-oauth/pause", oauth.Pause.as_view(), name="api_pause"),
-    path("api/meta-oauth/resume", oauth.Resume.as_view(), name="api_resume"),
-    path("api/meta-oauth/discover", oauth.Discover.as_view(), name="api_discover"),
-    path("api/meta-oauth/invite", oauth.Invite.as_view(), name="api_invite_to_connect"),
-    path("api/meta-oauth/withdraw", oauth.Withdraw.as_view(), name="api_withdraw_link"),
     path("api/people", people.People.as_view(), name="api_people"),
     path("api/people/<uuid:uuid>/role", people.PersonRole.as_view(), name="api_person_role"),
     path("api/people/<uuid:uuid>/remove", people.RemovePerson.as_view(), name="api_remove_person"),
@@ -99,3 +93,4 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/clients/<str:ref>/rename", people.RenameClient.as_view(), name="api_rename_client"),
     path("api/clients/<str:ref>/archive", people.ArchiveClient.as_view(), name="api_archive_client"),
     path("api/clients/<str:ref>/restore", people.RestoreClient.as_view(), name="api_restore_client"),
+]

@@ -41,6 +41,18 @@ class Who:
         """Whether pages know the person; a key or a bearer token is for the API only."""
         return self.by in ("session", "acting")
 
+    @property
+    def has_csrf_token(self) -> bool:
+        """Whether the browser of a sign-in asks, be it over or not."""
+        return bool(self.person) and self.by in (
+            "session",
+            "acting",
+            "no-factor",
+            "idle",
+            "overdue",
+            "signed-out",
+        )
+
 
 PRINCIPALS = (
     Who("anonymous", "out"),
@@ -67,10 +79,14 @@ PRINCIPALS = (
     Who("signed-out-jwt", "out", "owner", "alice", "signed-out-jwt"),
     Who("signed-out", "out", "owner", "alice", "signed-out"),
     Who("idle", "out", "owner", "alice", "idle"),
+    Who("overdue", "out", "owner", "alice", "overdue"),
     Who("expired-key", "out", "integrator", "ivan", "expired-key"),
     Who("revoked-key", "out", "integrator", "ivan", "revoked-key"),
-    # A key that is narrowed to looking may do what a viewer may.
+    # A key that is narrowed to looking may do what a viewer may; so may an owner who views as a client.
     Who("looking-key", "northwind", "viewer", "ivan", "looking-key"),
+    Who("acting-here", "northwind", "viewer", "alice", "acting"),
+    Who("acting-there", "southwind", "viewer", "alice", "acting"),
+    Who("no-second-factor", "out", "analyst", "nora", "no-factor"),
 )
 #: One of each kind: who tries the methods that an address does not have.
 FEW = tuple(
@@ -111,7 +127,11 @@ class Answer:
 
     @property
     def good(self) -> bool:
-        return 200 <= self.status < 400 and not self.to_login
+        return 200 <= self.status < 400 and not self.to_login and not self.to_second_factor
+
+    @property
+    def to_second_factor(self) -> bool:
+        return self.status == 302 and self.location == "/two-factor/"
 
     @property
     def to_login(self) -> bool:
@@ -152,7 +172,8 @@ class Callers:
         elif who.by.endswith("jwt") or who.by == "refresh":
             headers = _bearer(_token(user, who.by))
         elif user is not None:
-            cookies = _session(user, who.by, agency.clock.now())
+            at = {"northwind": agency.northwind, "southwind": agency.southwind}.get(who.seat)
+            cookies = _session(user, who.by, agency.clock.now(), client=at)
             headers = {"X-CSRFToken": CSRF}
         self.cookies[who.name], self.headers[who.name] = cookies, headers
 
@@ -183,7 +204,7 @@ class Callers:
         )
 
 
-def _session(user: Any, by: str, at: datetime) -> dict[str, str]:
+def _session(user: Any, by: str, at: datetime, *, client: Any) -> dict[str, str]:
     """The cookies of a sign-in; of one that has ended, where `by` says so."""
     browser = Client()
     browser.force_login(user)
@@ -192,8 +213,14 @@ def _session(user: Any, by: str, at: datetime) -> dict[str, str]:
     session["account_authentication_methods"] = [
         {"method": "password", "at": time.time(), "email": user.email}
     ]
-    if by == "idle":
-        session["active_at"] = int((at - timedelta(minutes=31)).timestamp())
+    ago = {"idle": (40, 40), "overdue": (13 * 60, 0)}.get(by, (0, 0))
+    for name, minutes in zip(("signed_in_at", "active_at"), ago, strict=True):
+        session[name] = int((at - timedelta(minutes=minutes)).timestamp())
+    if by == "acting":
+        from accounts.access import principal_of
+        from accounts.acting import start
+
+        start(session=session, client=client, principal=principal_of(user), now=at)
     session.save()
     if by == "signed-out":
         session.delete()
