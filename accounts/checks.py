@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from cryptography.fernet import Fernet
 from django.conf import settings
@@ -55,6 +56,45 @@ def scopes(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     if {"ads_read", "ads_management"} & set(settings.META["scopes"]):
         return []
     return [Error("META_SCOPES asks for neither ads_read nor ads_management.", id="accounts.E003")]
+
+
+#: How django-environ names the ways a mail may go; a scheme that it does not know would be SMTP without a word.
+_MAIL_SCHEMES = (
+    "smtp",
+    "smtp+tls",
+    "smtps",
+    "smtp+ssl",
+    "filemail",
+    "consolemail",
+    "memorymail",
+    "dummymail",
+)
+
+
+@register("accounts")
+def mails(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    """Whether people can be reached, and the mail server's password is not sent in clear."""
+    found: list[CheckMessage] = []
+    if settings.SILENCE_HOURS < 1:
+        found.append(Error("SILENCE_HOURS is 1 or more.", id="accounts.E005"))
+    url = urlsplit(settings.ENV["EMAIL_URL"])
+    hint = "Write smtp+tls://user:password@host:587 or smtp+ssl://user:password@host:465."
+    if not url.scheme:
+        if settings.PRODUCTION:
+            text = (
+                "EMAIL_URL is empty: invitations and alerts are written under VAR_DIR/mail and reach nobody."
+            )
+            found.append(Warning(text, hint=hint, id="accounts.W002"))
+    elif url.scheme not in _MAIL_SCHEMES:
+        found.append(Error("EMAIL_URL names no way that mails can go.", hint=hint, id="accounts.E006"))
+    elif url.query:
+        found.append(
+            Error("EMAIL_URL takes no options after a question mark.", hint=hint, id="accounts.E007")
+        )
+    elif url.scheme == "smtp" and url.password and url.hostname not in ("localhost", "127.0.0.1"):
+        text = "EMAIL_URL would send the mail server's password unencrypted."
+        found.append(Error(text, hint=hint, id="accounts.E008"))
+    return found
 
 
 @register(Tags.database)

@@ -99,7 +99,7 @@ def withdraw(*, prefix: str) -> None:
 
 
 def deliver(*, now: datetime) -> int:
-    """Send what is due; how many mails the server took. Ends after half a minute, and at the first server that is away."""
+    """Send what is due; how many mails the server took. Ends after half a minute, or when the server is away."""
     due = OutboxMessage.everything.filter(_WAITING, due_at__lte=now).order_by("due_at", "pk")
     sent, until = 0, monotonic() + ROUND_SECONDS
     for pk in list(due.values_list("pk", flat=True)[:_AT_ONCE]):
@@ -180,6 +180,15 @@ def troubled(*, now: datetime) -> list[OutboxMessage]:
     """Mails that were refused again and again: they wait for a late try, or were given up within the last week."""
     late, ended = Q(_WAITING, tries__gte=TROUBLED), Q(given_up_at__gte=now - KEEP_GIVEN_UP)
     return list(OutboxMessage.everything.filter(late | ended).defer("body").order_by("created_at", "pk"))
+
+
+def counts() -> dict[str, int]:
+    """How many mails wait, and how many were given up (and not sent again)."""
+    rows = OutboxMessage.everything
+    return {
+        "waiting": rows.filter(_WAITING).count(),
+        "given_up": rows.filter(given_up_at__isnull=False).count(),
+    }
 
 
 def again(*, message: OutboxMessage, principal: Principal, now: datetime) -> None:

@@ -110,7 +110,7 @@ VARIABLES: tuple[Variable, ...] = (
         "EMAIL_URL",
         str,
         "",
-        "smtp://user:password@host:587/?tls=true; empty: mails are written under VAR_DIR/mail",
+        "smtp+tls://user:password@host:587 (or smtp+ssl://, port 465); empty: mails are written under VAR_DIR/mail",
         secret=True,
     ),
     Variable("DEFAULT_FROM_EMAIL", str, "metaads@localhost", "Sender of mails"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+import accounts.outbox as outbox
 import accounts.rotation as rotation
+import metaads.counters as counters
 from accounts.models import Lease
 from config.celery import QUEUES
 from insights.watchdog import LEASE as WATCHDOG
@@ -68,13 +71,16 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """This process's counters for Prometheus: for signed-in staff, and for a scraper on this machine."""
+    """Counters of this process and mails that wait, for Prometheus: for signed-in staff, and for a scraper on this machine."""
     forwarded = "HTTP_X_FORWARDED_FOR" in request.META  # came through a proxy, so not from this machine
     local = request.META.get("REMOTE_ADDR") in LOOPBACK and not forwarded
     if not (local or (request.user.is_authenticated and request.user.is_staff)):
         return HttpResponse(
             "Only staff and this machine may read the metrics.\n", status=403, content_type="text/plain"
         )
+    with contextlib.suppress(DatabaseError):  # the counters of this process are worth having without it
+        for state, count in outbox.counts().items():
+            counters.outbox.labels(state).set(count)
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter
+from prometheus_client import Counter, Gauge
 
 #: kind: Meta's answer as graph.errors.Kind names it. use: what the call was for.
 graph_calls = Counter("metaads_graph_calls_total", "Calls to the Graph API", ["use", "kind"])
@@ -11,3 +11,4 @@ graph_held_back = Counter(
 )
 webhooks = Counter("metaads_webhooks_total", "Webhook POSTs", ["outcome"])
 mails = Counter("metaads_mails_total", "Mails: sent, refused (tried again later), given_up", ["outcome"])
+outbox = Gauge("metaads_outbox", "Mails in the database, of all processes: waiting, given_up", ["state"])

@@ -29,6 +29,8 @@ def environment() -> dict[str, str]:
         "META_APP_SECRET": secrets.token_hex(16),
         "META_WEBHOOK_VERIFY_TOKEN": secrets.token_hex(16),
         "TRUSTED_PROXIES": "1",
+        "EMAIL_URL": "smtp+tls://metaads:throw-away@mail.example.com:587",
+        "DEFAULT_FROM_EMAIL": "metaads <metaads@example.com>",
     }
 
 

@@ -9,7 +9,8 @@ import pytest
 from django.db import OperationalError
 from django.test import Client
 
-from accounts.models import Lease
+import accounts.outbox as outbox
+from accounts.models import Lease, OutboxMessage
 from config.celery import QUEUES, canary
 from config.health import findings
 from insights.watchdog import Watchdog
@@ -113,6 +114,17 @@ def test_a_key_that_cannot_be_used_is_found(settings: Any, clock: Any) -> None:
 def test_metrics_are_for_a_scraper_on_this_machine(client: Client) -> None:
     answer = client.get("/metrics")
     assert answer.status_code == 200 and b"metaads_graph_calls_total" in answer.content
+
+
+def test_metrics_say_how_many_mails_wait_in_the_database_of_all_processes(client: Client, clock: Any) -> None:
+    for key in "ab":
+        outbox.send(key=key, address="bob@example.com", subject="s", body="b", now=clock.now())
+    OutboxMessage.everything.filter(key="a").update(given_up_at=clock.now())
+    text = client.get("/metrics").content.decode()
+    assert 'metaads_outbox{state="waiting"} 1.0' in text
+    assert 'metaads_outbox{state="given_up"} 1.0' in text
+    outbox.deliver(now=clock.now())
+    assert 'metaads_mails_total{outcome="sent"}' in client.get("/metrics").content.decode()
 
 
 @pytest.mark.parametrize("extra", [{"REMOTE_ADDR": "203.0.113.9"}, {"HTTP_X_FORWARDED_FOR": "203.0.113.9"}])
