@@ -50,6 +50,11 @@ class MetaOAuth2Adapter(FacebookOAuth2Adapter):
     does not answer from one that says no.
     """
 
+    @property
+    def authorize_url(self) -> str:
+        """Read now; the library's own is fixed when it is imported."""
+        return f"{settings.META['dialog_url']}/{settings.META['version']}/dialog/oauth"
+
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
         return connections.redirect_uri()
 

@@ -51,10 +51,20 @@ class AcceptForm(TakesRefusals):
 
 
 class TokenForm(TakesRefusals):
-    """A system user's token, pasted; it is checked at Meta before anything is stored."""
+    """A system user's token, pasted; it is checked at Meta before anything is stored, and never written back."""
 
     token = forms.CharField(
-        max_length=1000,
+        max_length=2000,
         label="Access token",
-        widget=forms.PasswordInput({"autocomplete": "off", "spellcheck": "false"}),
+        help_text="It is checked at Meta first; nothing is stored before you confirm.",
+        widget=forms.PasswordInput(
+            {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}, render_value=False
+        ),
+        error_messages={
+            "required": "Paste the token first.",
+            "max_length": "This is too long for a token of Meta's.",
+        },
     )
+
+    def take(self, refusal: Refused) -> None:
+        self.add_error("token", str(refusal))

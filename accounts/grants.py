@@ -76,7 +76,7 @@ def open_(
     at = state.get("at")
     if state.get("purpose") != PURPOSE or not isinstance(at, int | float):
         raise _bad_state()
-    if not timedelta() <= timedelta(seconds=now.timestamp() - at) <= LIFE:
+    if not 0 <= now.timestamp() - at <= LIFE.total_seconds():
         raise _bad_state()
     if not token or not meta_user_id:
         raise Unavailable(
@@ -92,7 +92,7 @@ def open_(
             code="connect_wrong_person",
             advice="Sign in as the person who began, and connect again. Nothing was stored.",
         )
-    client = Client.objects.filter(pk=state.get("client") or 0, archived_at__isnull=True).first()
+    client = Client.objects.filter(pk=links.number(state.get("client")), archived_at__isnull=True).first()
     if client is None or (link is not None and link.client_id != client.pk):
         raise NotFound("There is no such client.")
     if link is None:
@@ -101,7 +101,7 @@ def open_(
         client=client,
         user=None if link else user,
         link=link,
-        renews=MetaConnection.objects.of(client).filter(pk=state.get("renews") or 0).first(),
+        renews=MetaConnection.objects.of(client).filter(pk=links.number(state.get("renews"))).first(),
         session_key=session_key,
         digest=answer,
         meta_user_id=meta_user_id,

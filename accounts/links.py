@@ -136,10 +136,15 @@ def numbered(pk: Any) -> ConnectLink | None:
     """The guest's link that a dance was begun with (the number comes from the session's state)."""
     row: ConnectLink | None = (
         ConnectLink.everything.select_related("client", "made_by")
-        .filter(pk=pk or 0, user__isnull=True)
+        .filter(pk=number(pk), user__isnull=True)
         .first()
     )
     return row
+
+
+def number(value: Any) -> int:
+    """A row's number out of a session's state; 0, which no row has, for anything else."""
+    return value if type(value) is int and 0 < value < 2**63 else 0
 
 
 def require_own(row: ConnectLink | None, *, principal: Principal, now: datetime) -> ConnectLink:

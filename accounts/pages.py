@@ -38,7 +38,11 @@ def refused(
     link = links.numbered(dance.get("link")) if dance.get("link") else None
     guest = guest or link is not None
     client = None if guest else _client(request, dance.get("client"))
-    renews = MetaConnection.objects.of(client).filter(pk=dance.get("renews") or 0).first() if client else None
+    renews = (
+        MetaConnection.objects.of(client).filter(pk=links.number(dance.get("renews"))).first()
+        if client
+        else None
+    )
     may_retry = refusal.code not in _NO_RETRY
     context = {
         "refusal": refusal,
@@ -58,5 +62,5 @@ def refused(
 def _client(request: HttpRequest, pk: Any) -> Client | None:
     """The client of the dance, where this person may connect it."""
     principal = request.principal  # type: ignore[attr-defined]
-    client = Client.objects.filter(pk=pk or 0, archived_at__isnull=True).first()
+    client = Client.objects.filter(pk=links.number(pk), archived_at__isnull=True).first()
     return client if client is not None and access.may(principal, "connect", client) else None
