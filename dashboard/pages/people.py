@@ -42,8 +42,11 @@ def listing(request: HttpRequest) -> HttpResponse:
     here = asked_client(request)
     own_roles = {role for _, role in who.roles}
     context: Context = {
-        "abilities": access.roles_in_words(),
-        "role_labels": [(role, role.label) for role in Role],
+        "abilities": [
+            (words, sorted(cells, key=lambda cell: cell[0] not in own_roles))
+            for words, cells in access.roles_in_words()
+        ],
+        "role_labels": sorted(((role, role.label) for role in Role), key=lambda one: one[0] not in own_roles),
         "own_roles": own_roles,
         "own": [(Role(role).label, names) for role, names in _own(who)],
         "manages": _managed(who, here) or who.everywhere,
