@@ -209,6 +209,14 @@ def restore(*, ad_account: AdAccount, principal: Principal, now: datetime) -> Ad
     return ad_account
 
 
+def look_every(seconds: int, *, ad_account: AdAccount, principal: Principal, now: datetime) -> None:
+    """Give the account a polling interval of its own."""
+    access.require(principal, "connect", ad_account.client_id)
+    rows = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk).exclude(poll_seconds=seconds)
+    if rows.update(poll_seconds=seconds):
+        _recorded(ad_account, principal, "set_polling_interval", now)
+
+
 def archived(principal: Principal, *, client: Client | None = None) -> list[AdAccount]:
     """Ad accounts that were put away, by name."""
     rows = AdAccount.objects.for_(principal).select_related("client").filter(archived_at__isnull=False)

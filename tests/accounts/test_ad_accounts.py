@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounts import access, ad_accounts, alerts, connections, sentinel
+from accounts import access, ad_accounts, alerts, connections, sentinel, tokens
 from accounts.errors import Conflict, Forbidden, NoConnection
 from accounts.models import AdAccount, Alert, AuditLine
 from campaigns.models import Campaign
@@ -121,7 +121,7 @@ def test_nothing_is_read_or_changed_in_an_archived_account(client, synced, sandb
     assert len(sandbox.history) == calls
     account.refresh_from_db()
     with pytest.raises(NoConnection, match="switched off"):
-        connections.write_token(account)
+        tokens.write_token(account)
     client.force_login(synced.users.bob)
     campaign = Campaign.everything.filter(ad_account=account).first()
     answer = client.post(
