@@ -149,6 +149,9 @@ def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report
             run, "waiting", f"Meta asks us to wait. {wait.answer.advice}", now, until=until, report=report
         )
     except AuthFailed:
+        if tokens.readers(ad_account):  # a doubt, or somebody is fetching a fresh token right now
+            words = "Meta did not accept the token; the next try goes on from here."
+            return _end(run, "waiting", words, now, until=now + _TRY_AGAIN, report=report)
         return _end(
             run, "failed", "The connection to Meta needs to be renewed. Reconnect.", now, report=report
         )

@@ -256,6 +256,19 @@ def test_a_dead_token_stops_the_sync_and_the_connection_hears_of_it(synced, sand
     assert MetaConnection.objects.of(synced.northwind).get().state == "reauth_needed"
 
 
+def test_a_doubt_about_the_token_lets_the_fetch_wait_and_go_on(synced, sandbox, clock):
+    from accounts.models import MetaConnection
+
+    sandbox.faults.arm("auth", times=1, at=0.0, subcode=0)
+    clock.advance(3600)
+    run = refresh(ad_account=synced.ad_account, now=clock.now())
+    assert run.state == "waiting" and "goes on from here" in run.sentence
+    assert MetaConnection.objects.of(synced.northwind).get().state == "degraded"
+    clock.advance(61)
+    assert refresh(ad_account=synced.ad_account, now=clock.now()).state == "done"
+    assert MetaConnection.objects.of(synced.northwind).get().state == "connected"
+
+
 def test_a_paused_connection_is_a_sentence_and_no_crash(connected, clock):
     from accounts.models import MetaConnection
 
