@@ -189,5 +189,9 @@ function begin() {
   ask();
 }
 
-if (person) begin();
-else channel?.postMessage({ kind: "look" }); // nobody is signed in here: do the others know?
+if (person) {
+  begin();
+} else {
+  channel?.postMessage({ kind: "look" }); // nobody is signed in here: do the others know?
+  clear();
+}
