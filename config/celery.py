@@ -15,7 +15,7 @@ from typing import Any
 
 from celery import Celery
 from celery.beat import Scheduler
-from celery.signals import worker_init
+from celery.signals import setup_logging, worker_init
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from kombu import Queue
@@ -143,6 +143,11 @@ def canary(queue: str) -> None:
         import accounts.restored as restored
 
         restored.beat(folder=settings.VAR_DIR, now=now())
+
+
+@setup_logging.connect
+def keep_our_logging(**_: Any) -> None:
+    """Celery sets up no logging where somebody listens here: its own handlers have no filter for secrets."""
 
 
 @worker_init.connect

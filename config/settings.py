@@ -400,6 +400,9 @@ UNFOLD = {
     },
 }
 
+# What Django reports of a crash (the DEBUG page, mails to ADMINS): where, without anybody's values.
+DEFAULT_EXCEPTION_REPORTER = "accounts.reports.Report"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "accounts.reports.Names"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -413,6 +416,9 @@ LOGGING: dict[str, Any] = {
         "django.request": {"level": "ERROR"},
         # runserver prints request lines past every filter; an OAuth code stands in one of them.
         "django.server": {"handlers": ["console"], "propagate": False},
+        # Handlers that the servers bring along would write past the filter.
+        "uvicorn": {"handlers": ["console"], "propagate": False},
+        "uvicorn.error": {"handlers": [], "propagate": True},
         "uvicorn.access": {"handlers": [], "propagate": False},
         # Every scan every five seconds would be two lines; a task that fails still is one, with its traceback.
         "celery.worker.strategy": {"level": "WARNING"},

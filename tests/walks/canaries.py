@@ -1,0 +1,113 @@
+"""Secrets as they really pass the wire, and a search for any piece of them in whatever a run leaves behind."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import re
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from tests.door import WSGIAdapter
+
+PIECE = 12
+#: What Graph takes or gives that must stay between it and us.
+NAMES = (
+    "access_token",
+    "appsecret_proof",
+    "client_secret",
+    "code",
+    "fb_exchange_token",
+    "input_token",
+    "machine_id",
+)
+
+
+def pieces(text: str) -> list[str]:
+    """Every twelfth-letter piece, in steps of six: whatever holds eighteen letters in a row holds one of them."""
+    last = max(1, len(text) - PIECE + 1)
+    return [text[at : at + PIECE] for at in range(0, last, 6)]
+
+
+def spellings(secret: str) -> set[str]:
+    """The secret as it stands, backwards, quoted for an address, and in base64 at each of its three offsets."""
+    quoted = urllib.parse.quote(secret, safe="")
+    forms = {secret, secret[::-1], quoted, urllib.parse.quote(quoted, safe="")}
+    for offset in range(3):
+        coded = base64.b64encode(b"\0" * offset + secret.encode()).decode()
+        middle = coded[4:-4]  # the edges depend on what stands beside it
+        forms |= {middle, middle.replace("+", "-").replace("/", "_")}
+    return forms
+
+
+class Canaries:
+    """What was planted, or learned at the wire; `leaks` says where a piece of it was found."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, str] = {}
+
+    def plant(self, name: str, secret: str) -> None:
+        if len(secret) >= 16 and secret not in self.secrets:
+            self.secrets[secret] = f"{name} {sum(known.startswith(name) for known in self.secrets.values())}"
+
+    def names(self) -> set[str]:
+        return {name.rpartition(" ")[0] for name in self.secrets.values()}
+
+    def needles(self) -> dict[bytes, str]:
+        return {
+            piece.encode(): name
+            for secret, name in self.secrets.items()
+            for form in spellings(secret)
+            for piece in pieces(form)
+            if len(piece) == PIECE
+        }
+
+    def leaks(self, artefacts: Iterable[tuple[str, str | bytes]]) -> list[str]:
+        needles = self.needles()
+        found = []
+        for where, what in artefacts:
+            text = what if isinstance(what, bytes) else what.encode("utf-8", "surrogatepass")
+            for needle, name in needles.items():
+                at = text.find(needle)
+                if at >= 0:
+                    around = re.sub(rb"[^\x20-\x7e]", b".", text[max(0, at - 60) : at + 40]).decode()
+                    found.append(f"{name} in {where}: …{around}…")
+                    break
+        return found
+
+
+class Listening(WSGIAdapter):
+    """The door to the sandbox; it learns each secret that goes out or comes back."""
+
+    def __init__(self, sandbox: Any, canaries: Canaries) -> None:
+        super().__init__(self._answered)  # type: ignore[arg-type]
+        self._sandbox = sandbox
+        self.canaries = canaries
+
+    def _answered(self, environ: Any, start_response: Any) -> list[bytes]:
+        body = b"".join(self._sandbox(environ, start_response))
+        with contextlib.suppress(ValueError, AttributeError):
+            answer = json.loads(body)
+            for name in NAMES:
+                if isinstance(answer.get(name), str):
+                    self.canaries.plant(name, answer[name])
+        return [body]
+
+    def send(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        self._outgoing(request)
+        return super().send(request, *args, **kwargs)
+
+    def _outgoing(self, request: Any) -> None:
+        body = request.body.decode() if isinstance(request.body, bytes) else request.body or ""
+        given = parse_qsl(urlsplit(str(request.url)).query) + parse_qsl(body)
+        if body.startswith("{"):
+            given += [(str(name), str(value)) for name, value in json.loads(body).items()]
+        for name, value in given:
+            if name in NAMES:
+                self.canaries.plant(name, value.partition("|")[2] or value)  # an app's token is id|secret
+        scheme, _, token = str(request.headers.get("Authorization", "")).partition(" ")
+        if scheme.lower() in ("bearer", "oauth"):
+            self.canaries.plant("access_token", token.partition("|")[2] or token)
