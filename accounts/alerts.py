@@ -107,6 +107,12 @@ def open_keys(*, prefix: str, client: Client | None = None) -> frozenset[str]:
     return frozenset(rows.values_list("key", flat=True))
 
 
+def closed_keys(*, prefix: str, client: Client | None, since: datetime) -> frozenset[str]:
+    """Keys of alerts of one kind that closed after a moment."""
+    rows = Alert.objects.of(client).filter(key__startswith=prefix, closed_at__gt=since)
+    return frozenset(rows.values_list("key", flat=True))
+
+
 def stage_of(*, client: Client | None, key: str) -> str | None:
     """How far the open alert has come; None when there is none."""
     rows = Alert.objects.of(client).filter(key=key, closed_at__isnull=True)

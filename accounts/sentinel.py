@@ -34,6 +34,7 @@ _SILENT_ADVICE: Final = (
 )
 CHECK_EVERY: Final = timedelta(hours=24)
 DOUBTFUL_EVERY: Final = timedelta(minutes=10)
+_HEARD_WITHIN: Final = timedelta(hours=1)
 #: From so many ad accounts of a client on, silence is one trouble and not many.
 _MANY: Final = 4
 #: People are warned when a token, or its access to data, ends in so many days.
@@ -197,12 +198,12 @@ def _ending(connection: MetaConnection, key: str, ends: _Ends, now: datetime) ->
 
 def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> None:
     """One alert per silent ad account. It is mailed only where nothing else says why: a connection that cannot be
-    read has an alert of its own, and so have many accounts of one client that fall silent together."""
+    read has an alert of its own (and an hour to be heard of again when that has closed), and so have many accounts of
+    one client that fall silent together."""
+    renewed = alerts.closed_keys(prefix="connection:", client=client, since=now - _HEARD_WITHIN)
     silent = {account.pk: account.silent_since(now=now) for account in accounts}
     unexplained = [
-        account
-        for account in accounts
-        if silent[account.pk] and account.connection and account.connection.state in READABLE
+        account for account in accounts if silent[account.pk] and not _explained(account.connection, renewed)
     ]
     many = len(unexplained) >= _MANY
     for account in accounts:
@@ -216,11 +217,20 @@ def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> N
     alerts.open_(
         client=client,
         key="silence",
-        title=f"No answer for {len(unexplained)} ad accounts in {settings.SILENCE_HOURS} hours",
+        title=f"No answer from Meta for {len(unexplained)} ad accounts in {settings.SILENCE_HOURS} hours",
         advice=f"{names[:250]}{' and others' if len(unexplained) > _MANY else ''}. {_SILENT_ADVICE}",
         severity="warning",
         now=now,
     )
+
+
+def _explained(connection: MetaConnection | None, renewed: frozenset[str]) -> bool:
+    """Whether people know already why nothing is heard through it."""
+    if connection is None:
+        return False
+    if connection.state == ConnectionState.REVOKED:
+        return connection.reason == connections.REMOVED_AT_META
+    return connection.state not in READABLE or f"connection:{connection.uuid}" in renewed
 
 
 def _silence(account: AdAccount, since: datetime | None, *, severity: str, now: datetime) -> None:
@@ -232,7 +242,7 @@ def _silence(account: AdAccount, since: datetime | None, *, severity: str, now: 
     alerts.open_(
         client=account.client,
         key=key,
-        title=f"No answer for {account.name} in {hours} hours",
+        title=f"No answer from Meta for {account.name} in {hours} hours",
         advice=_SILENT_ADVICE,
         severity=severity,
         now=now,

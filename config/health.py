@@ -71,7 +71,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 @require_safe
 @never_cache
 def metrics(request: HttpRequest) -> HttpResponse:
-    """Counters of this process and mails that wait, for Prometheus: for signed-in staff, and for a scraper on this machine."""
+    """For Prometheus: this process's counters and the mails that wait. For staff, and for a scraper on this machine."""
     forwarded = "HTTP_X_FORWARDED_FOR" in request.META  # came through a proxy, so not from this machine
     local = request.META.get("REMOTE_ADDR") in LOOPBACK and not forwarded
     if not (local or (request.user.is_authenticated and request.user.is_staff)):

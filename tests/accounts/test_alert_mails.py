@@ -193,7 +193,8 @@ def test_a_mail_says_what_to_do_where_and_who_sent_it(people: Any, settings: Any
         "Since: 18 November 2026, 15:00 UTC\n\n"
         "https://ads.example.com/connections/?client=northwind\n\n"
         "-- \n"
-        "You get this mail because you look after Northwind. Nobody reads replies to it.\n"
+        "You get this mail because you look after Northwind. Please do not reply: "
+        "nobody reads this mailbox.\n"
     )
 
 
@@ -336,7 +337,7 @@ def test_an_account_that_is_silent_for_six_hours_is_mailed_once(people: Any, con
     for hours in range(6, 30):
         sentinel.reconcile(now=START + hours * HOUR)
     assert [subject for _, subject in told(START + 30 * HOUR)] == [
-        "Northwind: No answer for Shop 0 in 6 hours"
+        "Northwind: No answer from Meta for Shop 0 in 6 hours"
     ] * 3
 
 
@@ -345,14 +346,14 @@ def test_many_silent_accounts_of_a_client_are_one_mail(people: Any, connection: 
     rows = accounts(people, connection, 12)
     sentinel.reconcile(now=START + 6 * HOUR)
     assert [subject for _, subject in told(START + 6 * HOUR)] == [
-        "Northwind: No answer for 12 ad accounts in 6 hours"
+        "Northwind: No answer from Meta for 12 ad accounts in 6 hours"
     ] * 3
     assert Alert.everything.filter(key__startswith="silence:").count() == 12, "each still has its own row"
     AdAccount.everything.filter(pk__in=[row.pk for row in rows[2:]]).update(last_contact_at=START + 6 * HOUR)
     sentinel.reconcile(now=START + 7 * HOUR)
     assert sorted({subject for _, subject in told(START + 7 * HOUR)}) == [
-        "Northwind: No answer for Shop 0 in 7 hours",
-        "Northwind: No answer for Shop 1 in 7 hours",
+        "Northwind: No answer from Meta for Shop 0 in 7 hours",
+        "Northwind: No answer from Meta for Shop 1 in 7 hours",
     ], "what is left over is mailed by itself"
 
 
@@ -365,6 +366,33 @@ def test_silence_that_a_broken_connection_explains_is_shown_and_not_mailed(
     sentinel.reconcile(now=START + 6 * HOUR)
     assert {subject for _, subject in told(START + 6 * HOUR)} == {"Northwind: Ann has to be reconnected"}
     assert Alert.everything.filter(key__startswith="silence:").count() == 2
+
+
+def test_an_account_that_lost_its_connection_is_mailed_too(people: Any, connection: Any) -> None:
+    accounts(people, connection, 2)
+    AdAccount.everything.filter(name="Shop 0").update(connection=None)
+    MetaConnection.everything.update(state=ConnectionState.REVOKED, reason="Disconnected here.")
+    sentinel.reconcile(now=START + 6 * HOUR)
+    assert len(told(START + 6 * HOUR)) == 6, "two accounts, three people"
+
+
+def test_after_a_reconnect_the_account_has_an_hour_to_answer_before_its_silence_is_mailed(
+    people: Any, connection: Any
+) -> None:
+    accounts(people, connection, 1)
+    MetaConnection.everything.update(state=ConnectionState.REAUTH_NEEDED, reason="Meta says so.")
+    sentinel.reconcile(now=START + 6 * HOUR)
+    told(START + 6 * HOUR)
+    MetaConnection.everything.update(state=ConnectionState.CONNECTED, reason="")
+    sentinel.reconcile(now=START + 8 * HOUR)
+    sentinel.reconcile(now=START + 9 * HOUR - timedelta(seconds=1))
+    assert {subject for _, subject in told(START + 9 * HOUR)} == {
+        "Solved: Northwind: Ann has to be reconnected"
+    }
+    sentinel.reconcile(now=START + 9 * HOUR)
+    assert {subject for _, subject in told(START + 9 * HOUR)} == {
+        "Northwind: No answer from Meta for Shop 0 in 9 hours"
+    }
 
 
 # --- mails that do not leave

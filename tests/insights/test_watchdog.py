@@ -68,7 +68,7 @@ def test_with_the_broker_dead_silence_is_told_and_the_mail_leaves(
         clock.advance(30)
     to_bob = [one.subject for one in mail.outbox if one.to == ["bob@example.com"]]
     to_alice = [one.subject for one in mail.outbox if one.to == ["alice@example.com"]]
-    assert to_bob == ["Northwind: No answer for Shop in 6 hours"]
+    assert to_bob == ["Northwind: No answer from Meta for Shop in 6 hours"]
     assert to_alice == ["metaads: The workers have stopped: no task runs any more", *to_bob]
 
 

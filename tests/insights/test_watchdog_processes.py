@@ -125,7 +125,7 @@ def test_redis_is_killed_and_the_silence_is_told_by_mail(servers: dict[str, str]
             assert watchdog.poll() is None
             assert "silence:act_1" in state(environ)["alerts"]
     assert [one["Subject"] for one in post.to("bob@example.com")] == [
-        "Northwind: No answer for Shop in 6 hours"
+        "Northwind: No answer from Meta for Shop in 6 hours"
     ]
     assert len(post.to("alice@example.com")) == 1
     assert post.to("vic@example.com") == []
