@@ -18,9 +18,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
+import insights.answers as answers
 import insights.formulas as formulas
 import insights.history as history
-import insights.sums as sums
 import insights.windows as days_of
 from accounts.models import AdAccount
 from insights.errors import UnknownMetric
@@ -186,8 +186,9 @@ def table(
     state = known(ad_account=ad_account, period=period, level=level, now=now)
     asked = _ask(ad_account, metrics)
     bases = asked.columns
-    found = sums.by_object(
+    found = answers.by_object(
         ad_account=ad_account,
+        mark=state.mark,
         level=level,
         period=period,
         bases=bases & ADDITIVE.keys(),
@@ -197,7 +198,9 @@ def table(
     ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
     people: Mapping[str, int] = {}
     if "reach" in bases:
-        people = sums.reach(ad_account=ad_account, level=level, period=period, object_ids=ids)
+        people = answers.reach(
+            ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids
+        )
     rows = []
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(bases, state))
@@ -265,11 +268,18 @@ def series(
     state = known(ad_account=ad_account, period=period, level=level, now=now)
     asked = _ask(ad_account, metrics)
     bases = asked.columns
-    found = sums.by_day(
-        ad_account=ad_account, level=level, object_id=one, period=period, bases=bases & ADDITIVE.keys()
+    found = answers.by_day(
+        ad_account=ad_account,
+        mark=state.mark,
+        level=level,
+        object_id=one,
+        period=period,
+        bases=bases & ADDITIVE.keys(),
     )
     people = (
-        sums.reach_by_day(ad_account=ad_account, level=level, object_id=one, period=period)
+        answers.reach_by_day(
+            ad_account=ad_account, mark=state.mark, level=level, object_id=one, period=period
+        )
         if "reach" in bases
         else {}
     )
@@ -307,7 +317,9 @@ def pattern(
     one = _object(ad_account, level, object_id)
     period = days_of.last(7 * weeks, account_today(ad_account, now))
     state = known(ad_account=ad_account, period=period, level="campaign", now=now, kind="hour")
-    found = sums.by_hour(ad_account=ad_account, level=level, object_id=one, period=period, bases=asked.bases)
+    found = answers.by_hour(
+        ad_account=ad_account, mark=state.mark, level=level, object_id=one, period=period, bases=asked.bases
+    )
     seen = {
         (day, hour): (values[asked.top] or Decimal(0), values[asked.over] or Decimal(0))
         for (day, hour), values in (found or {}).items()
@@ -329,9 +341,11 @@ def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENG
         for row in rows
     }
     if not found and state.days:  # the account's day has turned and no upsert has come by yet
-        found = sums.by_object(ad_account=ad_account, level=level, period=period, bases=ADDITIVE.keys())
+        found = answers.by_object(
+            ad_account=ad_account, mark=state.mark, level=level, period=period, bases=ADDITIVE.keys()
+        )
     ids = tuple(sorted(found))
-    people = sums.reach(ad_account=ad_account, level=level, period=period, object_ids=ids)
+    people = answers.reach(ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids)
     asked = _ask(ad_account, tuple(METRICS))
     columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
     for one in ids:
@@ -390,7 +404,9 @@ def _hours(
     zone = days_of.zone(ad_account.timezone_name)
     asked = _ask(ad_account, metrics)
     bases = asked.columns & ADDITIVE.keys()
-    found = sums.by_hour(ad_account=ad_account, level=level, object_id=object_id, period=period, bases=bases)
+    found = answers.by_hour(
+        ad_account=ad_account, mark=state.mark, level=level, object_id=object_id, period=period, bases=bases
+    )
     zero = dict.fromkeys(bases, Decimal(0))
     points = []
     for day in period:

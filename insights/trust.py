@@ -51,12 +51,14 @@ class Header:
 @dataclass(frozen=True)
 class Known:
     """The header, and which days of the period were read to the end at the level that is added up (`days`) and at
-    the level asked for (`own_days`, for reach)."""
+    the level asked for (`own_days`, for reach). `mark` changes whenever the account's data does ("": there is none).
+    """
 
     header: Header
     days: frozenset[date]
     own_days: frozenset[date]
     whole: bool
+    mark: str = ""
 
 
 def known(*, ad_account: AdAccount, period: Period, level: str, now: datetime, kind: str = "day") -> Known:
@@ -71,7 +73,7 @@ def known(*, ad_account: AdAccount, period: Period, level: str, now: datetime, k
     wanted = {day for day in period if day <= today}
     full = {row.day: row for row in rows if row.level == added and row.complete}
     own = frozenset(row.day for row in rows if row.level == level and row.complete)
-    version = DataVersion.objects.of(ad_account).values_list("version", flat=True).first() or 0
+    data = DataVersion.objects.of(ad_account).first()
     poll = PollState.objects.of(ad_account).first()
     reads = [row.fetched_at for row in rows] + ([poll.checked_at] if poll and poll.checked_at else [])
     checked = max(reads, default=None)
@@ -81,12 +83,19 @@ def known(*, ad_account: AdAccount, period: Period, level: str, now: datetime, k
         zone=ad_account.timezone_name,
         since=period.since,
         until=period.until,
-        data_version=version,
+        data_version=data.version if data else 0,
         checked_at=checked,
         data_as_of=max((row.as_of for row in rows), default=None),
         trust=trust,
     )
-    return Known(header, frozenset(full), own, whole=wanted <= full.keys())
+    return Known(header, frozenset(full), own, whole=wanted <= full.keys(), mark=_mark(data))
+
+
+def _mark(data: DataVersion | None) -> str:
+    # The time beside the number: after a restore the number may come back with other rows.
+    if data is None or data.changed_at is None:
+        return ""
+    return f"{data.pk}.{data.version}.{data.changed_at.timestamp():.6f}"
 
 
 def _trust(

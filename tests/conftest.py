@@ -44,6 +44,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             cursor.execute("INSERT INTO campaigns_permit VALUES ('the test suite empties its tables')")
 
 
+@pytest.fixture(autouse=True)
+def nothing_remembered() -> None:
+    """SQLite numbers its rows from 1 again after each test, so what was kept under those numbers goes as well."""
+    from django.conf import settings
+    from django.core.cache import cache
+
+    if not settings.REDIS_URL:
+        cache.clear()
+
+
 @pytest.fixture
 def clock() -> Iterator[Any]:
     """One clock for product and sandbox, standing at START until the test moves it."""

@@ -94,12 +94,7 @@ def upsert(
             now=now,
         )
         if any(one.inserted or one.changed for one in merged.values()):
-            version.version += 1
-            version.changed_at = now
-            number = version.version
-            transaction.on_commit(
-                lambda: data_arrived.send(sender=DataVersion, ad_account_id=account_id, data_version=number)
-            )
+            _moved_on(version, now)
         version.save()
     return UpsertResult(
         inserted=sum(one.inserted for one in merged.values()),
@@ -112,27 +107,38 @@ def upsert(
 def keep_reach(
     *, ad_account: AdAccount, level: str, period: Period, reach: Sequence[tuple[str, int]], now: datetime
 ) -> int:
-    """Store the de-duplicated reach of a period, as Meta answered it. Returns how many objects have one."""
-    rows = [
-        PeriodReach(
-            ad_account_id=ad_account.pk,
-            level=level,
-            object_id=object_id,
-            since=period.since,
-            until=period.until,
-            reach=people,
-            as_of=now,
+    """Store the de-duplicated reach of a period, as Meta answered it: how many objects have one. A number that is new
+    is a new data version, like any other."""
+    people = dict(reach)
+    account_id = int(ad_account.pk)
+    with transaction.atomic():
+        version = _locked(account_id)
+        same = {"level": level, "since": period.since, "until": period.until}
+        before = dict(PeriodReach.objects.of(ad_account).filter(**same).values_list("object_id", "reach"))
+        PeriodReach.everything.bulk_create(
+            [
+                PeriodReach(ad_account_id=account_id, object_id=object_id, reach=count, as_of=now, **same)
+                for object_id, count in people.items()
+            ],
+            update_conflicts=True,
+            unique_fields=["ad_account_id", "level", "object_id", "since", "until"],
+            update_fields=["reach", "as_of"],
+            batch_size=500,
         )
-        for object_id, people in dict(reach).items()
-    ]
-    PeriodReach.everything.bulk_create(
-        rows,
-        update_conflicts=True,
-        unique_fields=["ad_account_id", "level", "object_id", "since", "until"],
-        update_fields=["reach", "as_of"],
-        batch_size=500,
+        if any(before.get(object_id) != count for object_id, count in people.items()):
+            _moved_on(version, now)
+            version.save()
+    return len(people)
+
+
+def _moved_on(version: DataVersion, now: datetime) -> None:
+    """One data version up, told after the commit."""
+    version.version += 1
+    version.changed_at = now
+    account_id, number = version.ad_account_id, version.version
+    transaction.on_commit(
+        lambda: data_arrived.send(sender=DataVersion, ad_account_id=account_id, data_version=number)
     )
-    return len(rows)
 
 
 def _locked(account_id: int) -> DataVersion:
