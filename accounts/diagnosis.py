@@ -160,6 +160,7 @@ that it could not be looked at (Meta or the database is away, or only your brows
 means *ok*. No check shows a token or a secret. The doctor changes nothing at Meta, and its reads count against Meta's
 limits like any other.
 
-To see more in the log, set `LOG_LEVEL=DEBUG` and start again. `DEBUG=true` also shows tracebacks in the browser and is
-refused in production. Neither ever writes a token, a secret or a proof.
+To see more in the log, set `DEBUG=true` (or `LOG_LEVEL=DEBUG`) and start again: each call to Meta becomes a line.
+`DEBUG=true` also shows tracebacks in the browser and is refused in production. Neither ever writes a token, a secret
+or a proof.
 """

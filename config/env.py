@@ -39,7 +39,12 @@ VARIABLES: tuple[Variable, ...] = (
         "Where people reach this installation, without a trailing slash",
     ),
     Variable("PRODUCTION", bool, False, "true: refuse generated keys, insecure addresses and DEBUG"),
-    Variable("DEBUG", bool, False, "true: tracebacks in the browser, verbose Graph log (never with secrets)"),
+    Variable(
+        "DEBUG",
+        bool,
+        False,
+        "true: tracebacks in the browser, and a log line for each call to Meta (never with secrets)",
+    ),
     Variable(
         "SECRET_KEY", str, "", "Django's signing key; generated into VAR_DIR/keys when empty", secret=True
     ),
@@ -122,7 +127,9 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "BUILD_ID", str, "", "Build that is recorded with every write attempt; the package version when empty"
     ),
-    Variable("LOG_LEVEL", str, "INFO", "DEBUG, INFO, WARNING or ERROR"),
+    Variable(
+        "LOG_LEVEL", str, "", "DEBUG, INFO, WARNING or ERROR; empty: INFO, or DEBUG where DEBUG is true"
+    ),
 )
 
 

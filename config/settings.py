@@ -363,6 +363,8 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "CampaignStatus": ["ACTIVE", "PAUSED"],
         "StrategyStatus": ["active", "paused", "completed"],
+        "AnyRole": ["owner", "manager", "buyer", "analyst", "approver", "viewer", "integrator"],
+        "RoleBelowOwner": ["manager", "buyer", "analyst", "approver", "viewer", "integrator"],
     },
     "TITLE": "metaads API",
     "DESCRIPTION": "Ad accounts, campaigns, insights, changes and strategies. Errors are RFC 9457 problem details.",
@@ -411,9 +413,13 @@ LOGGING: dict[str, Any] = {
     "handlers": {
         "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redact"]},
     },
-    "root": {"handlers": ["console"], "level": ENV["LOG_LEVEL"]},
+    "root": {"handlers": ["console"], "level": ENV["LOG_LEVEL"] or ("DEBUG" if DEBUG else "INFO")},
     "loggers": {
         "django.request": {"level": "ERROR"},
+        # With DEBUG every statement would be a line with its values: sessions, digests, stored secrets.
+        "django.db.backends": {"level": "INFO"},
+        "django.template": {"level": "INFO"},
+        "asyncio": {"level": "INFO"},
         # runserver prints request lines past every filter; an OAuth code stands in one of them.
         "django.server": {"handlers": ["console"], "propagate": False},
         # Handlers that the servers bring along would write past the filter.
