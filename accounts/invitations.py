@@ -131,6 +131,11 @@ def listing(principal: Principal, *, client: Client | None) -> list[Invitation]:
     return list(_unanswered(client).select_related("invited_by", "client").order_by("-created_at", "-pk"))
 
 
+def sent_at(invitation: Invitation) -> datetime:
+    """When its living link was sent."""
+    return invitation.expires_at - LIFE
+
+
 def get(principal: Principal, uuid: str | UUID) -> Invitation:
     """One invitation of a client where the principal may manage people; else `NotFound`."""
     row: Invitation | None = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -50,9 +51,12 @@ class InvitationShape(serializers.Serializer[Invitation]):
     role = serializers.CharField()
     client = serializers.CharField(source="client.slug", allow_null=True, default=None)
     invited_by = serializers.CharField(source="invited_by.email", allow_null=True, default=None)
-    created_at = serializers.DateTimeField()
+    sent_at = serializers.SerializerMethodField()
     expires_at = serializers.DateTimeField()
     expired = serializers.SerializerMethodField()
+
+    def get_sent_at(self, row: Invitation) -> datetime:
+        return invitations.sent_at(row)
 
     def get_expired(self, row: Invitation) -> bool:
         return row.expires_at <= now()

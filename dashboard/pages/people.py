@@ -8,6 +8,7 @@ others     their own roles, and what these may do
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.http import HttpRequest, HttpResponse
 
@@ -27,12 +28,21 @@ _BELOW_OWNER = [role for role in Role if role != Role.OWNER]
 
 
 @dataclass(frozen=True)
+class Open:
+    """An invitation that nobody has answered."""
+
+    row: Invitation
+    sent_at: datetime
+    expired: bool
+
+
+@dataclass(frozen=True)
 class Team:
     """One client's people, and who was invited; `client` None: the owners."""
 
     client: Client | None
     members: tuple[Member, ...]
-    invited: tuple[Invitation, ...]
+    invited: tuple[Open, ...]
     may_act_as: bool
 
 
@@ -76,16 +86,19 @@ def _teams(who: Principal, here: Client | None) -> Context:
         "roles": [(role.value, role.label) for role in _BELOW_OWNER],
         "owner": Role.OWNER.value,
         "may_close": who.everywhere,
-        "moment_now": now(),
         "me": who.user_id,
     }
 
 
 def _team(who: Principal, client: Client | None) -> Team:
+    moment = now()
     return Team(
         client=client,
         members=tuple(people.members(who, client=client)),
-        invited=tuple(invitations.listing(who, client=client)),
+        invited=tuple(
+            Open(row, invitations.sent_at(row), row.expires_at <= moment)
+            for row in invitations.listing(who, client=client)
+        ),
         may_act_as=client is not None and access.may(who, "act_as", client),
     )
 

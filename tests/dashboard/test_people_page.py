@@ -91,9 +91,10 @@ def test_others_find_their_own_role_and_the_table_and_nobody_else(world, name):
 def test_the_table_says_what_the_permission_table_says(world):
     text = page("vic")
     rows = dict(re.findall(r'<tr><th scope="row">([^<]*)</th>(.*?)</tr>', text, re.S))
+    order = ["viewer", *(role for role in Role.values if role != "viewer")]  # one's own stands first
     for verb, words in WORDS.items():
         cells = re.findall(r'visually-hidden">(yes|no)<', rows[words.replace("'", "&#x27;")])
-        assert [cell == "yes" for cell in cells] == [role in VERBS[verb] for role in Role.values], verb
+        assert [cell == "yes" for cell in cells] == [role in VERBS[verb] for role in order], verb
 
 
 def test_the_agency_may_view_as_the_client_and_the_client_may_not(world):
