@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -19,6 +20,8 @@ from accounts.models import (
     Role,
     User,
 )
+from config.env import ROOT
+from tests.architecture.source import modules
 from tests.conftest import PASSWORD, START
 
 pytestmark = pytest.mark.django_db
@@ -228,7 +231,7 @@ def run(first: datetime, last: datetime, step: timedelta) -> list[tuple[float, s
 def test_either_end_is_warned_of_14_7_3_and_1_days_before_and_each_once(connection: Any, which: str) -> None:
     end = START + 20 * DAY
     ending(connection, **{which: end})
-    assert run(START, end, timedelta(minutes=30)) == [
+    assert run(START, end, 2 * HOUR) == [
         (14, "Northwind: The connection of Ann ends in 14 days"),
         (7, "Northwind: The connection of Ann ends in 7 days"),
         (3, "Northwind: The connection of Ann ends in 3 days"),
@@ -413,3 +416,13 @@ def test_mails_that_do_not_leave_are_an_alert_and_end_with_it(people: Any, setti
     outbox.deliver(now=START + HOUR)
     sentinel.reconcile(now=START + HOUR)
     assert alerts.open_alerts(people.principals.alice) == []
+
+
+# --- the list
+
+
+def test_the_operators_list_names_every_alert_that_there_is() -> None:
+    opening = [module for module in modules() if "alerts.open_(" in module.text]
+    keys = {key for module in opening for key in re.findall(r'\bkey ?= ?f?"([a-z-]+)[:"]', module.text)}
+    table = (ROOT / "docs/operations.md").read_text().partition("### Alerts")[2]
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", table, re.MULTILINE)) == keys
