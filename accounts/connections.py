@@ -262,7 +262,7 @@ def _some_ad_account(token: str) -> tuple[Mapping[str, Any], ...]:
 
 def live(client: Client) -> list[MetaConnection]:
     """Connections of the client that can read now."""
-    return list(MetaConnection.objects.of(client).filter(state__in=READABLE).order_by("pk"))
+    return list(MetaConnection.objects.of(client).filter(state__in=READABLE, held=False).order_by("pk"))
 
 
 def of(principal: Principal, *, client: Client | None = None) -> list[MetaConnection]:

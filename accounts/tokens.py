@@ -99,21 +99,31 @@ class _Source:
         self._tried: set[int] = set()
         self._noted_at: datetime | None = None
 
-    def choose(self) -> MetaConnection:
-        """The best connection that this reader has not seen fail."""
+    def choose(self) -> None:
+        """Take the best connection that this reader has not seen fail."""
         for asset in readers(self._account):
             if asset.connection_id not in self._tried:
                 self._asset_id = asset.pk
                 self._noted_at = None
-                return asset.connection
+                return
         raise _no_reader(self._account)
 
     def token(self) -> str:
-        """The token for the next request. A connection that somebody ended meanwhile is left for another one."""
+        """The token for the next request. A connection that somebody ended meanwhile, or whose stored token cannot be
+        read, is left for another one."""
         connection = self._connection()
         if connection is None:
-            connection = self._reload(self.choose())
-        return decrypted(connection)
+            self.choose()
+            connection = self._connection()
+        if connection is None:
+            raise _no_reader(self._account)
+        try:
+            return decrypted(connection)
+        except NoConnection:
+            self._tried.add(connection.pk)
+            if not any(asset.connection_id not in self._tried for asset in readers(self._account)):
+                raise
+        return self.token()
 
     def heard(self, answer: Answer) -> None:
         """A good answer: noted at most every few minutes."""
@@ -174,12 +184,6 @@ class _Source:
             .first()
         )
         return asset.connection if asset is not None else None
-
-    def _reload(self, chosen: MetaConnection) -> MetaConnection:
-        connection = self._connection()
-        if connection is None:
-            raise _no_reader(self._account)
-        return connection
 
     def _note_tasks(self, connection: MetaConnection, answer: Answer, moment: datetime) -> None:
         """Reading the account itself tells what this connection's user may do there."""
@@ -355,9 +359,9 @@ def decrypted(connection: MetaConnection) -> str:
         token: str = connection.token
     except Unreadable as error:
         log.error("connection %s rests: %s", connection.uuid, error.code)
-        _same(connection).filter(state__in=READABLE).update(
-            state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300]
-        )
+        rows = _same(connection).filter(state__in=READABLE)
+        if rows.update(state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300]):
+            claims.hand_over_all(connection, now=clock_now())
         raise
     if not token:
         raise NoConnection("The connection's token was deleted.")

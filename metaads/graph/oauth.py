@@ -69,7 +69,8 @@ def exchange_code(transport: Transport, code: str, *, redirect_uri: str) -> Toke
 
 
 def long_lived(transport: Transport, token: str, *, system_user: bool = False) -> TokenGrant:
-    """Exchange a user token for one of about 60 days; a system user's keeps having an end only if asked to."""
+    """Exchange a token that still works for one of about 60 days. A system user's goes on having an end only when
+    asked to (docs/meta.md, section 2.3)."""
     params = {"client_id": transport.app_id, "grant_type": "fb_exchange_token"}
     if system_user:
         params |= {"set_token_expires_in_60_days": "true"}

@@ -237,6 +237,30 @@ def test_no_token_is_kept_in_what_a_reader_gives(both):
     assert token not in repr([value for value in vars(source).values() if hasattr(value, "__dict__")])
 
 
+@pytest.mark.fault("F90")
+def test_a_stored_token_that_cannot_be_read_leaves_the_read_to_the_other_connection(both, wire):
+    raw = dict(MetaConnection.everything.values_list("meta_user_name", "token"))
+    turn("Alice", token=raw["Bob Buyer"])
+    read(both.ad_account)
+    assert users(wire) == ["2"]
+    assert meta_state("Alice") == S.REAUTH_NEEDED
+    turn("Bob", token=raw["Bob Buyer"].__class__(b"12345678" + raw["Bob Buyer"].raw[8:]))
+    with pytest.raises(NoConnection):
+        read(both.ad_account)
+    assert users(wire) == ["2"]
+
+
+def meta_state(user):
+    return MetaConnection.everything.values_list("state", flat=True).get(meta_user_name__startswith=user)
+
+
+def test_two_workers_that_find_the_writer_ended_hand_over_once(both):
+    turn("Alice", state=S.REVOKED)
+    for _ in range(2):
+        claims.hand_over(AdAccount.everything.get(), now=START)
+    assert AuditLine.everything.filter(verb=claims.HANDED_OVER).count() == 1
+
+
 # --- the one writer
 
 
