@@ -65,11 +65,12 @@ define free
 	|| { echo "Port $(1) is taken by another program. Choose another one: make $@ $(2)=$$(( $(1) + 1 ))" >&2; exit 1; }
 endef
 
-# The demo has a folder of its own, so that it never touches real data, and ignores what .env says about servers and Meta.
+# The demo has a folder of its own, so that it never touches real data, and ignores what .env says about servers, mail and Meta.
 demo: export VAR_DIR := $(DEMO_DIR)
 demo: export PUBLIC_URL := http://127.0.0.1:$(PORT)
 demo: export DATABASE_URL :=
 demo: export REDIS_URL :=
+demo: export EMAIL_URL :=
 demo: install
 	$(call free,$(PORT),PORT)
 	$(call free,$(GRAPH_PORT),GRAPH_PORT)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import threading
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from django.core import mail
+from django.db import connections
 
 from accounts import alerts, outbox, sentinel
 from accounts.models import (
@@ -206,6 +208,30 @@ def test_a_name_with_a_line_break_writes_no_second_header(people: Any) -> None:
     outbox.deliver(now=START)
     assert len(mail.outbox) == 3
     assert all(one.message()["Bcc"] is None for one in mail.outbox)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_that_see_the_same_trouble_at_once_open_one_alert_and_send_one_mail_each(people: Any) -> None:
+    """The watchdog and a worker both reconcile."""
+    for number, stage in enumerate(["", "7", "7", "3"]):
+        start = threading.Barrier(4)
+
+        def look(start: threading.Barrier = start, stage: str = stage, number: int = number) -> None:
+            try:
+                start.wait(30)
+                trouble(people, stage=stage, now=START + number * HOUR)
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=look) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        outbox.deliver(now=START + number * HOUR)
+    assert Alert.everything.count() == 1
+    keys = OutboxMessage.everything.filter(address="bob@example.com").values_list("key", flat=True)
+    assert sorted(key.split(":")[2] for key in keys) == ["3", "7", "warning"]
 
 
 # --- warnings before a connection ends

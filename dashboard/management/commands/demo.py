@@ -116,6 +116,7 @@ class Command(BaseCommand):
             "PUBLIC_URL": self.url,
             "DATABASE_URL": "",
             "REDIS_URL": "",
+            "EMAIL_URL": "",
             "PRODUCTION": "false",
             "META_APP_ID": APP_ID,
             "META_APP_SECRET": self.kept.secret("app_secret"),
