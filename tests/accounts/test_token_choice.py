@@ -1,8 +1,10 @@
 """Which token a call carries: capability and health, fail-over, one writer, and never one that is not granted (N21)."""
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection as database
 
 from accounts import claims, connections, tokens
 from accounts.ad_accounts import enable
@@ -254,13 +256,6 @@ def meta_state(user):
     return MetaConnection.everything.values_list("state", flat=True).get(meta_user_name__startswith=user)
 
 
-def test_two_workers_that_find_the_writer_ended_hand_over_once(both):
-    turn("Alice", state=S.REVOKED)
-    for _ in range(2):
-        claims.hand_over(AdAccount.everything.get(), now=START)
-    assert AuditLine.everything.filter(verb=claims.HANDED_OVER).count() == 1
-
-
 # --- the one writer
 
 
@@ -280,6 +275,27 @@ def test_a_doubt_or_a_pause_hands_nothing_over(both, state):
     with pytest.raises(NoConnection):
         tokens.write_token(both.ad_account)
     assert writer(both.ad_account) == "Alice Agency"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_four_workers_that_find_the_writer_ended_at_once_hand_over_once(both):
+    turn("Alice", state=S.REVOKED)
+    gate, got = threading.Barrier(4), []
+
+    def work():
+        gate.wait()
+        try:
+            got.append(tokens.write_token(both.ad_account))
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert got == [meta("Bob").token] * 4
+    assert AuditLine.everything.filter(verb=claims.HANDED_OVER).count() == 1
 
 
 @pytest.mark.parametrize("lost", ["scope", "task", "asset"])
