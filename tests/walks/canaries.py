@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import io
 import json
 import re
 import urllib.parse
@@ -77,6 +78,35 @@ class Canaries:
                     found.append(f"{name} in {where}: …{around}…")
                     break
         return found
+
+
+class Ear:
+    """A WSGI application before the sandbox, for a sandbox on a port; it learns as `Listening` does."""
+
+    def __init__(self, sandbox: Any, canaries: Canaries) -> None:
+        self.sandbox, self.canaries = sandbox, canaries
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        sent = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(sent)
+        self._learn(parse_qsl(environ.get("QUERY_STRING", "")) + parse_qsl(sent.decode("utf-8", "replace")))
+        _, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+        self._learn([("access_token", token)])
+
+        def started(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
+            back = dict(headers).get("Location", "")
+            self._learn(parse_qsl(urlsplit(back).query))  # the code, on its way to the browser
+            return start_response(status, headers, *rest)
+
+        body = b"".join(self.sandbox(environ, started))
+        with contextlib.suppress(ValueError, AttributeError):
+            self._learn([(name, value) for name, value in json.loads(body).items() if isinstance(value, str)])
+        return [body]
+
+    def _learn(self, said: list[tuple[str, str]]) -> None:
+        for name, value in said:
+            if name in NAMES:
+                self.canaries.plant(name, value.partition("|")[2] or value)
 
 
 class Listening(WSGIAdapter):
