@@ -10,7 +10,7 @@ Archived: off, and out of every list as well. Rows, ledger and decisions stay, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -58,14 +58,6 @@ REASONS: Final[dict[int, str]] = {
     14: "review of a messaging thread",
     15: "compromised ad account",
 }
-#: Meta's user_tasks: what the connected Meta user may do in the account.
-TASKS: Final[dict[str, str]] = {
-    "ANALYZE": "see results",
-    "ADVERTISE": "run ads",
-    "MANAGE": "manage the account",
-    "DRAFT": "draft ads",
-    "AA_ANALYZE": "see app events",
-}
 #: What a person does about a status; any other one is looked up at Meta.
 ADVICE: Final[dict[int, str]] = {
     2: "Its ads do not run. Open Account Quality at Meta, read the reason and ask for a review there.",
@@ -100,11 +92,6 @@ def status_words(code: int) -> str:
 def reason_words(code: int) -> str:
     """Why Meta disabled it; "" for no reason, and an unlisted number is named."""
     return REASONS.get(code, f"reason {code}") if code else ""
-
-
-def task_words(tasks: Iterable[str]) -> str:
-    """What the connected Meta user may do there, in words; a task that Meta invents later is shown as it is."""
-    return ", ".join(TASKS.get(task, task.replace("_", " ").lower()) for task in tasks)
 
 
 def standing(status: int, reason: int = 0) -> str:

@@ -269,6 +269,7 @@ def _status(account: AdAccount, now: datetime) -> None:
         advice=f"{since}{ad_accounts.status_advice(status)}",
         severity="critical" if ad_accounts.tone(status) == "bad" else "warning",
         now=now,
+        stage=f"{status}:{reason}",
     )
 
 

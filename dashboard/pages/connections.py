@@ -78,7 +78,6 @@ class Seen:
     """An ad account through one connection. `writer` names who changes it ("" for this very connection)."""
 
     account: AdAccount
-    status: str
     tasks: str
     may_change: bool
     writes: bool
@@ -149,7 +148,11 @@ def _groups(who: Principal, here: Client | None) -> Context:
     groups = [_group(row, tuple(seen[row.pk]), access.may(who, "connect", row.client_id)) for row in rows]
     if lost:
         groups.append(Group(None, tuple(lost), False))
-    return {"groups": groups}
+    put_away = ad_accounts.archived(who, client=here)
+    return {
+        "groups": groups,
+        "archived": [(row, access.may(who, "connect", row.client_id)) for row in put_away],
+    }
 
 
 def _group(row: MetaConnection, seen: tuple[Seen, ...], may_connect: bool) -> Group:
@@ -169,7 +172,6 @@ def _seen(
     writes = connection_id is not None and account.connection_id == connection_id
     return Seen(
         account=account,
-        status=ad_accounts.status_words(account.account_status),
         tasks=capabilities.task_words(tasks),
         may_change=capabilities.may_change(tasks),
         writes=writes,

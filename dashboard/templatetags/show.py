@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
 import accounts.ad_accounts as ad_accounts
+import accounts.capabilities as capabilities
 from accounts.models import AdAccount
 from metaads.graph.money import OFFSETS
 
@@ -149,7 +150,7 @@ def standing(account: AdAccount) -> SafeString:
 @register.filter
 def task_words(tasks: list[str]) -> str:
     """What the connected Meta user may do in an ad account."""
-    return ad_accounts.task_words(tasks) or "not told by Meta"
+    return capabilities.task_words(tasks) or "not told by Meta"
 
 
 @register.simple_tag

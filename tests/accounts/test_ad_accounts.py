@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from accounts import access, ad_accounts, alerts, connections, sentinel, tokens
+from accounts import access, ad_accounts, alerts, connections, outbox, sentinel, tokens
 from accounts.errors import Conflict, Forbidden, NoConnection
 from accounts.models import AdAccount, Alert, AuditLine
 from campaigns.models import Campaign
@@ -76,7 +76,6 @@ def test_each_status_of_meta_has_words(many, agency, clock):
 def test_numbers_that_meta_invents_later_are_named_and_not_guessed():
     assert ad_accounts.standing(555, 77) == "Status 555 (reason 77)"
     assert ad_accounts.tone(555) == "warn"
-    assert ad_accounts.task_words(["ANALYZE", "FLY_KITES"]) == "see results, fly kites"
     assert all(ad_accounts.status_advice(code) for code in (*ad_accounts.STATUS, 555))
 
 
@@ -220,6 +219,19 @@ def test_the_incident_follows_the_status_and_closes_on_recovery(client, connecte
     client.force_login(connected.users.vic)
     page = client.get("/alerts/").content.decode()
     assert "Tiny Teapots is not active at Meta: unsettled" in page  # among those that have gone
+
+
+def test_each_new_status_is_mailed_once(connected, sandbox, clock, mailoutbox):
+    for status in (9, 9, 3, 3):
+        clock.advance(600)
+        edit(sandbox, connected.ad_account, "account_status", status)
+        run(ad_account=connected.ad_account, now=clock.now())
+        tended(clock)
+        outbox.deliver(now=clock.now())
+    told = [mail.subject for mail in mailoutbox if "bob@example.com" in mail.to]
+    assert len(told) == 2
+    assert told[0].endswith("not active at Meta: in grace period")
+    assert told[1].endswith("not active at Meta: unsettled")
 
 
 def test_an_unchanged_status_writes_no_line(connected, clock):

@@ -44,7 +44,7 @@ def test_a_good_connection_says_that_it_works_until_when_and_what_it_may(look, c
     assert "Access to data until 16 Feb 2027" in text
     for scope in ("ads_read", "ads_management", "read_insights", "business_management"):
         assert f"{scope} yes" in text
-    assert "see numbers, create and change ads, manage the account" in text
+    assert "see numbers, change ads and manage the account" in text
     assert "this one" in text
 
 
@@ -219,3 +219,29 @@ def test_three_accounts_of_one_user_are_three_rows(agency, clock):
         text = words(dance.web.get(PATH))
     assert [text.count(act) for act in box.ad_accounts()] == [1, 1, 1]
     assert (text.count("Switch off"), text.count("Switch on")) == (1, 2)
+
+
+def test_an_archived_account_is_listed_apart_and_only_those_who_may_can_restore_it(connected, clock):
+    from accounts.ad_accounts import archive
+    from tests.dashboard.test_switching import signed_in
+
+    act_id = connected.ad_account.act_id
+    page = signed_in("alice").get("/connections/?client=northwind").content.decode()
+    assert f'/api/meta/ad-accounts/{act_id}/archive"' in page and "Archived ad accounts" not in page
+    archive(ad_account=connected.ad_account, principal=connected.principals.alice, now=clock.now())
+    page = signed_in("alice").get("/connections/?client=northwind").content.decode()
+    assert "Archived ad accounts" in page
+    assert f'/api/meta/ad-accounts/{act_id}/restore"' in page and f"{act_id}/archive" not in page
+    page = signed_in("bob").get("/connections/?client=northwind").content.decode()
+    assert "Archived ad accounts" in page and f"{act_id}/restore" not in page
+
+
+def test_an_accounts_business_money_and_status_are_told(connected):
+    from accounts.models import AdAccount
+    from tests.dashboard.test_switching import signed_in
+
+    AdAccount.everything.update(spend_cap=2500, amount_spent=1200, account_status=2, disable_reason=3)
+    for address in ("/connections/?client=northwind", f"/a/{connected.ad_account.act_id}/"):
+        page = signed_in("bob").get(address).content.decode()
+        assert "Disabled (payment risk)" in page and "2,500.00" in page and "1,200.00" in page
+        assert connected.ad_account.business_name in page
