@@ -21,10 +21,12 @@ from accounts.models import (
     ApiKey,
     AuditLine,
     Client,
+    Invitation,
     Lease,
     Membership,
     MetaConnection,
     OutboxMessage,
+    RolePolicy,
     User,
 )
 from accounts.tenancy import AccountFacts, Principal
@@ -118,7 +120,8 @@ class UserAdmin(ScopedAdmin):
     list_filter = ("is_active", "is_staff")
     search_fields = ("email", "name")
     fields = ("email", "name", "is_active", "is_staff", "last_login", "created_at")
-    readonly_fields = ("is_staff", "last_login", "created_at")
+    # Closing an account has its guard, and ends every session: that is the people page's.
+    readonly_fields = ("is_active", "is_staff", "last_login", "created_at")
 
     def get_form(
         self, request: HttpRequest, obj: Model | None = None, change: bool = False, **kwargs: Any
@@ -142,6 +145,7 @@ class ClientAdmin(ScopedAdmin):
     list_display = ("name", "slug", "result_action", "approval_hours", "archived_at")
     search_fields = ("name", "slug")
     prepopulated_fields: ClassVar[dict[str, tuple[str, ...]]] = {"slug": ("name",)}
+    readonly_fields = ("archived_at",)  # on the people page, which looks at the ad accounts first
     fields = (
         "name",
         "slug",
@@ -158,28 +162,51 @@ class ClientAdmin(ScopedAdmin):
         return self.prepopulated_fields if self.has_add_permission(request) and obj is None else {}
 
 
+class MembershipForm(forms.ModelForm):
+    """A role for somebody who has none there; NULLs are distinct, so a second ownership is looked for here."""
+
+    def clean(self) -> dict[str, Any]:
+        data: dict[str, Any] = super().clean() or {}
+        if Membership.objects.filter(user=data.get("user"), client=data.get("client")).exists():
+            raise forms.ValidationError("This person has a role here already: change it on the people page.")
+        return data
+
+
 @admin.register(Membership)
 class MembershipAdmin(ScopedAdmin):
-    writable = frozenset({"add", "change", "delete"})
+    """A role may be given here, to a program's user without a mailbox, say. Changing and ending one has guards
+    (the last owner, one's own role) and signs the person out: that is the people page's."""
+
+    writable = frozenset({"add"})
+    form = MembershipForm
+    fields = ("user", "client", "role")
     list_display = ("user", "role", "client", "created_at")
     list_filter = ("role",)
     list_select_related = ("user", "client")
     search_fields = ("user__email", "user__name", "client__name")
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        super().save_model(request, obj, form, change)
-        people.mend_staff(obj.user)
+        principal = self.principal(request)
+        people.may_give(principal, obj.role, obj.client)
+        row = people.join(user=obj.user, client=obj.client, role=obj.role, principal=principal, now=now())
+        obj.pk = row.pk
 
-    def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        user = obj.user
-        super().delete_model(request, obj)
-        people.mend_staff(user)
 
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        users = [row.user for row in queryset.select_related("user")]
-        super().delete_queryset(request, queryset)
-        for user in users:
-            people.mend_staff(user)
+@admin.register(Invitation)
+class InvitationAdmin(ScopedAdmin):
+    scope = ""
+    hidden = ("digest",)
+    list_display = ("email", "role", "client", "invited_by", "expires_at", "accepted_at", "withdrawn_at")
+    list_filter = ("role",)
+    list_select_related = ("client", "invited_by")
+    search_fields = ("email", "client__name")
+
+
+@admin.register(RolePolicy)
+class RolePolicyAdmin(ScopedAdmin):
+    scope = ""
+    list_display = ("role", "mfa_required", "changed_by", "changed_at")
+    list_select_related = ("changed_by",)
 
 
 @admin.register(MetaConnection)

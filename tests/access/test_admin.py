@@ -16,14 +16,24 @@ from tests.access.world import MARKER
 pytestmark = [pytest.mark.django_db, pytest.mark.fault("F116"), pytest.mark.fault("F108")]
 
 #: Rows that belong to no client: an owner's only.
-OWNERS_ONLY = {"User", "ApiKey", "Lease", "OutboxMessage", "QuotaScope", "Notice", "WebhookDelivery"}
+OWNERS_ONLY = {
+    "User",
+    "Invitation",
+    "RolePolicy",
+    "ApiKey",
+    "Lease",
+    "OutboxMessage",
+    "QuotaScope",
+    "Notice",
+    "WebhookDelivery",
+}
 #: Those of the lowest floor, which knows no clients: their admin asks the request's principal.
 BELOW = {"QuotaScope", "Notice", "WebhookDelivery"}
 #: What an owner may do besides looking; everything else is read-only for everybody.
 WRITABLE = {
     "User": {"add", "change"},
     "Client": {"add", "change"},
-    "Membership": {"add", "change", "delete"},
+    "Membership": {"add"},
     "ApiKey": {"add"},
 }
 #: Tables of packages: their permissions are Django's own, which nobody is given.

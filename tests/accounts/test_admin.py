@@ -6,7 +6,17 @@ from django.urls import reverse
 
 from accounts.admin import ScopedAdmin
 from accounts.keys import issue
-from accounts.models import AdAccount, ApiKey, MetaConnection, OutboxMessage, User
+from accounts.models import (
+    AdAccount,
+    ApiKey,
+    AuditLine,
+    Client,
+    Invitation,
+    Membership,
+    MetaConnection,
+    OutboxMessage,
+    User,
+)
 from accounts.outbox import send
 from tests.conftest import PASSWORD, START
 
@@ -93,14 +103,73 @@ def test_an_owner_adds_a_person_with_a_role(client, world):
     assert answer.status_code == 302, answer.content.decode()[:2000]
     dora = User.objects.get(email="dora@example.com")
     assert dora.check_password(PASSWORD)
-    from accounts.models import Membership
-
     answer = client.post(
         url(Membership, "add"), {"user": dora.pk, "client": world.northwind.pk, "role": "analyst"}
     )
     assert answer.status_code == 302
     dora.refresh_from_db()
     assert dora.is_staff
+    line = AuditLine.everything.get(verb="add_person")
+    assert (line.subject, line.actor_id) == ("dora@example.com as analyst", world.users.alice.pk)
+
+
+@pytest.mark.parametrize(
+    ("who", "where", "role"),
+    [
+        ("bob", "northwind", "viewer"),
+        ("alice", None, "owner"),
+        ("vic", None, "buyer"),
+        ("vic", "northwind", "owner"),
+    ],
+)
+def test_a_role_that_is_there_or_stands_in_the_wrong_place_is_refused_in_the_form(
+    client, world, who, where, role
+):
+    client.force_login(world.users.alice)
+    before = set(Membership.objects.values_list("user", "client", "role"))
+    at = getattr(world, where).pk if where else ""
+    answer = client.post(
+        url(Membership, "add"), {"user": getattr(world.users, who).pk, "client": at, "role": role}
+    )
+    assert answer.status_code == 200
+    assert set(Membership.objects.values_list("user", "client", "role")) == before
+
+
+def test_what_has_guards_is_not_changed_here(client, world):
+    """The last owner, one's own role, a closed account, an archived client: the people page knows the guards."""
+    client.force_login(world.users.alice)
+    row = Membership.objects.get(user=world.users.alice)
+    for model, page in ((Membership, "change"), (Membership, "delete")):
+        assert client.post(url(model, page, row.pk), {"post": "yes", "role": "viewer"}).status_code == 403
+    client.post(
+        url(User, "change", world.users.alice.pk),
+        {"email": "alice@example.com", "name": "Alice", "is_active": "", "is_staff": ""},
+    )
+    client.post(
+        url(Client, "change", world.northwind.pk),
+        {"name": "Northwind", "slug": "northwind", "result_action": "omni_purchase", "approval_hours": 24,
+         "archived_at_0": "2026-11-18", "archived_at_1": "12:00"},
+    )  # fmt: skip
+    world.users.alice.refresh_from_db()
+    world.northwind.refresh_from_db()
+    assert world.users.alice.is_active and world.northwind.archived_at is None
+    assert Membership.objects.filter(pk=row.pk, role="owner").exists()
+
+
+def test_an_invitations_digest_is_not_rendered(client, world, clock):
+    from accounts.invitations import invite
+
+    row = invite(
+        email="w@example.com",
+        client=world.northwind,
+        role="buyer",
+        principal=world.principals.alice,
+        now=START,
+    )
+    client.force_login(world.users.alice)
+    for address in (url(Invitation), url(Invitation, "change", row.pk)):
+        answer = client.get(address)
+        assert answer.status_code == 200 and row.digest not in answer.content.decode()
 
 
 def test_a_key_made_here_is_shown_once_and_works(client, world):
