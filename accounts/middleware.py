@@ -149,6 +149,8 @@ class PrincipalOfRequest:
         request.principal = SimpleLazyObject(  # type: ignore[attr-defined]
             lambda: acting.principal(session=request.session, user=_plain(request.user), now=now())
         )
+        # For the menu under the person's name; the page itself asks for the roles.
+        request.offers_facebook = settings.FACEBOOK_SIGN_IN and not getattr(request.user, "is_staff", True)  # type: ignore[attr-defined]
         return self.get_response(request)
 
 

@@ -186,6 +186,16 @@ class TestSwitchedOff:
         assert b"access_token" not in answer.content
 
 
+@pytest.mark.parametrize(
+    "name, on, offered", [("vic", True, True), ("vic", False, False), ("bob", True, False)]
+)
+def test_the_menu_leads_a_client_s_person_there(client, agency, settings, name, on, offered):
+    settings.FACEBOOK_SIGN_IN = on
+    client.force_login(getattr(agency.users, name))
+    page = client.get("/accounts/password/change/").content.decode()
+    assert ("Signing in with Facebook" in page) is offered
+
+
 def test_the_button_stands_on_the_sign_in_page_where_it_is_switched_on(client, agency, settings):
     settings.FACEBOOK_SIGN_IN = True
     assert b"Sign in with Facebook" in client.get("/accounts/login/").content

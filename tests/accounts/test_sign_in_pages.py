@@ -57,7 +57,7 @@ def visitor(who: str, agency) -> Browser:
     if who in ("locked", "half"):
         TOTP.activate(agency.users.bob, generate_totp_secret())
         RecoveryCodes.activate(agency.users.bob)
-    if who == "half":
+    if who in ("half", "bob"):
         browser.post("/accounts/login/", {"login": "bob@example.com", "password": PASSWORD})
     elif who != "nobody":
         browser.force_login(agency.users.bob)

@@ -91,7 +91,7 @@ def test_a_passkey_is_added_in_the_browser_and_signs_in(browser: Any, live_app: 
     page.get_by_role("button", name="Go on").click()
     page.get_by_role("heading", name="Add a passkey").wait_for()
     page.get_by_label("Name").fill("Bob's laptop")
-    page.get_by_label("Passwordless").check()
+    page.get_by_label("Let it sign me in without a password").check()
     page.get_by_role("button", name="Go on").click()
     page.get_by_text("Your passkey or key is added.").wait_for()
     page.goto(f"{base}/accounts/2fa/webauthn/")
