@@ -89,7 +89,9 @@ class Route:
     def expected(self, method: str, who: Who) -> frozenset[int]:
         """The statuses that are right."""
         gated = self.name not in ABOUT_THE_CALLER
-        if gated and who.by == "no-factor":
+        if who.by == "no-factor":
+            if not gated:
+                return self.rules[method].fine if method in self.rules else frozenset({405})
             return self._without_factor(method)
         if gated and who.by == "acting" and self._closed_to_acting(method):
             return frozenset({403})
