@@ -56,8 +56,9 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 def _list(request: HttpRequest) -> HttpResponse:
-    mine = clients(principal(request))
-    return show(request, "dashboard/clients.html", section="overview", client=None, context={"clients": mine})
+    who = principal(request)
+    context: Context = {"clients": clients(who), "may_add": who.everywhere}
+    return show(request, "dashboard/clients.html", section="overview", client=None, context=context)
 
 
 @page

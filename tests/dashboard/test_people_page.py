@@ -111,3 +111,9 @@ def test_no_secret_of_an_invitation_is_on_the_page(world):
     for row in Invitation.everything.all():
         assert row.digest not in text
     assert "/invitations/" not in text.replace("/api/invitations/", "")
+
+
+def test_an_owner_adds_a_client_where_the_clients_are_listed_and_nobody_else(world):
+    assert "/api/clients" in addresses(page("alice", "/clients/"))
+    for name in ("mandy", "bob", "vic"):
+        assert "/api/clients" not in addresses(page(name, "/clients/")), name
