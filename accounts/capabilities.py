@@ -8,14 +8,14 @@ from typing import Any, Final
 
 import accounts.claims as claims
 
-#: Meta's task names of an ad account -> what its holder may do there.
-TASK_WORDS: Final[Mapping[str, str]] = {
-    "ANALYZE": "see numbers",
-    "ADVERTISE": "create and change ads",
-    "MANAGE": "manage the account",
-    "DRAFT": "draft ads",
-    "AA_ANALYZE": "see numbers of a shared account",
-}
+#: Meta's task of an ad account -> what its holder may do there; the strongest first, each includes those below it.
+_TASKS: Final = (
+    ("MANAGE", "see numbers, change ads and manage the account"),
+    ("ADVERTISE", "see numbers and change ads"),
+    ("DRAFT", "see numbers and draft ads"),
+    ("ANALYZE", "see numbers"),
+    ("AA_ANALYZE", "see numbers"),
+)
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,10 @@ def of(
 
 
 def task_words(tasks: Iterable[str]) -> str:
-    """`["ANALYZE", "ADVERTISE"]` -> see numbers, create and change ads; an unknown task keeps Meta's name."""
-    return ", ".join(TASK_WORDS.get(task, task.replace("_", " ").lower()) for task in tasks)
+    """`["ANALYZE", "ADVERTISE"]` -> see numbers and change ads; tasks that are not known here keep Meta's names."""
+    held = list(tasks)
+    known = next((words for task, words in _TASKS if task in held), "")
+    return known or ", ".join(task.replace("_", " ").lower() for task in held)
 
 
 def may_change(tasks: Iterable[str]) -> bool:

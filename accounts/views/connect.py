@@ -30,7 +30,7 @@ import accounts.unfinished as unfinished
 from accounts.claims import Established
 from accounts.errors import NotFound, Refused
 from accounts.forms import TokenForm
-from accounts.models import Client, PendingGrant
+from accounts.models import AdAccount, Client, PendingGrant
 from accounts.views.refusals import refusals_as_pages
 from metaads.clock import now
 
@@ -229,20 +229,26 @@ def _enabled(account: Any) -> bool:
 
 
 def _choice(row: Any, client: Client) -> dict[str, Any]:
-    """One ad account on the confirm page; an account of another client is shown, but cannot be chosen."""
+    """One ad account on the confirm page. What is on stays on, what a person has switched off is not ticked again,
+    and an account of another client is shown, but cannot be chosen."""
     meta_id = claims.meta_id_of(row)
     tasks = row.get("user_tasks") or []
+    known = AdAccount.objects.of(client).filter(meta_id=meta_id).first()
+    taken = claims.claimed_elsewhere(meta_id=meta_id, client=client)
+    closed = row.get("account_status") in (101, "101")
+    active = row.get("account_status") in (1, "1")
     return {
         "act_id": f"act_{meta_id}",
         "name": row.get("name", ""),
         "currency": row.get("currency", ""),
         "timezone_name": row.get("timezone_name", ""),
         "status": ad_accounts.status_words(int(row.get("account_status") or 0)),
-        "active": row.get("account_status") in (1, "1"),
-        "closed": row.get("account_status") in (101, "101"),
+        "on": known is not None and known.enabled,
+        "ticked": known is None and active and not taken,
+        "open": not (taken or closed or (known is not None and known.enabled)),
         "tasks": capabilities.task_words(tasks),
         "may_change": capabilities.may_change(tasks),
-        "taken": claims.claimed_elsewhere(meta_id=meta_id, client=client),
+        "taken": taken,
     }
 
 

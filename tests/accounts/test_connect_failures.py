@@ -345,3 +345,22 @@ def test_an_ad_account_that_meta_has_closed_stays_off(agency, clock):
         wanted = [closed, others[0], "act_1", "x", ""]
         assert dance.web.post(dance.confirm, {"enable": wanted}).status_code == 302
     assert {row.act_id for row in AdAccount.everything.all() if row.enabled} == {others[0]}
+
+
+def test_reconnecting_ticks_nothing_that_a_person_has_switched_off(agency, clock):
+    box = Sandbox(world="demo", seed=7, clock=clock)
+    on, off, new = box.ad_accounts()
+    with plugged(WSGIAdapter(box)):
+        dance = Dance(box, agency.users.alice)
+
+        def boxes():
+            page = dance.web.get(dance.to_confirm()).content.decode()
+            found = re.findall(r'name="enable" value="(act_\d+)"([^>]*)>', page)
+            return {act: words.split() for act, words in found}
+
+        assert boxes() == dict.fromkeys((on, off, new), ["checked"])
+        dance.web.post(dance.confirm, {"enable": [on]})
+        AdAccount.everything.get(meta_id=new[4:]).delete()
+        assert boxes() == {on: ["disabled", "checked"], off: [], new: ["checked"]}
+        dance.web.post(dance.confirm, {"enable": [new]})
+    assert {row.act_id for row in AdAccount.everything.all() if row.enabled} == {on, new}

@@ -89,7 +89,7 @@ def test_the_page_names_agency_and_client_and_what_will_happen_without_a_sign_in
     ):
         assert words in text
     assert answer.headers["Cache-Control"].count("no-store")
-    assert 'content="no-referrer"' in text
+    assert answer.headers["Referrer-Policy"] == "same-origin"
     # Looking (a mail scanner does it, too) uses nothing up.
     assert ConnectLink.everything.get().used_at is None
 

@@ -71,6 +71,7 @@ def test_every_state_is_said_with_its_reason_and_what_to_do(connected, state, sa
     found = set(re.findall(r'data-api="/api/meta-oauth/(\w+)"', answer.content.decode()))
     assert found - {"invite"} == buttons
     assert ("Reconnect Alice Agency" in text) is (state != "deleting")
+    assert ("Token good until" in text) is (state not in ("revoked", "deleting"))
 
 
 def test_read_only_is_said_in_clear_words(look, connected):

@@ -112,6 +112,8 @@ function closeMenus(event) {
   }
 }
 
+// Facebook leaves its mark behind the address; it would travel on through every redirect.
+if (location.hash === "#_=_") history.replaceState(history.state, "", location.pathname + location.search);
 themeSwitch();
 tellAges();
 setInterval(tellAges, 5000);
