@@ -323,6 +323,9 @@ def _checked(connection: MetaConnection, info: oauth.TokenInfo, now: datetime) -
     state = tokens.state_at(info.expires_at, info.data_access_expires_at, now=now)
     if connection.state == ConnectionState.PAUSED:
         return {**known, "auth_failures": 0}
+    if not set(claims.READ_SCOPES) & set(info.scopes):
+        reason = "The permission to read ads was taken back at Facebook."
+        return {**known, "state": ConnectionState.REAUTH_NEEDED, "reason": reason}
     if state == ConnectionState.REAUTH_NEEDED:
         reason = "The grant has run out at Meta."
     else:

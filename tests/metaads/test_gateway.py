@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import io
 import json
 from collections.abc import Callable, Iterator
@@ -197,3 +199,17 @@ def test_a_sandbox_under_plain_http_is_reachable_and_in_production_refused(setti
     settings.META = {**settings.META, "graph_url": "http://sandbox:8011"}
     with pytest.raises(ValueError, match="not among the hosts"):
         transport()
+
+
+@pytest.mark.fault("F93")
+def test_while_the_app_secret_is_replaced_every_proof_is_made_with_the_new_one(
+    settings: Any, clock: Any
+) -> None:
+    """The old one only opens what Meta had signed before; a proof of it would be refused."""
+    settings.META = {**settings.META, "app_secret": "the-new-one", "app_secret_previous": "the-old-one"}
+    wire = always({"id": "1", "name": "Shoes"})
+    with plugged(wire):
+        client(token="EAAB1", ad_account="77").node("1", ["name"])
+    [request] = wire.seen
+    proof = hmac.new(b"the-new-one", b"EAAB1", hashlib.sha256).hexdigest()
+    assert f"appsecret_proof={proof}" in request.url

@@ -83,6 +83,22 @@ def test_a_permission_that_a_person_took_back_makes_the_connection_read_only_at_
     assert tokens.reader(connected.ad_account)
 
 
+def test_a_person_who_took_back_reading_is_asked_to_reconnect(
+    connected, sandbox, clock, eager, django_capture_on_commit_callbacks
+):
+    own = MetaConnection.everything.get()
+    for name in ("ads_management", "ads_read"):
+        door.session(sandbox).delete(
+            f"https://graph.facebook.com/v26.0/me/permissions/{name}", params={"access_token": own.token}
+        ).raise_for_status()
+    clock.advance(60)
+    tell(sandbox, django_capture_on_commit_callbacks, entry_id=own.meta_user_id, **about_grants())
+    own.refresh_from_db()
+    assert own.state == ConnectionState.REAUTH_NEEDED and "taken back" in own.reason
+    with pytest.raises(NoConnection):
+        tokens.reader(connected.ad_account)
+
+
 def test_an_app_that_a_person_removed_ends_the_connection_before_any_call_fails(
     connected, sandbox, clock, eager, django_capture_on_commit_callbacks
 ):
