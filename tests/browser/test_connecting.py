@@ -185,6 +185,7 @@ def _success(walk: Walk, box) -> None:
     walk.at_meta(without=("ads_management",))
     walk.at("**/connections/confirm/**")
     expect(page.locator("main")).to_contain_text("This connection will be read-only.")
+    page.get_by_role("checkbox").nth(1).uncheck()
     walk.look("confirm-read-only")
     assert "#" not in page.url  # Facebook's mark is gone
     walk.press("Connect to Northwind")
@@ -199,7 +200,8 @@ def _success(walk: Walk, box) -> None:
     walk.at("**/connections/confirm/**")
     back = page.url
     walk.look("confirm")
-    page.get_by_role("checkbox").nth(1).uncheck()
+    expect(page.get_by_text("on already")).to_have_count(2)
+    assert not page.get_by_role("checkbox").nth(1).is_checked()
     walk.press("Connect to Northwind")
     walk.at("**/c/northwind/")
     expect(page.locator(".notice.ok")).to_contain_text("Alice Agency is connected to Northwind.")
