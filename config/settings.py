@@ -337,6 +337,7 @@ if ENV["EMAIL_URL"]:
 else:
     EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
+    EMAIL_FILE_PATH.mkdir(parents=True, exist_ok=True, mode=0o700)  # they hold one-time links
 
 # --- API
 REST_FRAMEWORK = {

@@ -48,6 +48,19 @@ def test_with_nothing_set_the_embedded_form_generates_its_keys_once_for_nobody_e
     assert len(list((tmp_path / "keys").iterdir())) == 3
 
 
+def test_mails_without_a_server_are_files_that_nobody_else_may_read(tmp_path: Path) -> None:
+    assert settings_of(tmp_path, "EMAIL_FILE_PATH")["EMAIL_FILE_PATH"] == str(tmp_path / "mail")
+    assert stat.S_IMODE((tmp_path / "mail").stat().st_mode) == 0o700, "they hold one-time links"
+    given = settings_of(
+        tmp_path / "other", "EMAIL_BACKEND", "EMAIL_USE_TLS", "EMAIL_TIMEOUT", **environment()
+    )
+    assert given == {
+        "EMAIL_BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "EMAIL_USE_TLS": True,
+        "EMAIL_TIMEOUT": 10,
+    }
+
+
 def test_given_keys_are_used_and_nothing_is_written(tmp_path: Path) -> None:
     given = environment()
     found = settings_of(tmp_path, "GENERATED_KEYS", "SECRET_KEY", "HEADLESS_JWT_PRIVATE_KEY", **given)
