@@ -69,13 +69,10 @@ class AdAccountShape(serializers.Serializer[AdAccount]):
     archived = serializers.SerializerMethodField()
     status = serializers.SerializerMethodField(help_text="account_status and its reason in words.")
     spend_cap = serializers.DecimalField(
-        max_digits=30,
-        decimal_places=6,
-        allow_null=True,
-        help_text="In `currency`; null: no cap, or not known.",
+        None, None, allow_null=True, help_text="In `currency`; null: no cap, or not known."
     )
     amount_spent = serializers.DecimalField(
-        max_digits=30, decimal_places=6, allow_null=True, help_text="In `currency`; null: not known."
+        None, None, allow_null=True, help_text="In `currency`; null: not known."
     )
     user_tasks = serializers.ListField(child=serializers.CharField())
     client = serializers.CharField(source="client.slug")

@@ -109,4 +109,9 @@ def test_stops_holds_strategies_accounts_and_metrics_are_described(full_house, t
     assert "targetCpm" not in edited["rules"]
     told("alice", "post", "/api/meta/ad-accounts/{account_id}/disable", 200, account_id=account)
     told("alice", "post", "/api/meta/ad-accounts/{account_id}/enable", 200, account_id=account)
+    for verb, status in (("archive", 200), ("enable", 409), ("restore", 200), ("enable", 200)):
+        told("alice", "post", f"/api/meta/ad-accounts/{{account_id}}/{verb}", status, account_id=account)
+    told("bob", "post", "/api/meta/ad-accounts/{account_id}/archive", 403, account_id=account)
+    found = told("alice", "post", "/api/meta/ad-accounts/discover", 200, query="?client=northwind")
+    assert [row["id"] for row in found["ad_accounts"]] == [account]
     assert told("vic", "get", "/api/metrics", 200)["metrics"]
