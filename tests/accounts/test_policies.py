@@ -146,3 +146,17 @@ def test_roles_of_the_agency_that_may_move_money_are_asked_and_may_say_later(age
     assert "Set up a second step" in browser_of("bob").get("/alerts/").content.decode()
     TOTP.activate(agency.users.bob, generate_totp_secret())
     assert "Set up a second step" not in browser_of("bob").get("/alerts/").content.decode()
+
+
+def test_every_api_view_asks_for_it():
+    """Pages are asked by the middleware, the API by its base class: a view that stands beside it would ask nobody."""
+    from accounts.api.base import TenantAPIView
+    from tests.access.matrix import patterns
+
+    beside = {
+        one.name
+        for path, one in patterns()
+        if path.startswith("api/") and not issubclass(getattr(one.callback, "cls", object), TenantAPIView)
+    }
+    # How long one's own session lasts; and the documentation, which the middleware counts among the pages.
+    assert beside == {"api_session", "api_schema", "api_docs"}
