@@ -384,6 +384,7 @@ UNFOLD = {
     "SITE_HEADER": "metaads operations",
     "SITE_URL": "/",
     "SITE_ICON": f"{STATIC_URL}accounts/icon.svg",
+    "SCRIPTS": [f"{STATIC_URL}accounts/admin.js"],
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": f"{STATIC_URL}accounts/icon.svg"}],
     # The blue of the pages, so that staff and clients see one product.
     "COLORS": {

@@ -246,3 +246,15 @@ def test_a_person_ends_the_session_of_another_browser(desk: Desk, browser: Any) 
     other.reload()
     at_sign_in(other, "ended")
     there.close()
+
+
+def test_the_operations_site_warns_and_empties_itself_too(desk: Desk) -> None:
+    page = desk.tab("/admin/accounts/client/")
+    expect(page.locator("body")).to_contain_text("Northwind")
+    desk.wait(28 * MINUTE + 10)
+    expect(dialog(page)).to_contain_text(re.compile(r"signed out in 1:[45]\d"))
+    page.get_by_role("button", name="Stay signed in").click()
+    expect(dialog(page)).to_be_hidden()
+    assert desk.left() > 29 * MINUTE
+    desk.wait(30 * MINUTE + 2)
+    at_sign_in(page, "idle")

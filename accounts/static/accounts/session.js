@@ -9,8 +9,10 @@
 const SIGN_IN = "/accounts/login/";
 const TELL = 60_000;
 
-const person = document.querySelector('meta[name="person"]')?.content ?? "";
-const dialog = document.getElementById("session-warning");
+// The operations site has its own templates: there the person is learned from the first answer.
+const admin = location.pathname.startsWith("/admin/");
+let person = document.querySelector('meta[name="person"]')?.content ?? "";
+const dialog = document.getElementById("session-warning") ?? (admin ? built() : null);
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("metaads-session") : null;
 
 let idleEnd = Infinity;
@@ -21,6 +23,37 @@ let busy = false;
 let over = false;
 let signedOut = false;
 let title = "";
+
+/** The warning where no template brings one. */
+function built() {
+  const made = document.createElement("dialog");
+  made.id = "session-warning";
+  made.setAttribute("aria-label", "Your session ends soon");
+  for (const [kind, words, button, name] of [
+    ["when-idle", "Are you still there? You will be signed out in ", "Stay signed in", "stay"],
+    ["when-absolute", "Everybody at the agency signs in again after 12 hours. You will be signed out in ", "I will finish in time", "noted"],
+  ]) {
+    const part = document.createElement("div");
+    part.className = kind;
+    const line = document.createElement("p");
+    const clock = document.createElement("strong");
+    clock.className = "countdown";
+    line.append(words, clock, ".");
+    const press = document.createElement("button");
+    press.type = "button";
+    press.className = name;
+    press.textContent = button;
+    part.append(line, press);
+    made.append(part);
+  }
+  document.body.append(made);
+  return made;
+}
+
+function token() {
+  const meta = document.querySelector('meta[name="csrf"]');
+  return meta?.content ?? document.querySelector('input[name="csrfmiddlewaretoken"]')?.value ?? "";
+}
 
 const rest = () => Math.min(idleEnd, absoluteEnd) - Date.now();
 
@@ -57,6 +90,7 @@ async function leave(reason) {
 }
 
 function take(answer, { spread = true } = {}) {
+  if (!person) person = answer.person;
   if (answer.person !== person) {
     // Somebody else has signed in in this browser: what stands here is not theirs to see.
     over = true;
@@ -73,7 +107,7 @@ function take(answer, { spread = true } = {}) {
 async function ask(method = "GET") {
   const headers = { Accept: "application/json" };
   if (method === "GET") headers["X-Poll"] = "1";
-  else headers["X-CSRFToken"] = document.querySelector('meta[name="csrf"]')?.content ?? "";
+  else headers["X-CSRFToken"] = token();
   let answer;
   try {
     answer = await fetch("/api/session", { method, headers, credentials: "same-origin", cache: "no-store" });
@@ -189,7 +223,7 @@ function begin() {
   ask();
 }
 
-if (person) {
+if (person || admin) {
   begin();
 } else {
   channel?.postMessage({ kind: "look" }); // nobody is signed in here: do the others know?
