@@ -1,8 +1,8 @@
 """Read from the Graph API for one token.
 
     node  edge  edge_pages  insights  batch
+        -> token()               asked anew for every attempt, so none is kept here; may raise
         -> before_call()         the caller's quota; may raise
-        -> token()               asked anew for every attempt, so none is kept here
         -> transport.request     one attempt, one Answer
         -> on_answer(answer)     usage headers, version warnings, counters; sees every attempt
         -> OK: the body | transient, unknown: again, with full jitter | anything else: raise at once
@@ -161,10 +161,10 @@ class GraphClient:
     def _try(self, attempt: Callable[[str], Answer], *, items: int | None = None) -> Answer:
         turn, failed = 1, 0
         while True:
+            token = self._token()  # before the quota: what cannot be asked for is not counted
             for _ in range(items or 1):
                 if self._before_call is not None:
                     self._before_call()
-            token = self._token()
             answer = attempt(token)
             if items is None or answer.kind is not Kind.OK:
                 self._tell(answer)  # the items of a good batch are told one by one
