@@ -58,9 +58,6 @@ WORDS: dict[str, str] = {
     "operate": "Own the installation: all clients, owners, policies, quotas",
 }
 
-ACTING_READS = "You are viewing as the client: nothing can be changed."
-ACTING_ADVICE = "Stop viewing as the client first; the button is in the bar at the top."
-
 _ACT = re.compile(r"(?:act_)?(\d{1,38})")
 
 
@@ -113,16 +110,12 @@ def require(principal: Principal, verb: str, client: Client | int) -> None:
     if not principal.roles_at(at):
         raise NotFound("There is no such client.")
     if not may(principal, verb, at):
-        if principal.kind == "acting":
-            raise Forbidden(ACTING_READS, code="acting_read_only", advice=ACTING_ADVICE)
         raise Forbidden(f"Your role may not do this here ({verb.replace('_', ' ')}).", code=f"may_not_{verb}")
 
 
 def require_owner(principal: Principal, *, code: str = "may_not_operate") -> None:
     """Raise `Forbidden` for whoever does not own the installation; a narrowed key must name "operate"."""
     narrowed = principal.scopes is not None and "operate" not in principal.scopes
-    if principal.kind == "acting":
-        raise Forbidden(ACTING_READS, code="acting_read_only", advice=ACTING_ADVICE)
     if not principal.everywhere or narrowed:
         raise Forbidden("Only an owner may do this.", code=code, advice="Ask an owner of this installation.")
 

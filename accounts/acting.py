@@ -36,6 +36,7 @@ CLOSED: Final = (
     "/metrics",
     "/setup/",
 )
+_ADVICE: Final = "Stop viewing as the client first; the button is in the bar at the top."
 _KEY: Final = "acting"
 _SUBJECT: Final = 120  # characters of an audit line's subject
 
@@ -112,12 +113,14 @@ def principal(*, session: Any, user: Any, now: datetime) -> Principal:
 def refusal(*, method: str, path: str) -> Forbidden | None:
     """Why this request is refused while one views as a client."""
     if method not in SAFE:
-        return Forbidden(access.ACTING_READS, code="acting_read_only", advice=access.ACTING_ADVICE)
+        return Forbidden(
+            "You are viewing as the client: nothing can be changed.", code="acting_read_only", advice=_ADVICE
+        )
     if path.startswith((*CLOSED, settings.META["redirect_path"])):
         return Forbidden(
             "This page is closed while you view as the client.",
             code="acting_closed",
-            advice=access.ACTING_ADVICE,
+            advice=_ADVICE,
         )
     return None
 

@@ -69,6 +69,15 @@ def test_the_api_answers_as_to_the_viewer_and_no_other_client_exists(synced):
     assert [row["slug"] for row in alice.get("/api/clients").json()["clients"]] == ["northwind"]
 
 
+def test_costs_and_profit_are_hidden_as_they_are_from_the_viewer(synced):
+    path = f"/api/meta/performance/{synced.ad_account.act_id}?metrics=profit,spend"
+    herself, acting, vic = browser_of("alice"), begin(), browser_of("vic")
+    assert herself.get(path).status_code == 200
+    for browser in (acting, vic):
+        answer = browser.get(path)
+        assert (answer.status_code, answer.json()["code"]) == (403, "may_not_see_costs")
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [
