@@ -108,7 +108,7 @@ def _kpis(row: AdAccount, chosen: Period, moment: datetime) -> Context:
             result=registry.result_label(row.client.result_action),
         ),
         "progress": analytics.progress(row)
-        if found.header.trust.state in ("unavailable", "partial")
+        if row.enabled and found.header.trust.state in ("unavailable", "partial")
         else None,
     }
 

@@ -140,10 +140,12 @@ def status(word: str) -> SafeString:
 @register.simple_tag
 def standing(account: AdAccount) -> SafeString:
     """What Meta says of an ad account, with its reason."""
+    why = ad_accounts.reason_words(account.disable_reason)
     return format_html(
-        '<span class="badge {}">{}</span>',
+        '<span class="badge {}">{}</span>{}',
         ad_accounts.tone(account.account_status),
-        ad_accounts.standing(account.account_status, account.disable_reason),
+        ad_accounts.status_words(account.account_status),
+        format_html(' <span class="small">reason: {}</span>', why) if why else "",
     )
 
 

@@ -244,5 +244,10 @@ def test_an_accounts_business_money_and_status_are_told(connected):
     AdAccount.everything.update(spend_cap=2500, amount_spent=1200, account_status=2, disable_reason=3)
     for address in ("/connections/?client=northwind", f"/a/{connected.ad_account.act_id}/"):
         page = signed_in("bob").get(address).content.decode()
-        assert "Disabled (payment risk)" in page and "2,500.00" in page and "1,200.00" in page
+        assert (
+            ">Disabled<" in page
+            and "reason: payment risk" in page
+            and "2,500.00" in page
+            and "1,200.00" in page
+        )
         assert connected.ad_account.business_name in page
