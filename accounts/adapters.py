@@ -147,6 +147,8 @@ class SocialAccountAdapter(DefaultSocialAccountAdapter):
             return  # not a connect: allauth's own pages say what happened
         if not state and (answer := self._known_answer(request)):
             raise ImmediateHttpResponse(answer)
+        if state and state.get("process") != AuthProcess.REDIRECT:
+            return  # signing in with Facebook has pages of its own
         if state:
             unfinished.end(request.session)
         refusal = (

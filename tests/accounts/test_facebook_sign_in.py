@@ -199,3 +199,15 @@ def test_the_menu_leads_a_client_s_person_there(client, agency, settings, name, 
 def test_the_button_stands_on_the_sign_in_page_where_it_is_switched_on(client, agency, settings):
     settings.FACEBOOK_SIGN_IN = True
     assert b"Sign in with Facebook" in client.get("/accounts/login/").content
+
+
+def test_a_sign_in_that_fails_at_facebook_is_no_failed_connection(visitor, sandbox):
+    answer = visitor.web.post("/accounts/facebook/login/")
+    visitor.dialog = answer.headers["Location"]
+    visitor.decide("cancel")
+    page = visitor.web.get(visitor.land().headers["Location"])
+    assert page.status_code == 200 and b"Not connected" not in page.content
+    sandbox.faults.arm("html", {"path": "oauth/access_token"})
+    failed = go(visitor)
+    assert b"Facebook did not sign you in" in failed.content and b"Not connected" not in failed.content
+    assert not SocialAccount.objects.exists()
