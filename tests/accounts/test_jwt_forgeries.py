@@ -245,7 +245,7 @@ def test_a_sign_in_that_waits_for_the_code_opens_nothing(agency):
     browser = Browser()
     browser.cookies["session"] = token
     assert browser.get("/api/session").status_code == 401
-    for path in ("account/authenticators", "account/email", "auth/sessions"):
+    for path in ("account/authenticators", "account/providers", "auth/sessions"):
         answer = Browser().get(f"/_allauth/app/v1/{path}", headers={"X-Session-Token": token})
         assert answer.status_code == 401, path
 
