@@ -130,6 +130,27 @@ def test_a_client_without_a_connection_has_the_button_on_its_own_page(agency, sa
     assert "An owner or manager of Northwind has to connect" in words(answer)
 
 
+def test_whoever_has_just_set_up_sees_the_button_at_once(db, sandbox):
+    web = Browser()
+    answer = web.post(
+        "/setup/",
+        {
+            "name": "Alice",
+            "email": "alice@example.com",
+            "password": "correct horse battery",
+            "client_name": "Northwind",
+        },
+        follow=True,
+    )
+    assert answer.redirect_chain[-1] == ("/c/northwind/", 302)
+    assert 'action="/connections/connect"' in answer.content.decode()
+    assert (
+        web.post("/connections/connect", {"client": "northwind"})
+        .headers["Location"]
+        .startswith("https://www.facebook.com/")
+    )
+
+
 # --- begun and not finished
 
 
