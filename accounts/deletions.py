@@ -53,7 +53,7 @@ OURS: Final = "accounts"
 NOBODY: Final = "a deleted Meta user"
 
 #: Part -> what it deletes, for the person who asked. Floors above add theirs with `expect`.
-_parts: dict[str, str] = {OURS: "The connection to Meta with its access token, and your name"}
+_parts: dict[str, str] = {OURS: "Your connection to Meta with its access token, and your name"}
 
 
 def expect(*, part: str, words: str) -> None:

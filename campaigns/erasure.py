@@ -25,7 +25,8 @@ from campaigns.states import OPEN, ChangeState
 
 PART: Final = "campaigns"
 WORDS: Final = (
-    "Your number in the record of changes, once the changes that were on their way have come to rest"
+    "Your Facebook ID in the record of changes. This waits until every change that was sent through your connection "
+    "has a known outcome"
 )
 #: Words of a ledger line (`by`) under which `actor_id` is a Meta user; under the others it is one of our own people.
 META_USERS: Final = frozenset({"outside", "meta", "other_app", "us_outside", "us_late"})

@@ -12,7 +12,7 @@ import accounts.deletions as deletions
 from insights.models import FetchRun, PollState
 
 PART: Final = "insights"
-WORDS: Final = "Answers of Meta that name your number, kept beside the figures"
+WORDS: Final = "Your Facebook ID in Meta's answers that are kept beside figures"
 
 
 def sweep(*, now: datetime) -> int:

@@ -13,7 +13,7 @@ import accounts.deletions as deletions
 from strategies.models import Proposal, Strategy
 
 PART: Final = "strategies"
-WORDS: Final = "Answers of Meta that name your number, kept beside proposals"
+WORDS: Final = "Your Facebook ID in Meta's answers that are kept beside proposals"
 
 
 def sweep(*, now: datetime) -> int:

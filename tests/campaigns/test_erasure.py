@@ -71,7 +71,7 @@ def test_the_number_goes_from_every_column_and_the_chain_still_holds(desk, hanna
 
 
 def test_the_number_cannot_be_guessed_from_the_text_that_stays(desk, hanna):
-    """Sixteen digits are soon tried one by one; the salt, which goes with the number, keeps them from being compared."""
+    """Sixteen digits are soon tried one by one; the salt, which goes with the number, keeps that from working."""
     line = LedgerLine.everything.get(by="outside")
     seal = json.loads(line.text)["actor"]
     assert len(line.actor_salt) == 32 and len(seal) == 64 and hanna not in line.text
@@ -130,7 +130,10 @@ def test_a_change_whose_fate_is_open_holds_the_deletion_until_it_is_known(desk):
     assert request.done_at is None
     assert MetaConnection.everything.get().state == ConnectionState.DELETING
     shown = page(request)
-    assert "In progress" in shown and 'come to rest: <span class="strong">waiting' in shown
+    assert (
+        "In progress" in shown
+        and 'has a known outcome</span> <span class="badge info hollow">waiting' in shown
+    )
 
     connect(
         client=desk.agency.northwind,
