@@ -107,6 +107,22 @@ def test_a_token_that_another_worker_renewed_is_taken_from_the_database(northwin
     assert row().state == S.CONNECTED
 
 
+def test_a_refusal_of_a_token_that_was_replaced_meanwhile_ends_nothing(northwind, sandbox, wire):
+    """Both the read and its replay are refused, and before the second answer somebody has connected again."""
+    refused(sandbox, northwind.ad_account, times=2)
+    fresh = sandbox.token("alice")
+
+    def meanwhile(one):
+        if len(wire.of_accounts()) == 2:
+            wire.before = None
+            MetaConnection.everything.update(token=bound(row(), fresh), connected_at=START + DAY)
+
+    wire.before = meanwhile
+    with pytest.raises(AuthFailed):
+        read(northwind.ad_account)
+    assert (row().state, row().auth_failures) == (S.CONNECTED, 0)
+
+
 def test_one_page_of_many_is_replayed_and_no_other(northwind, sandbox, wire):
     account = northwind.ad_account
     whole = [one["id"] for one in tokens.reader(account).edge(account.act_id, "ads", fields=("id",))]
@@ -350,6 +366,17 @@ def at_once(*jobs):
     for thread in threads:
         thread.join(60)
     return results
+
+
+@pytest.mark.fault("F88")
+def test_one_who_comes_a_moment_later_finds_the_new_token_stored(northwind, wire, clock):
+    first, second = row(), row()
+    clock.advance(1)
+    assert tokens.renew(connection=first, now=clock.now()) is Renewal.RENEWED
+    clock.advance(1)
+    assert tokens.renew(connection=second, now=clock.now()) is Renewal.BY_ANOTHER
+    assert tokens.renew(connection=row(), now=clock.now(), instead_of="an older one") is Renewal.BY_ANOTHER
+    assert wire.exchanges() == 1
 
 
 @pytest.mark.fault("F88")
