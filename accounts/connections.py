@@ -224,7 +224,8 @@ def all_claimed(act_ids: Sequence[str]) -> Refused:
     return Conflict(
         f"Another client holds {', '.join(act_ids)}.",
         code="ad_account_claimed",
-        advice="An ad account belongs to one client. Disconnect it there first, or connect other accounts.",
+        advice="An ad account belongs to one client, with all of its history. Connect this Facebook user to that"
+        " client, or one who sees other ad accounts to this.",
     )
 
 

@@ -220,7 +220,7 @@ def test_accounts_that_another_client_holds_are_refused_before_and_after_the_cli
         assert code(answer) == (409, "ad_account_claimed")
         text = text_of(answer)
         assert sandbox.ad_accounts()[0] in text and "Southwind" not in text
-        assert "An ad account belongs to one client." in text
+        assert "An ad account belongs to one client, with all of its history." in text
     assert not MetaConnection.everything.exists()
 
 

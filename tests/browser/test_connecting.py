@@ -262,7 +262,7 @@ def _claimed(walk: Walk, agency, box) -> None:
     for act in others:
         AdAccount.everything.create(meta_id=act[4:], **held)
     walk.press("Connect to Northwind")
-    walk.failed("ad_account_claimed", "An ad account belongs to one client.")
+    walk.failed("ad_account_claimed", "An ad account belongs to one client, with all of its history.")
     walk.look("all-claimed")
     assert not MetaConnection.everything.exists()
     forget()
