@@ -34,6 +34,7 @@ pytestmark = [
     pytest.mark.postgres,
     pytest.mark.redis,
     pytest.mark.fault("F91"),
+    pytest.mark.fault("N22"),
 ]
 
 APP_ID = "1000000000000001"

@@ -54,7 +54,7 @@ APP_SECRET = "c4f7Xq0ZrWm2JtUv9LkPyBn6"
 VERIFY_TOKEN = "vT8hK3sWq5ZxNp1RbYd7"
 OURS = ("metaads.", "accounts.", "campaigns.", "insights.", "strategies.", "dashboard.", "config.")
 
-pytestmark = [pytest.mark.fault("F91"), pytest.mark.django_db]
+pytestmark = [pytest.mark.fault("F91"), pytest.mark.fault("N22"), pytest.mark.django_db]
 
 
 @pytest.fixture
