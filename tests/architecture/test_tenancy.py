@@ -28,6 +28,7 @@ PUBLIC = {
     "data_deletion_status": "whoever holds the code; shows nobody's name",
     "facebook_callback": "single-use state decides",
     "api_oauth_callback": "session and state decide",
+    "invitation": "whoever holds the secret that was mailed; a dead one says nothing",
     "connect_link": "a signed link, sent to the client's own person",
 }
 NOT_OURS = ("admin/", "accounts/", "_allauth/")
@@ -52,6 +53,7 @@ PROTECTED = [(path, name) for path, name in ROUTES if name not in PUBLIC]
 @pytest.fixture
 def northwind(synced: Any, clock: Any) -> Any:
     """Ids of rows that belong to Northwind, by the parameter's name and the first word of the path."""
+    from accounts.invitations import invite
     from accounts.models import PendingGrant
     from campaigns.changes.request import Source, file
     from campaigns.models import Ad, AdSet, Campaign, Hold
@@ -85,16 +87,22 @@ def northwind(synced: Any, clock: Any) -> Any:
         client=synced.northwind, user=synced.users.alice, session_key="x", meta_user_id="9", token="T",
         expires_at=now + timedelta(minutes=10),
     )  # fmt: skip
+    invited = invite(
+        email="guest.of.northwind@example.com", client=synced.northwind, role="buyer",
+        principal=synced.principals.alice, now=now,
+    )  # fmt: skip
     synced.ids = {
         "account_id": account.act_id, "act_id": account.act_id, "campaign_id": campaign.meta_id,
         "meta_id": campaign.meta_id, "adset_id": ad_set.meta_id, "object_id": ad.meta_id,
         "slug": synced.northwind.slug,
         "changes": change.uuid, "strategies": strategy.uuid, "proposals": proposal.uuid, "holds": held.uuid,
-        "connections": grant.uuid,
+        "connections": grant.uuid, "people": synced.users.vera.uuid, "invitations": invited.uuid,
+        "ref": synced.northwind.slug, "name": "my.none",
     }  # fmt: skip
     synced.secrets = [
         account.meta_id, campaign.meta_id, ad_set.meta_id, ad.meta_id, campaign.name, "Northwind",
         str(change.uuid), str(strategy.uuid), str(proposal.uuid), str(held.uuid),
+        str(synced.users.vera.uuid), str(invited.uuid), invited.email,
     ]  # fmt: skip
     return synced
 
