@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import accounts.ad_accounts as ad_accounts
+import accounts.claims as claims
 import accounts.diagnosis as diagnosis
 import accounts.tokens as tokens
 import campaigns.changes.switch as switch
@@ -105,6 +106,11 @@ PARAMETERS: Final = Topic(
     },
 )
 TOPICS: Final = (*below.TOPICS, MAY, BUDGET, ACTIVE, PARAMETERS)
+_LACKS: Final = {
+    "": "",
+    "scope": "The connection is read-only: ads_management was not given.",
+    "task": "The connected Meta user may not change ads there: the task Manage campaigns is missing.",
+}
 NO_STRATEGY: Final = "No strategy is active, so there is nothing to look at."
 
 
@@ -136,7 +142,7 @@ def _may(patient: Patient) -> Check:
     for account in patient.accounts:
         # Without a strategy nothing fails by it: a read-only connection may be what was wanted.
         tell = exam.fail if account.pk in acting else exam.warn
-        frozen = patient.look(lambda account=account: tokens.why_frozen(account))  # type: ignore[misc]
+        frozen = patient.look(lambda account=account: tokens.why_frozen(account) or _lacks(account))  # type: ignore[misc]
         if frozen:
             tell("frozen", f"{account.name}: {frozen}")
         stopped = patient.look(
@@ -145,6 +151,14 @@ def _may(patient: Patient) -> Check:
         if stopped:
             tell("stopped", f"{account.name}: {stopped}")
     return exam.check("Strategies may change campaigns in every ad account that is switched on.")
+
+
+def _lacks(account: AdAccount) -> str:
+    """What the account's writer was not given for a change; "" when nothing."""
+    writer = next(
+        (one for one in claims.granted(account) if one.connection_id == account.connection_id), None
+    )
+    return _LACKS[claims.why_not_write(writer)] if writer is not None else ""
 
 
 def _budget(patient: Patient) -> Check:

@@ -24,6 +24,7 @@ from django.db import OperationalError, connection
 
 from accounts.access import principal_of
 from accounts.ad_accounts import disable, discover
+from accounts.connections import validate
 from accounts.diagnosis import GROUPS, Check, Exam, State, Topic, Trouble, as_markdown
 from accounts.models import AdAccount, Membership, MetaConnection
 from campaigns.changes.switch import Scope, pull
@@ -136,6 +137,11 @@ def reading_declined(house, sandbox, clock, settings):
 
 def management_declined(house, sandbox, clock, settings):
     decline(sandbox, clock, "ads_management")
+
+
+def management_taken_back(house, sandbox, clock, settings):
+    decline(sandbox, clock, "ads_management")
+    validate(connection=MetaConnection.everything.get(), now=clock.now())
 
 
 def nobody_connected(house, sandbox, clock, settings):
@@ -290,7 +296,8 @@ FAILURES: list[tuple[str, Break, str, str]] = [
     ("data.limits", limit_used_up, "93 %", "Wait an hour"),
     ("data.network", nobody_answers, "was not reached", "firewall"),
     ("data.network", meta_down, "was not reached", "firewall"),
-    ("strategy.permission", only_analyze, "Tiny Teapots", "connections page"),
+    ("strategy.permission", only_analyze, "task Manage campaigns is missing", "connections page"),
+    ("strategy.permission", management_taken_back, "ads_management was not given", "connections page"),
     ("strategy.permission", account_without_connection, "Tiny Teapots", "connected"),
     ("strategy.permission", kill_switch, "fire", "release it"),
     ("strategy.budget", cap_reached, "100.00 of 100.00 USD", "spending limit"),
