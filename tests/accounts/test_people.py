@@ -67,6 +67,7 @@ def test_a_manager_changes_roles_below_owner_at_their_client(world, role):
     assert role_of(world.users.vera, world.northwind) == role
 
 
+@pytest.mark.fault("F115")
 def test_a_role_change_holds_at_the_next_request(world):
     browser = Browser()
     browser.login(email="bob@example.com", password=PASSWORD)
@@ -175,6 +176,7 @@ def test_a_second_row_of_ownership_is_refused(world):
         )  # fmt: skip
 
 
+@pytest.mark.fault("F115")
 def test_a_removed_persons_next_request_finds_no_session(world):
     browsers = [Browser(), Browser()]
     for browser in browsers:
@@ -187,6 +189,7 @@ def test_a_removed_persons_next_request_finds_no_session(world):
         assert browser.get("/api/changes").status_code == 401
 
 
+@pytest.mark.fault("F115")
 def test_a_removed_persons_key_and_token_find_nothing(world):
     _, key = issue(user=world.users.ivan, name="k", principal=world.principals.alice, now=START)
     tokens = (
