@@ -1,5 +1,7 @@
 """Which token a call carries: capability and health, fail-over, one writer, and never one that is not granted (N21)."""
 
+import contextlib
+import random
 import threading
 from datetime import timedelta
 
@@ -8,10 +10,10 @@ from django.db import connection as database
 
 from accounts import claims, connections, tokens
 from accounts.ad_accounts import enable
-from accounts.errors import NoConnection
+from accounts.errors import NoConnection, Refused
 from accounts.models import AdAccount, AuditLine, ConnectionState, GrantedAsset, MetaConnection
 from metaads.gateway import plugged
-from metaads.graph.errors import AuthFailed, NotPermitted, Throttled
+from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled
 from metaads.sandbox.app import Sandbox
 from tests.conftest import START, grant
 from tests.seen import Wire
@@ -140,6 +142,7 @@ def test_an_account_is_read_with_a_token_that_sees_it_or_not_at_all(both, wire, 
         tokens.write_token(both.ad_account)
 
 
+@pytest.mark.fault("N21")
 def test_a_grant_of_another_client_is_never_used(both, wire):
     """Whatever a row says: the connection has to be of the account's own client."""
     other = MetaConnection.everything.create(
@@ -456,6 +459,7 @@ def test_the_daily_round_looks_which_accounts_each_connection_sees(both, sandbox
 # --- N21
 
 
+@pytest.mark.fault("N21")
 def test_every_call_for_an_account_carries_a_token_that_was_granted_it_by_the_same_client(both, wire, clock):
     """Structure, rows and a change, with fail-over in between: each request is looked at on the wire."""
     from campaigns.sync import run
@@ -477,3 +481,72 @@ def test_a_page_that_a_person_opens_cannot_widen_what_a_token_sees(both, wire, c
     )
     read(stale)
     assert users(wire) == ["2"]
+
+
+def _happenings(both, sandbox, clock):
+    """What may befall two connections, at Meta and here; each does nothing where it does not apply."""
+    people, act = sandbox.world.people, sandbox.ad_accounts()[0]
+    alice = both.principals.alice
+
+    def connect(user):
+        clock.advance(2)
+        connections.connect(
+            client=both.northwind, principal=alice, token=sandbox.token(user), now=clock.now()
+        )
+
+    def rediscover(name):
+        if meta(name).state in (S.CONNECTED, S.DEGRADED, S.EXPIRING):
+            connections.rediscover(connection=meta(name), now=clock.now())
+
+    def on(name, act_on):
+        if meta(name).state in (S.CONNECTED, S.DEGRADED, S.EXPIRING, S.PAUSED):
+            act_on(connection=meta(name), principal=alice, now=clock.now())
+
+    def tasks(user, granted):
+        people[user].tasks = {act: granted} if granted else {}
+
+    both_users = (("alice", "Alice"), ("bob", "Bob"))
+    return [
+        *[lambda u=user: kill(sandbox, u) for user, _ in both_users],
+        *[lambda u=user: connect(u) for user, _ in both_users if people[user].tasks] * 4,
+        *[lambda n=name: rediscover(n) for _, name in both_users],
+        *[lambda n=name: on(n, connections.disconnect) for _, name in both_users],
+        *[lambda n=name: turn(n, held=True) for _, name in both_users],
+        *[lambda n=name: connections.validate(connection=meta(n), now=clock.now()) for _, name in both_users],
+        *[
+            lambda u=user, g=granted: tasks(u, g)
+            for user, _ in both_users
+            for granted in (MANAGE, ("ANALYZE",), ())
+        ],
+        lambda: sandbox.faults.arm("auth", {"object_id": act}, times=1, subcode=463),
+        lambda: sandbox.faults.arm("auth", {"object_id": act}, times=1, subcode=0),
+        lambda: clock.advance(61),
+    ]
+
+
+@pytest.mark.fault("N21")
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_happens_to_two_connections_no_call_carries_a_token_without_a_grant(
+    both, wire, sandbox, clock, seed
+):
+    """Also: one writer, of the account's own client, and never a token out of a state that gives none."""
+    chance = random.Random(seed)
+    states = {}
+    wire.before = lambda one: states.setdefault(
+        len(wire.seen), [row.state for row in MetaConnection.everything.all() if row.token == one.token]
+    )
+    for _ in range(40):
+        with contextlib.suppress(Refused):
+            chance.choice(_happenings(both, sandbox, clock))()
+        clock.advance(1)
+        for use in (read, tokens.write_token):
+            try:
+                use(both.ad_account)
+            except (Refused, GraphError):
+                continue
+        account = AdAccount.everything.select_related("connection").get()
+        assert account.connection.client_id == account.client_id == both.northwind.pk
+    seen = wire.of_accounts()
+    assert len(seen) > 10 and all(one.granted and one.asked_for == "Northwind" for one in seen)
+    used = {state for number, found in states.items() if wire.seen[number - 1].account for state in found}
+    assert used <= {S.CONNECTED, S.DEGRADED, S.EXPIRING}
