@@ -13,6 +13,7 @@ A file that is missing (a new machine, a container without a volume) tells nothi
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +39,8 @@ from accounts.models import (
 )
 from accounts.tenancy import Principal
 
+log = logging.getLogger(__name__)
+
 LIFELINE: Final = "lifeline"
 #: A database that lost its last moments in a power cut, or machines whose clocks differ, are no restored backup.
 TOLERANCE: Final = timedelta(minutes=10)
@@ -59,8 +62,11 @@ def beat(*, folder: Path, now: datetime) -> None:
     if leases.take(name=LIFELINE, holder=LIFELINE, seconds=1, now=now) is None:
         return
     draft = folder / f"{LIFELINE}.{os.getpid()}"
-    draft.write_text(now.isoformat())
-    draft.replace(folder / LIFELINE)
+    try:
+        draft.write_text(now.isoformat())
+        draft.replace(folder / LIFELINE)
+    except OSError as error:  # a full disk must not stop what else a task or a start has to do
+        log.warning("%s cannot be written: %s", folder / LIFELINE, error.strerror)
 
 
 def is_older(*, folder: Path) -> timedelta | None:

@@ -179,6 +179,11 @@ def test_a_power_cut_that_lost_some_moments_is_no_restore(desk, tmp_path):
     assert restored.is_older(folder=tmp_path) is not None
 
 
+def test_a_folder_that_cannot_be_written_stops_nothing(desk, tmp_path, caplog):
+    assert restoring.guard(folder=tmp_path / "gone", now=desk.now) is None
+    assert "cannot be written" in caplog.text
+
+
 def test_a_new_database_beside_an_old_folder_has_nothing_to_hold(desk, tmp_path):
     restored.beat(folder=tmp_path, now=desk.now)
     Lease.objects.all().delete()
