@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_safe
 
 import accounts.connections as connections
@@ -44,6 +45,12 @@ def email(request: HttpRequest) -> HttpResponse:
 def no_email_api(request: HttpRequest) -> JsonResponse:
     """The same for programs: allauth's end point that adds and changes addresses is closed."""
     return JsonResponse({"status": 403}, status=403)
+
+
+@csrf_exempt
+def no_phone_api(request: HttpRequest) -> JsonResponse:
+    """No telephone numbers are kept; allauth's end points for them would fail."""
+    return JsonResponse({"status": 404}, status=404)
 
 
 def linked(request: HttpRequest) -> HttpResponse:

@@ -334,8 +334,8 @@ ROUTES: tuple[Route, ...] = (
 #: Where a package's addresses begin -> the test that goes through all of them.
 GROUPS = {
     "admin/": "test_admin.py: every registered model by every principal",
-    "accounts/": "allauth's own pages: test_reads_change_nothing.py visits them",
-    "_allauth/": "allauth's API: test_reads_change_nothing.py visits it",
+    "accounts/": "test_own_account.py: allauth's pages, every address x method x principal",
+    "_allauth/": "test_own_account.py: allauth's API likewise",
 }
 
 

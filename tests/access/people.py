@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -124,6 +124,7 @@ class Answer:
     location: str
     written: frozenset[str]
     kind: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def good(self) -> bool:
@@ -180,27 +181,38 @@ class Callers:
     def session_key(self, who: str) -> str:
         return self.cookies[who][settings.SESSION_COOKIE_NAME]
 
-    def __call__(self, who: Who | str, method: str, path: str, body: Any = None) -> Answer:
+    def __call__(
+        self,
+        who: Who | str,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
         name = str(who)
+        sent = {**self.headers[name], **(headers or {})}
         self.http.cookies.clear()
         for cookie, value in self.cookies[name].items():
             self.http.cookies[cookie] = value
         send = getattr(self.http, method)
         with writes() as written:
             if method in ("get", "head"):
-                response = send(path, headers=self.headers[name])
+                response = send(path, headers=sent)
             elif isinstance(body, str):
-                response = send(
-                    path, body, content_type="application/x-www-form-urlencoded", headers=self.headers[name]
-                )
+                response = send(path, body, content_type="application/x-www-form-urlencoded", headers=sent)
             else:
                 data = json.dumps({} if body is None else body)
-                response = send(path, data, content_type="application/json", headers=self.headers[name])
+                response = send(path, data, content_type="application/json", headers=sent)
             content = b"".join(response.streaming_content) if response.streaming else response.content
         text = content.decode(errors="replace")
         kind = response.headers.get("Content-Type", "")
         return Answer(
-            response.status_code, text, response.headers.get("Location", ""), frozenset(written), kind
+            response.status_code,
+            text,
+            response.headers.get("Location", ""),
+            frozenset(written),
+            kind,
+            dict(response.headers),
         )
 
 
@@ -211,8 +223,9 @@ def _session(user: Any, by: str, at: datetime, *, client: Any) -> dict[str, str]
     session = browser.session
     # As after the sign-in form: who has just said the password is not asked for it again.
     session["account_authentication_methods"] = [
-        {"method": "password", "at": time.time(), "email": user.email}
+        {"method": "password", "at": time.time(), "email": user.email, "reauthenticated": True}
     ]
+    session["account_authentication_methods_user"] = str(user.pk)
     ago = {"idle": (40, 40), "overdue": (13 * 60, 0)}.get(by, (0, 0))
     for name, minutes in zip(("signed_in_at", "active_at"), ago, strict=True):
         session[name] = int((at - timedelta(minutes=minutes)).timestamp())

@@ -40,8 +40,21 @@ def test_every_address_is_declared():
 def test_every_declared_address_exists_and_leads_to_its_view():
     texts = ["account", "campaign", "adset", "ad", "link", "guest_link", "client", "idle_client"]
     ids = dict.fromkeys(texts, "x") | dict.fromkeys(
-        ["change", "applied", "stuck", "strategy", "proposal", "hold", "connection", "grant", "draft",
-         "person", "second_owner", "invitation", "archived_client"],
+        [
+            "change",
+            "applied",
+            "stuck",
+            "strategy",
+            "proposal",
+            "hold",
+            "connection",
+            "grant",
+            "draft",
+            "person",
+            "second_owner",
+            "invitation",
+            "archived_client",
+        ],
         "00000000-0000-4000-8000-000000000000",
     )
     for route in ROUTES:

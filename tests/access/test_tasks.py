@@ -16,7 +16,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.fault("F113")]
 #: task -> (its arguments, how it knows whose rows it works on).
 TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "accounts.tasks.check_connection": (("connection_id",), "the connection's row names its client"),
-    "accounts.tasks.recheck": (("clients",), "scans, or the clients of who signed in; each connection names its client"),
+    "accounts.tasks.recheck": (
+        ("clients",),
+        "scans, or the clients of who signed in; each connection names its client",
+    ),
     "accounts.tasks.sentinel": ((), "scans; each connection and alert names its client"),
     "campaigns.tasks.erase": ((), "scans deletions; what names a Meta user at any client"),
     "campaigns.tasks.advance": (("change_id",), "the change's row names client and ad account"),
