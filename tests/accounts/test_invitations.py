@@ -303,3 +303,18 @@ def test_the_link_is_no_line_of_a_log(world, caplog):
         f"GET /accounts/login/?next=%2Finvitations%2F{secret}%2F",
     ):
         assert secret not in redact(line)
+
+
+def test_signing_out_and_in_leads_back_to_the_invitation(world):
+    """Signed in as somebody else: sign out, sign in with the invited address, accept; each step leads to the next."""
+    _, secret = send(world, email="charlie@example.com", role=Role.ANALYST)
+    browser = Browser()
+    browser.login(email="vic@example.com", password=PASSWORD)
+    assert f'value="{page(secret)}"' in browser.get(page(secret)).content.decode()
+    assert browser.post("/accounts/logout/", {"next": page(secret)})["Location"] == page(secret)
+    found = re.search(r'href="(/accounts/login/\?next=[^"]*)"', browser.get(page(secret)).content.decode())
+    answer = browser.post(
+        found[1], {"login": "charlie@example.com", "password": PASSWORD, "next": page(secret)}
+    )
+    assert answer["Location"] == page(secret)
+    assert browser.post(page(secret))["Location"] == "/c/northwind/"
