@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.conf import settings
 from django.test import Client as Browser
 
 from accounts.access import principal_of
+from accounts.acting import start
 from accounts.clients import choose, last_choice
 from accounts.errors import NotFound
 from accounts.models import AdAccount, Client, Membership, User
@@ -160,6 +162,24 @@ def test_who_acts_as_somebody_else_chooses_nothing(shops):
     choose(user=alice, principal=principal_of(alice), client=shops.southwind, ad_account=None)
     assert last_choice(acting) is None
     assert last_choice(principal_of(alice)).client == shops.southwind
+
+
+def test_a_browser_that_views_as_a_client_chooses_nothing(shops, clock):
+    alice = signed_in("alice")
+    alice.get("/a/act_770003/")
+    session = alice.session
+    start(
+        session=session,
+        client=shops.northwind,
+        principal=principal_of(shops.users.alice),
+        now=clock.now(),
+    )
+    session.save()
+    alice.cookies[settings.SESSION_COOKIE_NAME] = session.session_key
+    assert alice.get("/a/act_770001/").status_code == 200
+    assert alice.get("/a/act_770003/").status_code == 404  # it is the client's eyes that look
+    assert choice("alice") == ("southwind", "Cherries")
+    assert alice.get("/")["Location"] == "/c/northwind/"
 
 
 def test_what_is_not_theirs_any_more_is_no_choice(shops):
