@@ -115,8 +115,9 @@ def _end_or_go_on(request: HttpRequest) -> str:
     if why:
         logout(request)
         return why
-    sessions.follow_roles(session=request.session, user=_plain(request.user))
     if request.headers.get("X-Poll") != "1":
+        # Not for a poll: a page sends several at once, and all but the first would come with the key before.
+        sessions.follow_roles(session=request.session, user=_plain(request.user))
         sessions.touch(session=request.session, now=moment)
     return ""
 
