@@ -188,6 +188,7 @@ CELERY = {
         else {"polling_interval": 0.05}
     ),
     "broker_connection_retry_on_startup": True,
+    "broker_connection_max_retries": None,  # a worker waits for Redis however long; config.server ends with a worker
     "task_ignore_result": True,
     "task_acks_late": True,
     "task_reject_on_worker_lost": True,
