@@ -21,16 +21,25 @@ from accounts.models import (
     ApiKey,
     AuditLine,
     Client,
+    ConnectLink,
+    GrantedAsset,
     Invitation,
     Lease,
     Membership,
     MetaConnection,
     OutboxMessage,
+    PendingGrant,
     RolePolicy,
+    SignedRequest,
     User,
+    UserRequest,
+    UserRequestPart,
 )
 from accounts.tenancy import AccountFacts, Principal
 from metaads.clock import now
+
+#: Columns that no list may be asked about, whatever form hides them.
+_SECRET = frozenset({"password", "token", "digest", "body", "session_key"})
 
 
 class ScopedAdmin(ModelAdmin):
@@ -100,6 +109,12 @@ class ScopedAdmin(ModelAdmin):
 
     def get_exclude(self, request: HttpRequest, obj: Model | None = None) -> Any:
         return (*(super().get_exclude(request, obj) or ()), *self.hidden)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        # ?password__startswith=… on a list would tell a secret column letter by letter.
+        if set(lookup.split("__")) & {*_SECRET, *self.hidden}:
+            return False
+        return bool(super().lookup_allowed(lookup, value, request))
 
 
 class UserForm(forms.ModelForm):
@@ -312,3 +327,58 @@ class LeaseAdmin(ScopedAdmin):
     scope = ""
     list_display = ("name", "holder", "until", "fence")
     search_fields = ("name", "holder")
+
+
+@admin.register(GrantedAsset)
+class GrantedAssetAdmin(ScopedAdmin):
+    list_display = ("ad_account", "connection", "client", "tasks", "seen_at", "gone_at")
+    list_select_related = ("ad_account", "connection__client", "client")
+    search_fields = ("ad_account__name", "ad_account__meta_id", "connection__meta_user_name")
+
+
+@admin.register(ConnectLink)
+class ConnectLinkAdmin(ScopedAdmin):
+    """The id opens the link, so it is not shown."""
+
+    hidden = ("uuid",)
+    list_display = ("client", "sent_to", "made_by", "created_at", "expires_at", "used_at", "withdrawn_at")
+    list_select_related = ("client", "made_by")
+    search_fields = ("sent_to", "client__name")
+
+
+@admin.register(PendingGrant)
+class PendingGrantAdmin(ScopedAdmin):
+    hidden = ("uuid", "token", "session_key", "link")
+    list_display = ("client", "meta_user_name", "user", "expires_at", "used_at")
+    list_select_related = ("client", "user")
+    search_fields = ("meta_user_name", "meta_user_id", "client__name")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).defer("token")
+
+
+@admin.register(UserRequest)
+class UserRequestAdmin(ScopedAdmin):
+    """What Meta users asked for at facebook.com. The code opens a public page, which says no more than this."""
+
+    scope = ""
+    list_display = ("code", "kind", "received_at", "done_at")
+    list_filter = ("kind",)
+    search_fields = ("code",)
+
+
+@admin.register(UserRequestPart)
+class UserRequestPartAdmin(ScopedAdmin):
+    scope = ""
+    list_display = ("request", "part", "done_at")
+    list_select_related = ("request",)
+    search_fields = ("request__code", "part")
+
+
+@admin.register(SignedRequest)
+class SignedRequestAdmin(ScopedAdmin):
+    scope = ""
+    hidden = ("digest",)
+    list_display = ("request", "received_at")
+    list_select_related = ("request",)
+    search_fields = ("request__code",)

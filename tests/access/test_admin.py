@@ -23,6 +23,9 @@ OWNERS_ONLY = {
     "ApiKey",
     "Lease",
     "OutboxMessage",
+    "UserRequest",
+    "UserRequestPart",
+    "SignedRequest",
     "QuotaScope",
     "Notice",
     "WebhookDelivery",
@@ -171,3 +174,40 @@ def test_the_sites_own_pages_are_for_staff(estate, path, who):
     answer = estate.call(who, "get", path)
     assert answer.good == (str(who) in STAFF) or "/admin/login/" in answer.location
     assert who.seat != "northwind" or MARKER not in answer.text
+
+
+@pytest.mark.parametrize("who", ["buyer", "owner"])
+def test_no_list_answers_a_question_about_a_secret_column(estate, who):
+    """`?password__startswith=m` would tell the column letter by letter."""
+    asked = {
+        "accounts/user": ("password__startswith", "password__regex"),
+        "accounts/metaconnection": ("token__startswith", "token", "connected_by__password__startswith"),
+        "accounts/apikey": ("digest__startswith", "user__password__startswith"),
+        "accounts/invitation": ("digest__startswith",),
+        "accounts/pendinggrant": ("token__startswith", "session_key__startswith", "uuid__startswith"),
+        "accounts/connectlink": ("uuid__startswith", "made_by__password__startswith"),
+        "accounts/outboxmessage": ("body__contains",),
+        "accounts/signedrequest": ("digest__startswith",),
+    }
+    for table, lookups in asked.items():
+        for lookup in lookups:
+            answer = estate.call(who, "get", f"/admin/{table}/?{lookup}=a")
+            assert answer.status in (400, 403) or answer.location.endswith("?e=1"), (
+                f"{table} {lookup}: {answer.status}"
+            )
+
+
+def test_ids_that_open_something_and_tokens_are_not_in_the_html(estate):
+    from accounts.models import ConnectLink, PendingGrant
+
+    link = ConnectLink.everything.filter(client=estate.northwind).first()
+    grant = PendingGrant.everything.filter(client=estate.northwind).first()
+    for table, row, secrets in (
+        ("connectlink", link, [str(link.uuid)]),
+        ("pendinggrant", grant, [str(grant.uuid), grant.token, grant.session_key]),
+    ):
+        for address in (f"/admin/accounts/{table}/", f"/admin/accounts/{table}/{row.pk}/change/"):
+            page = estate.call("owner", "get", address)
+            assert page.status == 200
+            for secret in secrets:
+                assert secret not in page.text
