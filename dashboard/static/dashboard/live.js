@@ -39,6 +39,15 @@ function wants(part, topic, id) {
   return (part.dataset.topics ?? "").split(/\s+/).some((one) => one === topic || one === `${topic}:${id}`);
 }
 
+/** What a form asks for: its answer stays with it, also when rows come or go around it. */
+function asked(form) {
+  return [form.dataset.api, ...[...form.querySelectorAll('input[type="hidden"]')].map((one) => one.value)].join(" ");
+}
+
+function answer(form) {
+  return form.querySelector(".act-answer");
+}
+
 /** Put the new markup in place: typing, open folds and focus stay; figures that moved are marked for a moment. */
 function swap(part, markup) {
   const focused = document.activeElement;
@@ -46,15 +55,20 @@ function swap(part, markup) {
   if (part.querySelector('[aria-busy="true"]')) return false;
   const before = new Map([...part.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, one.textContent]));
   const open = [...part.querySelectorAll("details")].map((one) => one.open);
-  const answers = [...part.querySelectorAll(".act-answer")].map((one) => [one.textContent, one.className]);
+  const answers = [...part.querySelectorAll("form.act")].map((one) => [asked(one), answer(one)]);
   const path = focused && part.contains(focused) ? [...part.querySelectorAll("a, button, summary, input")].indexOf(focused) : -1;
   const next = document.createElement("template");
   next.innerHTML = markup;
   part.replaceChildren(next.content);
   const folds = part.querySelectorAll("details");
   if (folds.length === open.length) folds.forEach((one, index) => { one.open = open[index]; });
-  const places = part.querySelectorAll(".act-answer");
-  if (places.length === answers.length) places.forEach((one, index) => { [one.textContent, one.className] = answers[index]; });
+  const forms = [...part.querySelectorAll("form.act")];
+  const known = new Map(answers);
+  forms.forEach((form, index) => {
+    // As many as before: the same form, though a switch asks for the opposite now. Else rows came or went.
+    const said = forms.length === answers.length ? answers[index][1] : known.get(asked(form));
+    if (said && answer(form)) [answer(form).textContent, answer(form).className] = [said.textContent, said.className];
+  });
   if (path >= 0) part.querySelectorAll("a, button, summary, input")[path]?.focus();
   for (const one of part.querySelectorAll("[data-key]")) {
     if (before.has(one.dataset.key) && before.get(one.dataset.key) !== one.textContent) one.classList.add("moved");
