@@ -31,7 +31,7 @@ import accounts.access as access
 import accounts.audit as audit
 import accounts.claims as claims
 import accounts.leases as leases
-import accounts.tokens as tokens
+import accounts.renewal as renewal
 import metaads.gateway as gateway
 from accounts.claims import Established, claim, meta_id_of
 from accounts.errors import (
@@ -52,8 +52,8 @@ from accounts.models import (
     PendingGrant,
     User,
 )
+from accounts.renewal import Renewal
 from accounts.tenancy import Principal
-from accounts.tokens import Renewal
 from metaads.graph import fields as asked
 from metaads.graph import oauth
 from metaads.graph.errors import (
@@ -134,11 +134,11 @@ def preview(*, token: str) -> Preview:
     """
     require_app()
     with _words_for_people():
-        info = tokens.inspect(token)
+        info = renewal.inspect(token)
         person = oauth.me(gateway.transport(), token)
         rows = _some_ad_account(token)
     missing = tuple(scope for scope in settings.META["scopes"] if scope not in info.scopes)
-    facts = tokens.facts(info)
+    facts = renewal.facts(info)
     return Preview(
         person["id"],
         person["name"],
@@ -176,10 +176,10 @@ def establish(
     access.require(principal, "connect", client)
     require_app()
     with _words_for_people():
-        info = tokens.inspect(token)
+        info = renewal.inspect(token)
         if info.type != "SYSTEM_USER":  # a system user's token is long-lived already and has no exchange
             token = oauth.long_lived(gateway.transport(), token).access_token
-            info = tokens.inspect(token)
+            info = renewal.inspect(token)
         person = oauth.me(gateway.transport(), token)
         rows = _some_ad_account(token)
     if expected_user is not None and person["id"] != expected_user:
@@ -189,11 +189,11 @@ def establish(
             client=client,
             meta_user_id=person["id"],
             defaults={
-                **tokens.facts(info),
+                **renewal.facts(info),
                 "meta_user_name": person["name"][:200],
                 "token": token,
-                "state": tokens.state_at(info.expires_at, info.data_access_expires_at, now=now),
-                "reason": tokens.why_expiring(info.expires_at, info.data_access_expires_at, now=now),
+                "state": renewal.state_at(info.expires_at, info.data_access_expires_at, now=now),
+                "reason": renewal.why_expiring(info.expires_at, info.data_access_expires_at, now=now),
                 "held": False,
                 "refreshed_at": now,
                 "auth_failures": 0,
@@ -233,7 +233,7 @@ def rediscover(*, connection: MetaConnection, now: datetime) -> Established:
     """Ask again which ad accounts a live connection sees: new ones are stored, switched off; what it sees no more
     is noted, and read and written by another connection of the client, if there is one."""
     with _words_for_people():
-        token = tokens.decrypted(connection)
+        token = renewal.decrypted(connection)
         # Everything gone at once: Meta answers so, too, when it has a bad minute. Two reads have to say it.
         rows = _ad_account_rows(token) or _ad_account_rows(token)
     with transaction.atomic():
@@ -293,7 +293,7 @@ def validate(*, connection: MetaConnection, now: datetime) -> MetaConnection:
         return connection
     rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
     try:
-        info = oauth.debug_token(gateway.transport(), tokens.decrypted(connection))
+        info = oauth.debug_token(gateway.transport(), renewal.decrypted(connection))
     except (GraphError, Blocked) as error:
         log.warning("connection %s could not be checked: %s", connection.uuid, error)
         return connection
@@ -320,8 +320,8 @@ def _checked(connection: MetaConnection, info: oauth.TokenInfo, now: datetime) -
     if not info.is_valid or info.app_id != settings.META["app_id"]:
         reason = (info.error or "Meta says that the token is not valid.")[:300]
         return {"state": ConnectionState.REAUTH_NEEDED, "reason": reason}
-    known = tokens.facts(info)
-    state = tokens.state_at(info.expires_at, info.data_access_expires_at, now=now)
+    known = renewal.facts(info)
+    state = renewal.state_at(info.expires_at, info.data_access_expires_at, now=now)
     if connection.state == ConnectionState.PAUSED:
         return {**known, "auth_failures": 0}
     if not set(claims.READ_SCOPES) & set(info.scopes):
@@ -330,7 +330,7 @@ def _checked(connection: MetaConnection, info: oauth.TokenInfo, now: datetime) -
     if state == ConnectionState.REAUTH_NEEDED:
         reason = "The grant has run out at Meta."
     else:
-        reason = tokens.why_expiring(info.expires_at, info.data_access_expires_at, now=now)
+        reason = renewal.why_expiring(info.expires_at, info.data_access_expires_at, now=now)
     return {**known, "state": state, "reason": reason, "auth_failures": 0}
 
 
@@ -358,24 +358,24 @@ def look_after(*, connection: MetaConnection, now: datetime) -> MetaConnection:
 def note_end(*, connection: MetaConnection, now: datetime) -> None:
     """From *connected* to *expiring* by the calendar alone: Meta need not be asked for that."""
     ends = (connection.expires_at, connection.data_access_expires_at)
-    if tokens.state_at(*ends, now=now) == ConnectionState.EXPIRING:
+    if renewal.state_at(*ends, now=now) == ConnectionState.EXPIRING:
         rows = MetaConnection.objects.of(connection.client_id).filter(
             pk=connection.pk, state=ConnectionState.CONNECTED, connected_at=connection.connected_at
         )
         same = rows.filter(expires_at=ends[0], data_access_expires_at=ends[1])
-        same.update(state=ConnectionState.EXPIRING, reason=tokens.why_expiring(*ends, now=now))
+        same.update(state=ConnectionState.EXPIRING, reason=renewal.why_expiring(*ends, now=now))
 
 
 def renew_due(*, connection: MetaConnection, now: datetime) -> bool:
     """Renew the token if its end is near, at most once a day (after a Meta that does not answer, once an hour).
     True when it was renewed; nothing is raised."""
-    if not tokens.renewal_due(connection, now=now):
+    if not renewal.renewal_due(connection, now=now):
         return False
     name, holder = f"renewal:{connection.uuid}", uuid.uuid4().hex
     if leases.take(name=name, holder=holder, seconds=_HOUR, now=now) is None:
         return False
     try:
-        came = tokens.renew(connection=connection, now=now)
+        came = renewal.renew(connection=connection, now=now)
     except (Blocked, GraphError) as error:
         log.warning("connection %s was not renewed: %s", connection.uuid, error)
         if isinstance(error, Blocked | Throttled | Transient | Unknown):
@@ -398,7 +398,7 @@ def refresh(*, connection: MetaConnection, principal: Principal, now: datetime) 
     if connection.state not in READABLE or connection.held:
         raise NoConnection("This connection cannot be refreshed any more.")
     with _words_for_people():
-        came = tokens.renew(connection=connection, now=now)
+        came = renewal.renew(connection=connection, now=now)
     if came is Renewal.RUNNING:
         raise Conflict("This connection is being refreshed right now.", code="refresh_running", retry_after=5)
     audit.record(
@@ -442,12 +442,12 @@ def resume(*, connection: MetaConnection, principal: Principal, now: datetime) -
     access.require(principal, "connect", connection.client)
     rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
     expires_at, access_ends = connection.expires_at, connection.data_access_expires_at
-    state = tokens.state_at(expires_at, access_ends, now=now)
+    state = renewal.state_at(expires_at, access_ends, now=now)
     over = "The grant has run out at Meta."
     reason = (
         over
         if state == ConnectionState.REAUTH_NEEDED
-        else tokens.why_expiring(expires_at, access_ends, now=now)
+        else renewal.why_expiring(expires_at, access_ends, now=now)
     )
     # Without `checked_at` the next round asks Meta, should it not answer now.
     fresh = {"state": state, "reason": reason, "auth_failures": 0, "checked_at": None}

@@ -6,7 +6,6 @@ reader        granted assets of the ad account, same client, able to read, the h
                 refused        a newer token is stored -> that one | it ran out -> one exchange      one replay
                                a definite end -> state, another writer, one try with the next connection
 write_token   the account's one writer, if its state and its grant allow it; a write is never sent twice
-renew         one exchange at a time (a lease), stored only over the row that was read
 
 connected | expiring | degraded -> reauth_needed    one definite subcode (190/458, 460, 463, 464, 467), or a second
                                                     unclear auth answer more than 30 s later; 5xx, 429, time-outs
@@ -20,21 +19,17 @@ No token is kept: neither here, nor in the client that `reader` gives, nor in a 
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Any, Final
 
-from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
 import accounts.claims as claims
-import accounts.leases as leases
+import accounts.renewal as renewal
 import metaads.gateway as gateway
-from accounts.errors import Conflict, Forbidden, Invalid, NoConnection, Refused
-from accounts.fields import Unreadable, bound
+from accounts.errors import NoConnection, Refused
+from accounts.fields import Unreadable
 from accounts.models import (
     READABLE,
     WRITABLE,
@@ -43,31 +38,17 @@ from accounts.models import (
     GrantedAsset,
     MetaConnection,
 )
+from accounts.renewal import Renewal
 from metaads.clock import now as clock_now
-from metaads.graph import oauth
 from metaads.graph.client import GraphClient
 from metaads.graph.errors import Answer, AuthFailed, GraphError, Kind, error_for
 
 log = logging.getLogger(__name__)
 
-#: A connection with less than this left, which could not be renewed, is *expiring*; people are warned long before.
-EXPIRING_BEFORE: Final = timedelta(days=3)
-#: A token is renewed in the last third of its life, and in any case in its last two weeks.
-RENEW_BEFORE: Final = timedelta(days=14)
 _AGAIN_AFTER: Final = timedelta(seconds=30)
 _NOTE_EVERY: Final = timedelta(minutes=5)
-_EXCHANGE_SECONDS: Final = 60.0
 #: Auth answers that an exchange, or somebody else's exchange, may mend.
 _RAN_OUT: Final = frozenset({"token_expired", "token_revoked", "session_expired"})
-
-
-class Renewal(StrEnum):
-    """What came of an exchange."""
-
-    RENEWED = "renewed"
-    UNCHANGED = "unchanged"  # Meta answered well, and the end has not moved
-    BY_ANOTHER = "by_another"  # a newer token was stored already
-    RUNNING = "running"  # somebody else is at it
 
 
 # --- reading
@@ -118,7 +99,7 @@ class _Source:
         if connection is None:
             raise _no_reader(self._account)
         try:
-            return decrypted(connection)
+            return renewal.decrypted(connection)
         except NoConnection:
             self._tried.add(connection.pk)
             if not any(asset.connection_id not in self._tried for asset in readers(self._account)):
@@ -163,18 +144,18 @@ class _Source:
         self, connection: MetaConnection, error: AuthFailed, token: str, moment: datetime
     ) -> bool | None:
         """True: the connection has another token now. False: somebody is fetching one. None: neither."""
-        if decrypted(connection) != token:
+        if renewal.decrypted(connection) != token:
             return True
         if error.answer.rule not in _RAN_OUT:
             return None
         try:
-            if renew(connection=connection, now=moment, instead_of=token) is Renewal.RUNNING:
+            if renewal.renew(connection=connection, now=moment, instead_of=token) is Renewal.RUNNING:
                 return False
         except (GraphError, Refused) as no:
             log.info("connection %s could not be renewed: %s", connection.uuid, no)
             return None
         fresh = self._connection()
-        return True if fresh is not None and decrypted(fresh) != token else None
+        return True if fresh is not None and renewal.decrypted(fresh) != token else None
 
     def _connection(self) -> MetaConnection | None:
         """The chosen connection as it is now, if it still may be used for this account."""
@@ -198,7 +179,7 @@ class _Source:
 
 
 def readers(ad_account: AdAccount) -> list[GrantedAsset]:
-    """Who can read the account now, best first: by health, then the writer, then the grant that lasts longest."""
+    """Who can read the account now, best first: by health, then the writer, then the oldest grant."""
     writer = _writer_id(ad_account)
     able = [
         asset
@@ -275,7 +256,7 @@ def write_token(ad_account: AdAccount, *, automated: bool = False) -> str:
     """
     asset = _writer(ad_account, automated=automated)
     connection = _assets(ad_account).get(pk=asset.pk).connection
-    return decrypted(connection)
+    return renewal.decrypted(connection)
 
 
 def renewed_since(ad_account: AdAccount, moment: datetime) -> bool:
@@ -353,30 +334,15 @@ def _writer_asset(ad_account: AdAccount) -> GrantedAsset | None:
 # --- what an answer teaches
 
 
-def decrypted(connection: MetaConnection) -> str:
-    """The token, decrypted now. One that is not this connection's own ends the connection and never leaves."""
-    try:
-        token: str = connection.token
-    except Unreadable as error:
-        log.error("connection %s rests: %s", connection.uuid, error.code)
-        rows = _same(connection).filter(state__in=READABLE)
-        if rows.update(state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300]):
-            claims.hand_over_all(connection, now=clock_now())
-        raise
-    if not token:
-        raise NoConnection("The connection's token was deleted.")
-    return token
-
-
 def worked(*, connection: MetaConnection, now: datetime) -> None:
     """A call was answered: doubts are forgotten. Writes at most every five minutes."""
     rows = MetaConnection.objects.of(connection.client_id).filter(pk=connection.pk)
     if connection.state == ConnectionState.DEGRADED:
         ends = (connection.expires_at, connection.data_access_expires_at)
-        state = state_at(*ends, now=now)
+        state = renewal.state_at(*ends, now=now)
         if state != ConnectionState.REAUTH_NEEDED:
             rows.filter(state=ConnectionState.DEGRADED).update(
-                state=state, reason=why_expiring(*ends, now=now)
+                state=state, reason=renewal.why_expiring(*ends, now=now)
             )
     stale = Q(auth_failures__gt=0) | Q(checked_at__isnull=True) | Q(checked_at__lt=now - _NOTE_EVERY)
     rows.filter(stale, state__in=READABLE).update(auth_failures=0, checked_at=now)
@@ -396,9 +362,9 @@ def auth_failed(*, ad_account: AdAccount, token: str, error: GraphError, now: da
 def blame(*, connection: MetaConnection, token: str, error: GraphError, now: datetime) -> None:
     """Only an auth answer counts, and only about the token that the connection has: a definite one ends it, unclear
     ones need two."""
-    if not isinstance(error, AuthFailed) or decrypted(connection) != token:
+    if not isinstance(error, AuthFailed) or renewal.decrypted(connection) != token:
         return
-    rows = _same(connection).filter(state__in=READABLE)
+    rows = renewal.same(connection).filter(state__in=READABLE)
     reason = f"{error.answer.message} {error.answer.advice}".strip()[:300]
     # Many calls in flight fail together; that is one observation, not two.
     lately = Q(auth_failures__gt=0, checked_at__gt=now - _AGAIN_AFTER)
@@ -415,141 +381,3 @@ def blame(*, connection: MetaConnection, token: str, error: GraphError, now: dat
     rows.exclude(lately).update(
         state=ConnectionState.DEGRADED, reason=reason, auth_failures=F("auth_failures") + 1, checked_at=now
     )
-
-
-def _same(connection: MetaConnection) -> QuerySet[MetaConnection]:
-    """The row, unless somebody reconnected or renewed it since it was read."""
-    rows: QuerySet[MetaConnection] = MetaConnection.objects.of(connection.client_id).filter(
-        pk=connection.pk, connected_at=connection.connected_at, refreshed_at=connection.refreshed_at
-    )
-    return rows
-
-
-# --- what a token is
-
-
-def inspect(token: str) -> oauth.TokenInfo:
-    """What Meta says of a token. Raises a `Refused` for one that this installation cannot use, and a GraphError."""
-    info = oauth.debug_token(gateway.transport(), token)
-    if not info.is_valid:
-        raise Invalid(
-            "Meta says that this token is not valid.",
-            code="token_invalid",
-            advice=info.error or "Connect again.",
-        )
-    if info.app_id != settings.META["app_id"]:
-        raise Invalid(
-            "This token belongs to another Meta app.",
-            code="token_of_other_app",
-            advice=f"Make a token with the app {settings.META['app_id']}.",
-        )
-    if not set(claims.READ_SCOPES) & set(info.scopes):
-        raise Forbidden(
-            "The permission to read ads was not given.",
-            code="connect_scope_declined",
-            advice="Connect again and leave ads_read switched on; without ads_management it will be read-only.",
-        )
-    return info
-
-
-def facts(info: oauth.TokenInfo) -> dict[str, Any]:
-    """What is stored of it. `expires_in` of an exchange is never used: Meta leaves it out for tokens that have an
-    end all the same, the end of the access to data."""
-    return {
-        "kind": (info.type or "USER")[:12],
-        "scopes": list(info.scopes),
-        "granular_scopes": [asdict(scope) for scope in info.granular_scopes],
-        "expires_at": info.expires_at,
-        "data_access_expires_at": info.data_access_expires_at,
-    }
-
-
-def state_at(
-    expires_at: datetime | None, data_access_expires_at: datetime | None, *, now: datetime
-) -> ConnectionState:
-    """The state of a good token by its two ends alone; an end that Meta does not name is none."""
-    ends = [end for end in (expires_at, data_access_expires_at) if end is not None]
-    if any(end <= now for end in ends):
-        return ConnectionState.REAUTH_NEEDED
-    near = any(end - now < EXPIRING_BEFORE for end in ends)
-    return ConnectionState.EXPIRING if near else ConnectionState.CONNECTED
-
-
-def why_expiring(
-    expires_at: datetime | None, data_access_expires_at: datetime | None, *, now: datetime
-) -> str:
-    """For a person: which of the two ends is near, and what helps; "" while neither is."""
-    if state_at(expires_at, data_access_expires_at, now=now) != ConnectionState.EXPIRING:
-        return ""
-    if expires_at is not None and (data_access_expires_at is None or expires_at <= data_access_expires_at):
-        return f"Its token ends on {expires_at:%d %b %Y} and could not be renewed."
-    return (
-        f"Meta's access to data ends on {data_access_expires_at:%d %b %Y}; only connecting again extends it."
-    )
-
-
-# --- renewing
-
-
-def renewal_due(connection: MetaConnection, *, now: datetime) -> bool:
-    """Whether the token nears its end: the last third of its life, or two weeks. Access to data is not renewed so."""
-    if connection.state not in READABLE or connection.held or connection.expires_at is None:
-        return False
-    left = connection.expires_at - now
-    life = connection.expires_at - (connection.refreshed_at or connection.connected_at)
-    return timedelta(0) < left < max(life / 3, RENEW_BEFORE)
-
-
-def renew(*, connection: MetaConnection, now: datetime, instead_of: str | None = None) -> Renewal:
-    """Exchange the connection's token for a fresh one; two at once make one exchange.
-
-    `instead_of` is a token that was refused: where another one is stored by now, that one is it. Raises GraphError,
-    `quota.Blocked` or a `Refused`; then nothing has changed.
-    """
-    name, holder = f"refresh:{connection.uuid}", uuid.uuid4().hex
-    if leases.take(name=name, holder=holder, seconds=_EXCHANGE_SECONDS, now=now) is None:
-        return Renewal.RUNNING
-    try:
-        row = MetaConnection.objects.of(connection.client_id).get(pk=connection.pk)
-        if row.state not in READABLE or row.held:
-            raise NoConnection("This connection cannot be refreshed any more.")
-        old = decrypted(row)
-        moved = (row.connected_at, row.refreshed_at) != (connection.connected_at, connection.refreshed_at)
-        if moved or (instead_of is not None and old != instead_of):
-            return Renewal.BY_ANOTHER
-        return _exchanged(row, old, now)
-    finally:
-        leases.release(name=name, holder=holder, now=now)
-
-
-def _exchanged(row: MetaConnection, old: str, now: datetime) -> Renewal:
-    system_user = row.kind == "SYSTEM_USER"
-    token = old
-    if not system_user or row.expires_at is not None:  # a system user's token without an end has no exchange
-        token = oauth.long_lived(gateway.transport(), old, system_user=system_user).access_token
-    info = inspect(token)
-    if info.user_id and info.user_id != row.meta_user_id:
-        raise Conflict("Meta gave a token of another user.", code="refresh_wrong_user")
-    ends = (info.expires_at, info.data_access_expires_at)
-    stored = (
-        _same(row)
-        .filter(state__in=READABLE)
-        .update(
-            **facts(info),
-            token=bound(row, token),
-            state=state_at(*ends, now=now),
-            reason=why_expiring(*ends, now=now),
-            auth_failures=0,
-            checked_at=now,
-            refreshed_at=now,
-        )
-    )
-    if not stored:
-        return Renewal.BY_ANOTHER  # somebody reconnected, or ended it, while Meta was asked
-    claims.hand_over_all(row, now=now)
-    if row.expires_at is None or info.expires_at is None or info.expires_at > row.expires_at:
-        return Renewal.RENEWED
-    if token != old and info.expires_at - now > RENEW_BEFORE:
-        return Renewal.RENEWED  # exchanged twice in one second
-    log.warning("connection %s: Meta answered the exchange, but the end has not moved", row.uuid)
-    return Renewal.UNCHANGED

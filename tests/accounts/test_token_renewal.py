@@ -9,11 +9,11 @@ from datetime import timedelta
 import pytest
 from django.db import connection as database
 
-from accounts import connections, leases, sentinel, tokens
+from accounts import connections, leases, renewal, sentinel, tokens
 from accounts.errors import Conflict, NoConnection, Refused
 from accounts.fields import bound
 from accounts.models import AdAccount, AuditLine, ConnectionState, MetaConnection
-from accounts.tokens import Renewal
+from accounts.renewal import Renewal
 from metaads.gateway import plugged
 from metaads.graph.errors import AuthFailed, error_for
 from metaads.sandbox.app import Sandbox
@@ -192,9 +192,9 @@ def test_in_the_last_third_of_its_life_the_sentinel_renews_a_token_once_a_day(no
 
 def test_a_token_without_an_end_and_one_that_rests_are_not_renewed(northwind, wire, clock):
     MetaConnection.everything.update(expires_at=None)
-    assert not tokens.renewal_due(row(), now=clock.now() + 80 * DAY)
+    assert not renewal.renewal_due(row(), now=clock.now() + 80 * DAY)
     MetaConnection.everything.update(expires_at=clock.now() + DAY)
-    assert tokens.renewal_due(row(), now=clock.now())
+    assert renewal.renewal_due(row(), now=clock.now())
     for fields in ({"state": S.PAUSED}, {"state": S.REAUTH_NEEDED}, {"state": S.CONNECTED, "held": True}):
         MetaConnection.everything.update(**fields)
         sentinel.check_due(now=clock.now())
@@ -286,16 +286,16 @@ def test_expires_in_is_neither_needed_nor_believed(northwind, sandbox, wire, clo
         wire.instead = lambda one, body={"access_token": fresh, **more}: (
             (200, body) if one.path == "oauth/access_token" else None
         )
-        assert tokens.renew(connection=row(), now=clock.now()) is Renewal.RENEWED
+        assert renewal.renew(connection=row(), now=clock.now()) is Renewal.RENEWED
         assert row().token == fresh and abs(row().expires_at - ends) < timedelta(seconds=2)
         clock.advance(86_400)
 
 
 def test_a_token_that_meta_names_no_end_for_still_has_the_end_of_its_access_to_data():
-    assert tokens.state_at(None, None, now=START) == S.CONNECTED
-    assert tokens.state_at(None, START + 90 * DAY, now=START) == S.CONNECTED
-    assert tokens.state_at(None, START + 90 * DAY, now=START + 88 * DAY) == S.EXPIRING
-    assert tokens.state_at(None, START + 90 * DAY, now=START + 90 * DAY) == S.REAUTH_NEEDED
+    assert renewal.state_at(None, None, now=START) == S.CONNECTED
+    assert renewal.state_at(None, START + 90 * DAY, now=START) == S.CONNECTED
+    assert renewal.state_at(None, START + 90 * DAY, now=START + 88 * DAY) == S.EXPIRING
+    assert renewal.state_at(None, START + 90 * DAY, now=START + 90 * DAY) == S.REAUTH_NEEDED
 
 
 def test_a_person_who_reconnects_while_meta_is_asked_keeps_the_new_token(northwind, sandbox, wire, clock):
@@ -308,7 +308,7 @@ def test_a_person_who_reconnects_while_meta_is_asked_keeps_the_new_token(northwi
             MetaConnection.everything.update(token=bound(row(), fresh), connected_at=clock.now() + DAY)
 
     wire.before = meanwhile
-    assert tokens.renew(connection=row(), now=clock.now()) is Renewal.BY_ANOTHER
+    assert renewal.renew(connection=row(), now=clock.now()) is Renewal.BY_ANOTHER
     assert row().token == fresh
 
 
@@ -319,7 +319,7 @@ def test_a_disconnect_while_meta_is_asked_stays_a_disconnect(northwind, wire, cl
             MetaConnection.everything.update(state=S.REVOKED, token="")
 
     wire.before = meanwhile
-    assert tokens.renew(connection=row(), now=clock.now()) is Renewal.BY_ANOTHER
+    assert renewal.renew(connection=row(), now=clock.now()) is Renewal.BY_ANOTHER
     assert (row().state, row().token) == (S.REVOKED, "")
 
 
@@ -338,7 +338,7 @@ def test_a_system_users_token_with_an_end_is_exchanged_for_one_with_an_end(agenc
         assert adapter.exchanges() == 0
         MetaConnection.everything.update(expires_at=clock.now() + 5 * DAY)
         adapter.requests.clear()
-        assert tokens.renew(connection=row(), now=clock.now()) is Renewal.RENEWED
+        assert renewal.renew(connection=row(), now=clock.now()) is Renewal.RENEWED
         assert (row().expires_at - clock.now()).days >= 59
     exchange = next(one for one in adapter.requests if "fb_exchange_token" in f"{one.url}{one.body}")
     assert "set_token_expires_in_60_days=true" in f"{exchange.url}{exchange.body}"
@@ -372,10 +372,10 @@ def at_once(*jobs):
 def test_one_who_comes_a_moment_later_finds_the_new_token_stored(northwind, wire, clock):
     first, second = row(), row()
     clock.advance(1)
-    assert tokens.renew(connection=first, now=clock.now()) is Renewal.RENEWED
+    assert renewal.renew(connection=first, now=clock.now()) is Renewal.RENEWED
     clock.advance(1)
-    assert tokens.renew(connection=second, now=clock.now()) is Renewal.BY_ANOTHER
-    assert tokens.renew(connection=row(), now=clock.now(), instead_of="an older one") is Renewal.BY_ANOTHER
+    assert renewal.renew(connection=second, now=clock.now()) is Renewal.BY_ANOTHER
+    assert renewal.renew(connection=row(), now=clock.now(), instead_of="an older one") is Renewal.BY_ANOTHER
     assert wire.exchanges() == 1
 
 
@@ -383,14 +383,14 @@ def test_one_who_comes_a_moment_later_finds_the_new_token_stored(northwind, wire
 @pytest.mark.django_db(transaction=True)
 def test_four_workers_that_refresh_at_once_make_one_exchange(northwind, wire, clock):
     stale = [row() for _ in range(4)]
-    came = at_once(*[lambda one=one: tokens.renew(connection=one, now=clock.now()) for one in stale])
+    came = at_once(*[lambda one=one: renewal.renew(connection=one, now=clock.now()) for one in stale])
     assert wire.exchanges() == 1
     assert sorted(came) == sorted([Renewal.RENEWED, *[one for one in came if one is not Renewal.RENEWED]])
     assert (
         set(came) <= {Renewal.RENEWED, Renewal.RUNNING, Renewal.BY_ANOTHER}
         and came.count(Renewal.RENEWED) == 1
     )
-    assert tokens.decrypted(row()) and row().state == S.CONNECTED
+    assert renewal.decrypted(row()) and row().state == S.CONNECTED
 
 
 @pytest.mark.fault("F88")
