@@ -231,3 +231,32 @@ def test_the_samples_are_addresses_of_their_patterns():
     for own in OWN:
         assert isinstance(own, Own)
         assert resolve(own.address).route.replace("^", "") in (own.pattern, own.pattern.removesuffix("$"))
+
+
+@pytest.mark.parametrize("who", ["idle", "overdue", "signed-out"])
+def test_a_session_that_is_over_opens_allauths_api_no_more_as_a_token(estate, who):
+    """A session's key is what that API calls a session token."""
+    address = "/_allauth/app/v1/auth/session"
+    alive = {"X-Session-Token": estate.call.session_key("buyer")}
+    assert estate.call("anonymous", "get", address, headers=alive).status == 200
+    over = {"X-Session-Token": estate.call.session_key(who)}
+    for method, path, body in (
+        ("get", address, None),
+        ("get", "/_allauth/app/v1/account/authenticators", None),
+        ("get", "/_allauth/app/v1/auth/sessions", None),
+        ("post", "/_allauth/app/v1/auth/reauthenticate", {"password": PASSWORD}),
+        (
+            "post",
+            "/_allauth/app/v1/account/password/change",
+            {"current_password": PASSWORD, "new_password": NEW},
+        ),
+    ):
+        answer = estate.call("anonymous", method, path, body, headers=over)
+        assert answer.status in (401, 410), f"{path}: {answer.status}"
+
+
+def test_the_session_of_somebody_without_the_second_factor_that_is_asked_for_is_no_token_of_the_api(estate):
+    key = estate.call.session_key("no-second-factor")
+    for name in ("X-Session-Token", "Authorization"):
+        value = key if name == "X-Session-Token" else f"Bearer {key}"
+        assert estate.call("anonymous", "get", "/api/changes", headers={name: value}).status == 401
