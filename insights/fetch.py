@@ -13,7 +13,7 @@ waits until a given time. A dead token: the connection hears of it. Unreadable r
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -33,7 +33,7 @@ from insights.progress import Progress, of
 from insights.progress import progress as stands
 from insights.rows import Row
 from insights.store.rollups import HOUR_LEVEL
-from insights.store.write import Read, UpsertResult, keep_reach, upsert
+from insights.store.write import Reached, Read, UpsertResult, keep_reach, upsert
 from insights.windows import DAY, Period
 from metaads.clock import now as clock_now
 from metaads.graph.client import GraphClient
@@ -326,7 +326,22 @@ def _hours(work: _Work) -> None:
 
 
 def _reach(work: _Work) -> None:
-    """De-duplicated people of 7 and 28 full days, read once per account day and level."""
+    """De-duplicated people of 7 and 28 full days, read once per account day and level; kept together, so that they
+    are one step of the data version."""
+    found: list[Reached] = []
+    try:
+        for period, level in _reach_due(work):
+            people: list[tuple[str, int]] = []
+            fields = (wire.IDS[level], "reach")
+            for page in _pages(work, level, period, fields, time_increment="all_days"):
+                people += [wire.reach(raw, level=level) for raw in page]
+            found.append(Reached(level, period, tuple(people)))
+    finally:
+        if found:
+            keep_reach(ad_account=work.ad_account, found=found, now=work.now)
+
+
+def _reach_due(work: _Work) -> Iterator[tuple[Period, str]]:
     midnight = days_of.starts(work.today, work.ad_account.timezone_name)
     for size in days_of.REACH_PERIODS:
         period = days_of.last(size, work.today)
@@ -336,10 +351,5 @@ def _reach(work: _Work) -> None:
             have = PeriodReach.objects.of(work.ad_account).filter(
                 level=level, since=period.since, until=period.until, as_of__gte=midnight
             )
-            if have.exists():
-                continue
-            fields = (wire.IDS[level], "reach")
-            found = []
-            for page in _pages(work, level, period, fields, time_increment="all_days"):
-                found += [wire.reach(raw, level=level) for raw in page]
-            keep_reach(ad_account=work.ad_account, level=level, period=period, reach=found, now=work.now)
+            if not have.exists():
+                yield period, level

@@ -39,6 +39,15 @@ class Read:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """People reached by each object of a level over a period: (object id, people)."""
+
+    level: str
+    period: Period
+    people: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True)
 class UpsertResult:
     """What an upsert did to the facts; `data_version` is the account's after it."""
 
@@ -104,31 +113,31 @@ def upsert(
     )
 
 
-def keep_reach(
-    *, ad_account: AdAccount, level: str, period: Period, reach: Sequence[tuple[str, int]], now: datetime
-) -> int:
-    """Store the de-duplicated reach of a period, as Meta answered it: how many objects have one. A number that is new
-    is a new data version, like any other."""
-    people = dict(reach)
+def keep_reach(*, ad_account: AdAccount, found: Sequence[Reached], now: datetime) -> None:
+    """Store the de-duplicated reach of periods, as Meta answered it. A number that is new is a new data version, like
+    any other."""
     account_id = int(ad_account.pk)
     with transaction.atomic():
         version = _locked(account_id)
-        same = {"level": level, "since": period.since, "until": period.until}
-        before = dict(PeriodReach.objects.of(ad_account).filter(**same).values_list("object_id", "reach"))
-        PeriodReach.everything.bulk_create(
-            [
-                PeriodReach(ad_account_id=account_id, object_id=object_id, reach=count, as_of=now, **same)
-                for object_id, count in people.items()
-            ],
-            update_conflicts=True,
-            unique_fields=["ad_account_id", "level", "object_id", "since", "until"],
-            update_fields=["reach", "as_of"],
-            batch_size=500,
-        )
-        if any(before.get(object_id) != count for object_id, count in people.items()):
+        moved = False
+        for one in found:
+            same = {"level": one.level, "since": one.period.since, "until": one.period.until}
+            before = dict(PeriodReach.objects.of(ad_account).filter(**same).values_list("object_id", "reach"))
+            people = dict(one.people)
+            PeriodReach.everything.bulk_create(
+                [
+                    PeriodReach(ad_account_id=account_id, object_id=object_id, reach=count, as_of=now, **same)
+                    for object_id, count in people.items()
+                ],
+                update_conflicts=True,
+                unique_fields=["ad_account_id", "level", "object_id", "since", "until"],
+                update_fields=["reach", "as_of"],
+                batch_size=500,
+            )
+            moved |= any(before.get(object_id) != count for object_id, count in people.items())
+        if moved:
             _moved_on(version, now)
             version.save()
-    return len(people)
 
 
 def _moved_on(version: DataVersion, now: datetime) -> None:

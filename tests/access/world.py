@@ -280,6 +280,7 @@ GIVEN: dict[str, dict[str, Any]] = {
     "Decision": {"level": "campaign", "verdict": "fired", "trust": "ready", "record": {"cases": []}},
     "Alert": {"severity": "warning", "state": "firing", "closed_at": None},
     "SyncRun": {"state": "COMPLETE"},
+    "Completeness": {"base": "leads", "shares": ["1"] * 29},
     "CustomMetric": {"name": "foreign", "expression": "spend / clicks"},
     "Slice": {"kind": "day", "level": "ad", "zone": "UTC"},
     "PendingGrant": {"used_at": None, "expires_at": START + timedelta(minutes=10)},

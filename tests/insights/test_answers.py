@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from insights.analytics import series, table, totals
-from insights.store.write import Read, keep_reach, upsert
+from insights.store.write import Reached, Read, keep_reach, upsert
 from insights.windows import DAY, Period, last
 from tests.insights.conftest import NOW, TODAY, row
 
@@ -77,13 +77,8 @@ def test_a_new_reach_is_new_data(ad_account, django_capture_on_commit_callbacks)
         ]
 
     def keep(people):
-        keep_reach(
-            ad_account=ad_account,
-            level="account",
-            period=Period(week.since, week.until),
-            reach=people,
-            now=NOW,
-        )
+        found = Reached("account", Period(week.since, week.until), tuple(people))
+        keep_reach(ad_account=ad_account, found=[found], now=NOW)
 
     assert ask() is None
     keep([("1", 400)])
