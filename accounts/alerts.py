@@ -69,7 +69,9 @@ def open_(
 def close(*, client: Client | None, key: str, now: datetime) -> bool:
     """The reason has gone; True if there was an open alert."""
     rows = Alert.objects.of(client).filter(key=key, closed_at__isnull=True)
-    if not rows.exists():  # nearly always: whoever reconciles asks for every object, and needs no lock for that
+    if (
+        not rows.exists()
+    ):  # nearly always: whoever reconciles asks for every object, and needs no lock for that
         return False
     with transaction.atomic():
         alert = rows.first()

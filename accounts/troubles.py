@@ -196,7 +196,8 @@ ACCESS: Final = Topic(
         ),
         "refused": Trouble(
             "Meta does not let the connected user read an ad account.",
-            "Have the Meta user added to the ad account in Meta Business settings, then press “Look for ad accounts again”.",
+            "Have the Meta user added to the ad account in Meta Business settings, then press “Look for ad accounts"
+            " again”.",
         ),
         "status": Trouble(
             "An ad account is not active at Meta.",

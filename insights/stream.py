@@ -1,7 +1,7 @@
 """The socket of a page: `ws/live/?client=<slug>`, signed in by session cookie, from our own origin only.
 
     connect -> origin, session, membership -> outlet at the hub -> frames {"topic", "id", "sequence"}
-    when somebody's access changed, before a delivery, and at least every 15 s: session, person, membership -> else close
+    somebody's access changed, a delivery is due, or 15 s have passed: session, person, membership again -> else close
 
 While it is open, the tick hears that somebody is watching.
 """

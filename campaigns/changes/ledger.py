@@ -237,9 +237,7 @@ def forget_actor(*, actor_id: str, by: frozenset[str]) -> int:
     with transaction.atomic(), connection.cursor() as cursor:
         reason = f"a person is forgotten {secrets.token_hex(8)}"
         cursor.execute("INSERT INTO campaigns_permit VALUES (%s)", [reason])
-        erased = LedgerLine.everything.filter(actor_id=actor_id, by__in=by).update(
-            actor_id="", actor_salt=""
-        )
+        erased = LedgerLine.everything.filter(actor_id=actor_id, by__in=by).update(actor_id="", actor_salt="")
         cursor.execute("DELETE FROM campaigns_permit WHERE reason = %s", [reason])
     return erased
 

@@ -358,7 +358,7 @@ def test_reconnecting_ticks_nothing_that_a_person_has_switched_off(agency, clock
             found = re.findall(r'name="enable" value="(act_\d+)"([^>]*)>', page)
             return {act: words.split() for act, words in found}
 
-        assert boxes() == dict.fromkeys((on, off, new), ["checked"])
+        assert boxes() == {act: ["checked"] for act in (on, off, new)}
         dance.web.post(dance.confirm, {"enable": [on]})
         AdAccount.everything.get(meta_id=new[4:]).delete()
         assert boxes() == {on: ["disabled", "checked"], off: [], new: ["checked"]}

@@ -127,7 +127,7 @@ def doors(agency, sandbox):
         return web
 
     names = ("next", "redirect_to", "return_to", "url")
-    known = {
+    return {
         "sign in, by address": lambda to: Browser().post("/accounts/login/", mail, query_params={"next": to}),
         "sign in, by field": lambda to: Browser().post("/accounts/login/", {**mail, "next": to}),
         "sign in, signed in": lambda to: inside().get("/accounts/login/", {"next": to}),
@@ -161,7 +161,6 @@ def doors(agency, sandbox):
         "home": lambda to: inside().get("/", {"next": to}),
         "a page signed out": lambda to: Browser().get("/connections/", {"next": to}),
     }
-    return known
 
 
 DOORS = (

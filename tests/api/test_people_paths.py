@@ -185,8 +185,12 @@ def rows() -> Any:
     """Everything that these paths write, without what is made anew each time."""
     made = {"id", "uuid", "digest", "created_at", "body", "key", "last_login"}
     slugs = dict(Client.objects.values_list("pk", "slug"))  # a sequence does not go back with its transaction
+
+    def said(row: dict[str, Any]) -> str:
+        return str({k: slugs.get(v) if k == "client_id" else v for k, v in row.items() if k not in made})
+
     return [
-        sorted(str({k: slugs.get(v) if k == "client_id" else v for k, v in row.items() if k not in made}) for row in manager.values())
+        sorted(said(row) for row in manager.values())
         for manager in (
             User.objects, Membership.objects, Client.objects, RolePolicy.objects, Invitation.everything,
             OutboxMessage.everything, AuditLine.everything,

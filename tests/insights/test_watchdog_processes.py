@@ -25,7 +25,7 @@ from accounts.models import OutboxMessage
 from config.env import ROOT
 from metaads.clock import now
 from tests.mailserver import listening
-from tests.processes import environment, free_port, migrate, servers, started
+from tests.processes import ask, environment, free_port, migrate, servers, started, wait_ready
 
 __all__ = ["servers"]
 pytestmark = pytest.mark.prove
@@ -110,23 +110,25 @@ def answers(url: str) -> bool:
 @pytest.mark.postgres
 @pytest.mark.redis
 def test_redis_is_killed_and_the_silence_is_told_by_mail(servers: dict[str, str], tmp_path: Path) -> None:
+    """The whole server form: workers and beat wait for Redis to come back, and people hear of the silence meanwhile."""
     with redis_server(tmp_path) as (redis, url), listening() as post:
         environ = {**servers, "REDIS_URL": url, "EMAIL_URL": post.url}
         migrate(environ)
-        shell(environ, WORLD.replace("SECONDS", str(6 * 3600 - 45)))
-        wait(lambda: answers(url), what="a start of Redis")
-        with started(environ, "manage.py", "watchdog") as watchdog:
+        shell(environ, WORLD.replace("SECONDS", str(6 * 3600 - 120)))
+        port = free_port()
+        with started(environ, "-m", "config.server", "--port", str(port), "--web", "1") as group:
+            wait_ready(port, group)
             redis.kill()
             redis.wait(10)
             assert not answers(url)
             assert state(environ)["alerts"] == [], "nobody is silent for six hours yet"
-            wait(lambda: post.to("bob@example.com"), seconds=180, what="a mail")
+            wait(lambda: post.to("bob@example.com"), seconds=240, what="a mail")
             time.sleep(2)
-            assert watchdog.poll() is None
+            assert group.poll() is None, "no process ends because Redis did"
             assert "silence:act_1" in state(environ)["alerts"]
-    assert [one["Subject"] for one in post.to("bob@example.com")] == [
-        "Northwind: No answer from Meta for Shop in 6 hours"
-    ]
+            assert ask(port, "/readyz")[1]["checks"]["watchdog"]["good"]
+    subjects = [one["Subject"] for one in post.to("bob@example.com")]
+    assert subjects == ["Northwind: No answer from Meta for Shop in 6 hours"]
     assert len(post.to("alice@example.com")) == 1
     assert post.to("vic@example.com") == []
 

@@ -105,8 +105,8 @@ def test_a_state_of_another_session_is_refused(alice, agency, sandbox):
 
 
 def test_without_ads_management_the_connection_reads_and_never_writes(alice, agency, sandbox, clock):
-    from accounts.tokens import reader, write_token
     from accounts.errors import NoConnection
+    from accounts.tokens import reader, write_token
 
     path = at_meta(sandbox, begin(alice, client="northwind"), without="ads_management")
     confirm = come_back(alice, path)
