@@ -226,6 +226,6 @@ def southwind(estate: Any) -> dict[str, list[str]]:
         )
         manager: Any = model.everything  # type: ignore[attr-defined]
         found[model.__name__] = [
-            repr(row) for row in manager.filter(**own).order_by("pk").values_list(*columns)
+            without_ids(repr(row)) for row in manager.filter(**own).order_by("pk").values_list(*columns)
         ]
     return found
