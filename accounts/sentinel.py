@@ -3,6 +3,7 @@
 tend   deletions that may be finished            -> done
        tokens that near their end -> renewed, or -> expiring
        due connections -> validate (asks Meta)   -> states; once a day what they see -> ad accounts, grants
+       accounts that are switched on -> Meta tells us what changes there
        states, dates, silence, statuses, notices,
          mails that do not leave                -> alerts (opened, renewed or closed; safe to run twice)
        grants, links and answers past their time -> deleted
@@ -26,6 +27,7 @@ import accounts.grants as grants
 import accounts.idempotency as idempotency
 import accounts.leases as leases
 import accounts.outbox as outbox
+import accounts.subscriptions as subscriptions
 from accounts.models import READABLE, AdAccount, Client, ConnectionState, MetaConnection
 from metaads.notices import open_notices
 
@@ -48,6 +50,7 @@ def tend(*, now: datetime) -> int:
     """One round; how many connections were checked at Meta."""
     deletions.sweep(now=now)
     checked = check_due(now=now)
+    subscriptions.tend(now=now)
     reconcile(now=now)
     grants.sweep(now=now)
     idempotency.sweep(now=now)

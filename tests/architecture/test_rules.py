@@ -30,6 +30,7 @@ EVERYTHING: dict[str, str] = {
     "accounts.receivers": "Meta names its user, who may be connected at several clients",
     "accounts.restored": "a backup brought back the rows of every client",
     "accounts.rotation": "keys belong to the installation; no value leaves it",
+    "accounts.subscriptions": "scans ad accounts that are switched on",
     "accounts.sentinel": "a scanner",
     "accounts.tasks": "connections by id",
     # floor 3: a change, its account and its rows are found by id; the client came with the change
