@@ -17,6 +17,7 @@ from tests.access.matrix import ROUTES
 from tests.access.world import MARKER, META, tenant_models
 
 pytestmark = [
+    pytest.mark.fault("N20"),
     pytest.mark.django_db,
     pytest.mark.fault("F112"),
     pytest.mark.fault("F111"),

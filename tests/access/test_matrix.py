@@ -13,6 +13,7 @@ from tests.access.people import FEW, PRINCIPALS, Answer, Who
 from tests.access.world import lost
 
 pytestmark = [
+    pytest.mark.fault("N20"),
     pytest.mark.django_db,
     pytest.mark.fault("F108"),
     pytest.mark.fault("F109"),

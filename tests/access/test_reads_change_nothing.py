@@ -11,7 +11,7 @@ from django.db import connection
 from tests.access.matrix import ROUTES, Rule, patterns
 from tests.access.world import FLOORS
 
-pytestmark = [pytest.mark.django_db, pytest.mark.fault("F108")]
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("N20"), pytest.mark.fault("F108")]
 
 #: Own book-keeping, with the reason. What a single read may write is declared at its rule (`Rule.writes`).
 BOOKS = {

@@ -22,7 +22,7 @@ from insights.stream import NO_CLIENT, NOT_SIGNED_IN, WRONG_ORIGIN, LiveConsumer
 from tests.access.people import PRINCIPALS, Who
 from tests.access.world import MARKER
 
-pytestmark = [pytest.mark.django_db, pytest.mark.fault("F114")]
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("N20"), pytest.mark.fault("F114")]
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from django.core import mail
 from tests.access.matrix import ROUTES
 from tests.access.world import MARKER
 
-pytestmark = [pytest.mark.django_db, pytest.mark.fault("F112")]
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("N20"), pytest.mark.fault("F112")]
 
 READS = tuple(
     {

@@ -1,6 +1,7 @@
 """The same `Idempotency-Key` twice moves once."""
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
 from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory, force_authenticate
 
@@ -31,6 +32,7 @@ def post(agency, clock):
     def post(body=None, key="k1", user="bob", inside=None):
         headers = {"HTTP_IDEMPOTENCY_KEY": key} if key else {}
         request = APIRequestFactory().post("/api/count", body or {"a": 1}, format="json", **headers)
+        request.session = SessionStore()  # what the middleware brings
         force_authenticate(request, getattr(agency.users, user))
         answer = Counter.as_view(inside=inside)(request)
         if hasattr(answer, "render") and not answer.is_rendered:

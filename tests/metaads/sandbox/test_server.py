@@ -130,7 +130,7 @@ def test_the_command_prints_one_line_answers_and_ends_on_a_signal(tmp_path: path
 @pytest.mark.parametrize(
     ("args", "what"),
     [
-        (("--world", "atlantis"), "demo, runaway, tiny"),
+        (("--world", "atlantis"), "demo, many, runaway, tiny"),
         (("--world", "csv:/no/such.csv"), "/no/such.csv"),
         (("--speed", "0"), "speed"),
     ],
