@@ -117,11 +117,11 @@ def closed_keys(*, prefix: str, client: Client | None, since: datetime) -> froze
     return frozenset(rows.values_list("key", flat=True))
 
 
-def stage_of(*, client: Client | None, key: str) -> str | None:
-    """How far the open alert has come; None when there is none."""
-    rows = Alert.objects.of(client).filter(key=key, closed_at__isnull=True)
-    stage: str | None = rows.values_list("stage", flat=True).first()
-    return stage
+def standing() -> dict[tuple[int | None, str], str]:
+    """(client id, key) of every open alert, with its stage: for whoever reconciles many objects, most of which have
+    none and are not asked about one by one."""
+    rows = Alert.everything.filter(closed_at__isnull=True).values_list("client_id", "key", "stage")
+    return {(client_id, key): stage for client_id, key, stage in rows}
 
 
 def _begin(client: Client | None, key: str, fields: dict[str, Any], now: datetime) -> bool:

@@ -41,6 +41,11 @@ _HEARD_WITHIN: Final = timedelta(hours=1)
 _MANY: Final = 4
 #: People are warned when a token, or its access to data, ends in so many days.
 WARN_DAYS: Final = (1, 3, 7, 14)
+#: Stages of a connection's alert from which only a person, or Meta's word, leads back. The callback that learns of a
+#: removal opens the alert without a stage.
+_RECONNECT: Final = "reconnect"
+_REMOVED: Final = ""
+_OVER: Final = (_RECONNECT, _REMOVED)
 _AT_ONCE: Final = 20
 _RECHECKED_AT_ONCE: Final = 50
 _CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
@@ -100,20 +105,31 @@ def recheck(*, now: datetime, clients: Collection[int] | None = None) -> int:
 
 def reconcile(*, now: datetime) -> None:
     """Make the open alerts say what the stored states say."""
+    standing = alerts.standing()
     for connection in MetaConnection.everything.select_related("client").defer("token"):
-        _connection(connection, now)
+        key = f"connection:{connection.uuid}"
+        _connection(connection, key, standing.get((connection.client_id, key)), now)
     # Archived ones too: what was opened a moment before somebody archived them has to close.
-    accounts = list(AdAccount.everything.select_related("client", "connection").defer("connection__token"))
+    accounts = AdAccount.everything.select_related("client", "connection").defer("connection__token")
+    of_client: dict[int, list[AdAccount]] = {}
     for account in accounts:
-        _status(account, now)
-    for client in {account.client for account in accounts}:
-        _silences([account for account in accounts if account.client_id == client.pk], client, now)
+        of_client.setdefault(account.client_id, []).append(account)
+        # Nearly all are well and have no alert; those cost no query.
+        if not _well(account) or (account.client_id, f"account-status:{account.act_id}") in standing:
+            _status(account, now)
+    for client_id, mine in of_client.items():
+        known = frozenset(key for at, key in standing if at == client_id)
+        _silences(mine, mine[0].client, known, now)
     _notices(now)
     _mails(now)
 
 
-def _connection(connection: MetaConnection, now: datetime) -> None:
-    key = f"connection:{connection.uuid}"
+def _connection(connection: MetaConnection, key: str, stage: str | None, now: datetime) -> None:
+    """`stage` is the open alert's, None where there is none."""
+    if connection.state in READABLE and stage in _OVER:
+        # It was ended and is alive again. Should it end once more, that is another trouble: people hear of both.
+        alerts.close(client=connection.client, key=key, now=now)
+        stage = None
     name = connection.meta_user_name or connection.meta_user_id
     reconnect = "Reconnect the Meta account on the connections page; changes rest until then."
     if connection.state == ConnectionState.REAUTH_NEEDED:
@@ -122,18 +138,19 @@ def _connection(connection: MetaConnection, now: datetime) -> None:
             f"{connection.reason} {reconnect}",
             "critical",
         )
-        stage = "reconnect"
-    elif connection.state in READABLE and (ends := _ends(connection, key, now)) is not None:
+        told = _RECONNECT
+    elif connection.state in READABLE and (ends := _ends(connection, key, stage or "", now)) is not None:
         _ending(connection, key, ends, now)
         return
     elif connection.state == ConnectionState.DEGRADED:
-        title, severity, stage = f"Meta doubts the connection of {name}", "warning", "doubtful"
+        title, severity, told = f"Meta doubts the connection of {name}", "warning", "doubtful"
         advice = "It is checked again every ten minutes; changes rest until it is good."
     elif connection.state == ConnectionState.REVOKED and connection.reason == connections.REMOVED_AT_META:
         title, advice, severity = deletions.removed_title(name), deletions.REMOVED_ADVICE, "critical"
-        stage = ""  # the callback that learned of it opened the alert without one
+        told = _REMOVED
     else:
-        alerts.close(client=connection.client, key=key, now=now)
+        if stage is not None:
+            alerts.close(client=connection.client, key=key, now=now)
         return
     alerts.open_(
         client=connection.client,
@@ -141,7 +158,7 @@ def _connection(connection: MetaConnection, now: datetime) -> None:
         title=title,
         advice=advice.strip(),
         severity=severity,
-        stage=stage,
+        stage=told,
         now=now,
     )
 
@@ -155,14 +172,16 @@ class _Ends:
     days: int
 
 
-def _ends(connection: MetaConnection, key: str, now: datetime) -> _Ends | None:
-    """What people are to be warned of; None while it is far. Only instants are compared: no zone, no calendar."""
+def _ends(connection: MetaConnection, key: str, known: str, now: datetime) -> _Ends | None:
+    """What people are to be warned of; None while it is far. `known`: the stage that they were told of.
+
+    Only instants are compared: no zone, no calendar.
+    """
     token, data = connection.expires_at, connection.data_access_expires_at
     at = min((end for end in (token, data) if end is not None), default=None)
     if at is None:
         return None
     days = next((days for days in WARN_DAYS if at - now <= timedelta(days=days)), None)
-    known = alerts.stage_of(client=connection.client, key=key) or ""
     if known.isdecimal() and (days is None or days > int(known)):
         if at - now <= timedelta(days=int(known), hours=1):
             days = int(
@@ -199,12 +218,14 @@ def _ending(connection: MetaConnection, key: str, ends: _Ends, now: datetime) ->
     )
 
 
-def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> None:
+def _silences(accounts: Sequence[AdAccount], client: Client, known: frozenset[str], now: datetime) -> None:
     """One alert per silent ad account. It is mailed only where nothing else says why: a connection that cannot be
     read has an alert of its own (and an hour to be heard of again when that has closed), and so have many accounts of
-    one client that fall silent together."""
-    renewed = alerts.closed_keys(prefix="connection:", client=client, since=now - _HEARD_WITHIN)
-    silent = {account.pk: account.silent_since(now=now) for account in accounts}
+    one client that fall silent together. `known`: keys of the client's open alerts."""
+    silent = {account.pk: _missed_since(account, now) for account in accounts}
+    renewed: frozenset[str] = frozenset()
+    if any(silent.values()):
+        renewed = alerts.closed_keys(prefix="connection:", client=client, since=now - _HEARD_WITHIN)
     unexplained = [
         account for account in accounts if silent[account.pk] and not _explained(account.connection, renewed)
     ]
@@ -212,9 +233,11 @@ def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> N
     for account in accounts:
         since = silent[account.pk]
         mailed = account in unexplained and not many
-        _silence(account, since, severity="warning" if mailed else "info", now=now)
+        if since is not None or f"silence:{account.act_id}" in known:
+            _silence(account, since, severity="warning" if mailed else "info", now=now)
     if not many:
-        alerts.close(client=client, key="silence", now=now)
+        if "silence" in known:
+            alerts.close(client=client, key="silence", now=now)
         return
     names = ", ".join(account.name for account in unexplained[:_MANY])
     alerts.open_(
@@ -225,6 +248,14 @@ def _silences(accounts: Sequence[AdAccount], client: Client, now: datetime) -> N
         severity="warning",
         now=now,
     )
+
+
+def _missed_since(account: AdAccount, now: datetime) -> datetime | None:
+    """Since when an answer is missed: what was off has not been asked, so its silence counts from its switching on."""
+    since = account.silent_since(now=now)
+    if since is None or account.enabled_at is None or since >= account.enabled_at:
+        return since
+    return account.enabled_at if now - account.enabled_at >= timedelta(hours=settings.SILENCE_HOURS) else None
 
 
 def _explained(connection: MetaConnection | None, renewed: frozenset[str]) -> bool:
@@ -252,10 +283,15 @@ def _silence(account: AdAccount, since: datetime | None, *, severity: str, now: 
     )
 
 
+def _well(account: AdAccount) -> bool:
+    """Nothing to say about its status: Meta calls it active, or nobody waits for it."""
+    return not account.enabled or account.account_status == 1
+
+
 def _status(account: AdAccount, now: datetime) -> None:
     """Open while Meta does not call the account active: what it is, what it was, and since when."""
     key = f"account-status:{account.act_id}"
-    if not account.enabled or account.account_status == 1:
+    if _well(account):
         alerts.close(client=account.client, key=key, now=now)
         return
     status, reason = account.account_status, account.disable_reason

@@ -12,6 +12,7 @@ from django.core import mail
 from django.db import connections
 
 from accounts import alerts, outbox, sentinel
+from accounts import connections as metaads_connections
 from accounts.models import (
     AdAccount,
     Alert,
@@ -346,6 +347,33 @@ def test_after_the_end_one_more_mail_asks_to_reconnect(connection: Any) -> None:
     assert Alert.everything.count() == 1
 
 
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        (ConnectionState.REAUTH_NEEDED, "Meta says so."),
+        (ConnectionState.REVOKED, metaads_connections.REMOVED_AT_META),
+    ],
+)
+def test_a_connection_that_ends_twice_near_its_end_is_told_of_twice(
+    connection: Any, state: str, reason: str
+) -> None:
+    """In between it lives, with a warning of its own: the second end is not the one that was told before."""
+    ending(connection, token=START + 6 * DAY)
+    ends = []
+    for day in range(5):
+        dead = day % 2 == 1
+        MetaConnection.everything.update(
+            state=state if dead else ConnectionState.CONNECTED, reason=reason if dead else ""
+        )
+        sentinel.reconcile(now=START + day * DAY)
+        ends += [
+            subject
+            for address, subject in told(START + day * DAY)
+            if address == "bob@example.com" and dead and not subject.startswith("Solved")
+        ]
+    assert len(ends) == 2, ends
+
+
 # --- silence
 
 
@@ -395,6 +423,26 @@ def test_silence_that_a_broken_connection_explains_is_shown_and_not_mailed(
     sentinel.reconcile(now=START + 6 * HOUR)
     assert {subject for _, subject in told(START + 6 * HOUR)} == {"Northwind: Ann has to be reconnected"}
     assert Alert.everything.filter(key__startswith="silence:").count() == 2
+
+
+def test_what_is_switched_on_again_has_its_hours_to_answer(people: Any, connection: Any) -> None:
+    accounts(people, connection, 1)
+    AdAccount.everything.update(enabled_at=START + 30 * DAY)
+    sentinel.reconcile(now=START + 30 * DAY)
+    assert told(START + 30 * DAY) == []
+    assert not Alert.everything.exists()
+    sentinel.reconcile(now=START + 30 * DAY + 6 * HOUR)
+    assert {subject for _, subject in told(START + 30 * DAY + 6 * HOUR)} == {
+        "Northwind: No answer from Meta for Shop 0 in 6 hours"
+    }
+
+
+def test_a_round_over_what_is_well_asks_the_same_few_questions_however_many_there_are(
+    people: Any, connection: Any, django_assert_max_num_queries: Any
+) -> None:
+    accounts(people, connection, 40)
+    with django_assert_max_num_queries(8):
+        sentinel.reconcile(now=START)
 
 
 def test_an_account_that_lost_its_connection_is_mailed_too(people: Any, connection: Any) -> None:

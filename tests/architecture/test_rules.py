@@ -20,6 +20,7 @@ ENVIRONMENT = {"config.env", "dashboard.management.commands.demo"}
 EVERYTHING: dict[str, str] = {
     # floor 2
     "accounts.ad_accounts": "a report by id from the floors above: the last good contact",
+    "accounts.alerts": "what is open at any client, in one look, for the sentinel that reconciles it",
     "accounts.claims": "whether another client owns an ad account can only be seen across clients",
     "accounts.connections": "other rows of the same Meta user, to forget one token everywhere",
     "accounts.deletions": "a Meta user leaves at every client; what names them is found by their number",
