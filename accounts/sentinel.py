@@ -1,17 +1,22 @@
 """The watch over connections: checks tokens, and keeps one alert per trouble, opened and closed from what is stored.
 
 tend   deletions that may be finished            -> done
+       grants, links, answers and sessions past
+         their time                              -> deleted
        tokens that near their end -> renewed, or -> expiring
        due connections -> validate (asks Meta)   -> states; once a day what they see -> ad accounts, grants
-       accounts that are switched on -> Meta tells us what changes there
        states, dates, silence, statuses, notices,
          mails that do not leave                -> alerts (opened, renewed or closed; safe to run twice)
-       grants, links and answers past their time -> deleted
+       accounts that are switched on -> Meta tells us what changes there
+
+A round has a time to come to its end, since a worker that takes too long is killed; what was left waits for the next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import contextlib
+import logging
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -27,9 +32,13 @@ import accounts.grants as grants
 import accounts.idempotency as idempotency
 import accounts.leases as leases
 import accounts.outbox as outbox
+import accounts.sessions as sessions
 import accounts.subscriptions as subscriptions
 from accounts.models import READABLE, AdAccount, Client, ConnectionState, MetaConnection
+from metaads.clock import monotonic
 from metaads.notices import open_notices
+
+log = logging.getLogger(__name__)
 
 _SILENT_ADVICE: Final = (
     "The numbers are old, and automation rests. Look at the connection, and at Meta's status page."
@@ -46,6 +55,8 @@ WARN_DAYS: Final = (1, 3, 7, 14)
 _RECONNECT: Final = "reconnect"
 _REMOVED: Final = ""
 _OVER: Final = (_RECONNECT, _REMOVED)
+#: Meta is asked no more after so long; one answer may still be half a minute away (`task_time_limit` is 120).
+ROUND_SECONDS: Final = 40.0
 _AT_ONCE: Final = 20
 _RECHECKED_AT_ONCE: Final = 50
 _CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
@@ -53,28 +64,47 @@ _CHECKED_STATES: Final = (*READABLE, ConnectionState.REAUTH_NEEDED)
 
 def tend(*, now: datetime) -> int:
     """One round; how many connections were checked at Meta."""
+    # What needs nobody's answer comes first: a slow Meta keeps no token longer than it may be kept.
     deletions.sweep(now=now)
-    checked = check_due(now=now)
-    subscriptions.tend(now=now)
-    reconcile(now=now)
     grants.sweep(now=now)
     idempotency.sweep(now=now)
+    sessions.sweep(now=now)
+    checked = check_due(now=now)
+    reconcile(now=now)
+    subscriptions.tend(now=now)
     return checked
 
 
 def check_due(*, now: datetime) -> int:
     """Renew what nears its end; ask Meta about each connection once a day, about doubtful ones every ten minutes.
     Twenty a round, those first that were not looked at for the longest; returns how many."""
+    until = monotonic() + ROUND_SECONDS
     rows = MetaConnection.everything.filter(state__in=_CHECKED_STATES).select_related("client").defer("token")
     for row in rows:
-        connections.renew_due(connection=row, now=now)
+        if monotonic() < until:
+            with _alone(row):
+                connections.renew_due(connection=row, now=now)
         connections.note_end(connection=row, now=now)
     done = leases.running(prefix=connections.DAILY, now=now)
     oldest = rows.order_by(F("checked_at").asc(nulls_first=True))
     due = [row for row in oldest if _due(row, now) or _unseen(row, done)][:_AT_ONCE]
+    looked = 0
     for row in due:
-        connections.look_after(connection=row, now=now)
-    return len(due)
+        if monotonic() >= until:
+            break
+        with _alone(row):
+            connections.look_after(connection=row, now=now)
+        looked += 1
+    return looked
+
+
+@contextlib.contextmanager
+def _alone(row: MetaConnection) -> Iterator[None]:
+    """Whatever one connection suffers, the others are looked after."""
+    try:
+        yield
+    except Exception:
+        log.exception("connection %s could not be looked after", row.uuid)
 
 
 def _due(row: MetaConnection, now: datetime) -> bool:
@@ -97,10 +127,14 @@ def recheck(*, now: datetime, clients: Collection[int] | None = None) -> int:
     rows = MetaConnection.everything.filter(stale, state__in=_CHECKED_STATES)
     if clients is not None:
         rows = rows.filter(client_id__in=clients)
-    some = list(rows.order_by(F("checked_at").asc(nulls_first=True))[:_RECHECKED_AT_ONCE])
-    for row in some:
-        connections.validate(connection=row, now=now)
-    return len(some)
+    until, asked = monotonic() + ROUND_SECONDS, 0
+    for row in list(rows.order_by(F("checked_at").asc(nulls_first=True))[:_RECHECKED_AT_ONCE]):
+        if monotonic() >= until:
+            break
+        with _alone(row):
+            connections.validate(connection=row, now=now)
+        asked += 1
+    return asked
 
 
 def reconcile(*, now: datetime) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from allauth.usersessions.models import UserSession
@@ -38,6 +38,7 @@ _TOKENS: Final = "headless_refresh_tokens"
 TOUCH_SECONDS: Final = 10
 #: The page warns this many seconds before the end.
 WARN_SECONDS: Final = 120
+_LISTED_FIRST: Final = timedelta(hours=1)
 
 #: Why a session is over -> what the sign-in page says about it.
 ENDED: Final = {
@@ -176,6 +177,14 @@ def end_all(*, user: User, but: str = "") -> int:
     ending = {*keys, *listed} - {but}
     _end(ending)
     return len(ending & set(keys))
+
+
+def sweep(*, now: datetime) -> None:
+    """Delete what is left of sessions that ended by themselves, in browsers that never came back."""
+    SessionStore.clear_expired()
+    kept = Session.objects.values("session_key")
+    # A sign-in is listed a moment before its session is stored.
+    UserSession.objects.filter(created_at__lt=now - _LISTED_FIRST).exclude(session_key__in=kept).delete()
 
 
 def may_use_facebook(user: Any) -> bool:

@@ -21,6 +21,7 @@ import accounts.tokens as tokens
 import metaads.gateway as gateway
 from accounts.errors import Refused
 from accounts.models import AdAccount
+from metaads.clock import monotonic
 from metaads.graph import subscriptions
 from metaads.graph.errors import GraphError
 
@@ -30,10 +31,11 @@ LOOK_EVERY: Final = timedelta(hours=24)
 #: After a refusal; Meta or the connection may need that long.
 AGAIN_AFTER: Final = timedelta(hours=1)
 _AT_ONCE: Final = 50
+_ROUND_SECONDS: Final = 20.0
 
 
 def tend(*, now: datetime) -> int:
-    """Look at accounts that were not looked at for a day, fifty a round; how many were subscribed."""
+    """Look at accounts that were not looked at for a day, for a while and fifty at most; how many were subscribed."""
     if not settings.META["verify_token"] or not settings.META["app_id"].isdigit():
         return 0
     looked = leases.running(prefix=_lease(""), now=now)
@@ -41,7 +43,8 @@ def tend(*, now: datetime) -> int:
         claims.readable(), enabled_at__isnull=False, archived_at__isnull=True
     ).order_by("pk")
     due = [row for row in rows if _lease(str(row.pk)) not in looked][:_AT_ONCE]
-    return sum(_look(row, now) for row in due)
+    until = monotonic() + _ROUND_SECONDS
+    return sum(_look(row, now) for row in due if monotonic() < until)
 
 
 def _look(ad_account: AdAccount, now: datetime) -> bool:

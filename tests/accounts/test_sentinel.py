@@ -3,11 +3,15 @@
 from datetime import timedelta
 
 import pytest
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.test import Client as Browser
 
 from accounts import connections, sentinel
 from accounts.fields import bound
-from accounts.models import ConnectionState, IdempotencyRecord, MetaConnection, PendingGrant
+from accounts.models import AdAccount, Alert, ConnectionState, IdempotencyRecord, MetaConnection, PendingGrant
 from accounts.tasks import sentinel as task
+from tests.conftest import PASSWORD
 
 
 @pytest.fixture
@@ -102,3 +106,43 @@ def test_what_nobody_confirmed_or_needs_any_more_is_deleted(row, connected, cloc
     clock.advance(86_400)
     task()
     assert not IdempotencyRecord.objects.exists()
+
+
+def test_an_installation_that_lost_its_app_still_forgets_and_warns(connected, clock, settings):
+    """Nothing can be asked of Meta then, and that is no reason to keep what is over or to say nothing."""
+    grant = {"client": connected.northwind, "user": connected.users.alice, "session_key": "s"}
+    PendingGrant.everything.create(**grant, meta_user_id="1", token="t", expires_at=clock.now())
+    settings.META = {**settings.META, "app_id": "", "app_secret": ""}
+    clock.advance(86_401)
+    task()
+    assert not PendingGrant.everything.exists()
+    assert Alert.everything.filter(key__startswith="silence").exists()
+
+
+def test_one_answer_that_cannot_be_stored_keeps_no_other_connection_from_its_look(connected, sandbox, clock):
+    change = {"object_id": connected.ad_account.act_id, "field": "account_status", "value": 10**30}
+    sandbox.control.handle("POST", "edit", change)
+    MetaConnection.everything.create(
+        client=connected.southwind,
+        meta_user_id="9",
+        token="unknown to Meta",
+        connected_at=clock.now(),
+        checked_at=clock.now() + timedelta(seconds=1),
+    )
+    clock.advance(86_410)
+    assert sentinel.check_due(now=clock.now()) == 2
+    assert MetaConnection.everything.get(meta_user_id="9").state == ConnectionState.REAUTH_NEEDED
+    assert AdAccount.everything.get(pk=connected.ad_account.pk).account_status == 1
+
+
+def test_sessions_that_ended_in_browsers_that_never_came_back_are_deleted(agency, clock):
+    for name in ("alice", "bob"):
+        Browser().post("/accounts/login/", {"login": f"{name}@example.com", "password": PASSWORD})
+    gone = UserSession.objects.get(user=agency.users.bob)
+    long_ago = gone.created_at - timedelta(days=1)
+    Session.objects.filter(session_key=gone.session_key).update(expire_date=long_ago)
+    UserSession.objects.filter(pk=gone.pk).update(created_at=clock.now() - timedelta(days=1))
+    task()
+    assert not Session.objects.filter(session_key=gone.session_key).exists()
+    assert list(UserSession.objects.values_list("user__name", flat=True)) == ["Alice"]
+    assert Session.objects.filter(session_key=UserSession.objects.get().session_key).exists()
