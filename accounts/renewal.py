@@ -50,17 +50,20 @@ class Renewal(StrEnum):
 
 
 def decrypted(connection: MetaConnection) -> str:
-    """The token, decrypted now. One that is not this connection's own ends the connection and never leaves."""
+    """The token, decrypted now. One that is gone or is not this connection's own ends the connection and never
+    leaves. Raises `NoConnection`."""
     try:
         token: str = connection.token
-    except Unreadable as error:
-        log.error("connection %s rests: %s", connection.uuid, error.code)
+        if not token:  # disconnected, or given up with its key
+            raise NoConnection("The connection's token was deleted.")
+    except NoConnection as error:
         rows = same(connection).filter(state__in=READABLE)
-        if rows.update(state=ConnectionState.REAUTH_NEEDED, reason=str(error)[:300]):
+        # Of a token that is gone all advice is to reconnect, which page and alert give anyway.
+        reason = str(error) if isinstance(error, Unreadable) else error.message
+        if rows.update(state=ConnectionState.REAUTH_NEEDED, reason=reason[:300]):
+            log.error("connection %s rests: %s", connection.uuid, error.code)
             claims.hand_over_all(connection, now=clock_now())
         raise
-    if not token:
-        raise NoConnection("The connection's token was deleted.")
     return token
 
 

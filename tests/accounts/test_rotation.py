@@ -223,6 +223,22 @@ def test_a_key_that_is_lost_for_good_can_be_given_up(settings, tokens, old):
     assert rotation.missing() == "" and set(readable().values()) == {""}
 
 
+def test_a_connection_whose_token_was_given_up_asks_to_be_reconnected(connected, settings, clock):
+    """Else it would stay “connected” for ever: there is nothing left that Meta could refuse."""
+    lost, settings.FERNET_KEYS = settings.FERNET_KEYS[0], [new_key()]
+    rotate_command(give_up=sealing.key_id(lost))
+    with pytest.raises(NoConnection):
+        token_use.write_token(connected.ad_account)
+    row = MetaConnection.everything.get()
+    assert (row.state, row.reason) == (
+        ConnectionState.REAUTH_NEEDED,
+        "The connection's token was deleted.",
+    )
+    assert token_use.why_frozen(connected.ad_account)
+    checked = connections.validate(connection=row, now=clock.now())
+    assert checked.state == ConnectionState.REAUTH_NEEDED
+
+
 def test_a_key_that_is_in_use_cannot_be_given_up(tokens, old):
     with pytest.raises(CommandError, match="nothing is lost"):
         rotate_command(give_up=sealing.key_id(old))
