@@ -10,6 +10,7 @@ from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.test import Client as Browser
 
+import accounts.outbox as outbox
 import accounts.sessions as sessions
 from tests.accounts.test_session_limits import MINUTE, POLL, ask, come_in, renew, tokens
 from tests.conftest import PASSWORD
@@ -126,6 +127,7 @@ def test_a_forgotten_password_ends_every_session(agency, clock, mailoutbox):
     there, pair = come_in("bob"), tokens("bob")
     stranger = Browser()
     stranger.post("/accounts/password/reset/", {"email": "bob@example.com"})
+    outbox.deliver(now=clock.now())
     link = re.search(r"http://\S+(/accounts/password/reset/key/\S+)", mailoutbox[-1].body)[1]
     form = stranger.get(link, follow=True)
     answer = stranger.post(form.redirect_chain[-1][0], {"password1": NEW, "password2": NEW})

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client as Browser
 
+import accounts.outbox as outbox
+from metaads.clock import now
 from tests.conftest import PASSWORD
 
 #: address -> (who opens it, its heading). "proved": bob, who has just proved who he is; "locked": with an app set up.
@@ -100,6 +103,7 @@ def test_the_link_to_a_new_password_leads_to_our_own_address_whatever_the_visito
     agency, mailoutbox, settings
 ):
     Browser().post("/accounts/password/reset/", {"email": "bob@example.com"}, headers={"Host": "localhost"})
+    outbox.deliver(now=now())
     [mail] = mailoutbox
     assert mail.subject == "Choose a new password for metaads"
     assert mail.to == ["bob@example.com"]
@@ -108,8 +112,22 @@ def test_the_link_to_a_new_password_leads_to_our_own_address_whatever_the_visito
     assert Browser().get(link.removeprefix(settings.PUBLIC_URL), follow=True).status_code == 200
 
 
+def test_a_mail_server_that_is_away_loses_no_new_password_and_fails_no_page(agency, settings, mailoutbox):
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", 9
+    for email in ("bob@example.com", "eve@example.com"):
+        answer = Browser().post("/accounts/password/reset/", {"email": email})
+        assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/reset/done/")
+    moment = now()
+    assert outbox.deliver(now=moment) == 0
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    outbox.deliver(now=moment + timedelta(minutes=2))
+    assert sorted(mail.to[0] for mail in mailoutbox) == ["bob@example.com", "eve@example.com"]
+
+
 def test_whoever_has_no_sign_in_is_told_so_by_mail_and_nowhere_else(agency, mailoutbox):
     Browser().post("/accounts/password/reset/", {"email": "eve@example.com"})
+    outbox.deliver(now=now())
     [mail] = mailoutbox
     assert mail.subject == "Nobody signs in at metaads with this address"
     assert "eve@example.com" in mail.body and "signup" not in mail.body
