@@ -20,12 +20,14 @@ _SECRET = re.compile(
     r"|\bmak_[A-Za-z0-9]{4,}_[A-Za-z0-9_\-]{16,}"
     # a one-time link, in a path or in the query that leads back to it
     r"|((?:/|%2F)(?:invitations|connections/connect|connections%2Fconnect)(?:/|%2F))[A-Za-z0-9_\-:.]{16,}"
+    # the link of a forgotten password
+    r"|((?:/|%2F)password(?:/|%2F)reset(?:/|%2F)key(?:/|%2F))[A-Za-z0-9_\-]+"
 )
 
 
 def redact(text: str) -> str:
     """`text` with every value that looks like a credential replaced by `[redacted]`."""
-    return _SECRET.sub(lambda match: f"{match[1] or match[3] or match[4] or match[5] or ''}[redacted]", text)
+    return _SECRET.sub(lambda match: f"{next(filter(None, match.group(1, 3, 4, 5, 6)), '')}[redacted]", text)
 
 
 class RedactSecrets(logging.Filter):

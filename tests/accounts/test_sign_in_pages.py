@@ -11,6 +11,7 @@ from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.test import Client as Browser
 
 import accounts.outbox as outbox
+from accounts.redaction import redact
 from metaads.clock import now
 from tests.conftest import PASSWORD
 
@@ -110,6 +111,14 @@ def test_the_link_to_a_new_password_leads_to_our_own_address_whatever_the_visito
     link = re.search(r"http\S+", mail.body)[0]
     assert link.startswith(f"{settings.PUBLIC_URL}/accounts/password/reset/key/")
     assert Browser().get(link.removeprefix(settings.PUBLIC_URL), follow=True).status_code == 200
+
+
+def test_the_link_of_a_forgotten_password_is_no_line_of_a_log():
+    link = "/accounts/password/reset/key/1-d4x7qk-0f3b2a9c8e7d6f5a4b3c2d1e0f9a8b7c/"
+    assert redact(f"Internal Server Error: {link}") == (
+        "Internal Server Error: /accounts/password/reset/key/[redacted]/"
+    )
+    assert "0f3b2a" not in redact(f"?next={link.replace('/', '%2F')}")
 
 
 def test_a_mail_server_that_is_away_loses_no_new_password_and_fails_no_page(agency, settings, mailoutbox):
