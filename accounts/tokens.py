@@ -259,6 +259,25 @@ def write_token(ad_account: AdAccount, *, automated: bool = False) -> str:
     return renewal.decrypted(connection)
 
 
+def why_not_now(ad_account: AdAccount, *, token: str, automated: bool) -> str:
+    """Why `token`, which `write_token` gave a moment ago, may not be used any more; "" while it may.
+
+    For the transaction that commits a write: somebody may have disconnected, paused or renewed meanwhile. It changes
+    nothing.
+    """
+    asset = _writer_asset(ad_account)
+    if asset is None:
+        return _unconnected(ad_account, _writer_id(ad_account)).message
+    no = _why_not(ad_account, asset, automated=automated)
+    if no is not None:
+        return no.message
+    try:
+        same = renewal.decrypted(_assets(ad_account).get(pk=asset.pk).connection) == token
+    except Refused as gone:
+        return gone.message
+    return "" if same else "The connection's token was renewed at this moment."
+
+
 def renewed_since(ad_account: AdAccount, moment: datetime) -> bool:
     """Whether the account's writer has another token than at that moment: connected again, renewed, or another one."""
     asset = _writer_asset(ad_account)
@@ -297,33 +316,39 @@ def _writer(ad_account: AdAccount, *, automated: bool) -> GrantedAsset:
         asset = _writer_asset(ad_account)
     if asset is None:
         raise _unconnected(ad_account, _writer_id(ad_account))
-    no = _not_now(ad_account, asset.connection, (ConnectionState.CONNECTED,) if automated else WRITABLE)
+    no = _why_not(ad_account, asset, automated=automated)
     if no is not None:
         raise no
+    return asset
+
+
+def _why_not(ad_account: AdAccount, asset: GrantedAsset, *, automated: bool) -> NoConnection | None:
+    """What stands against a write through this asset, by what is stored now."""
+    states = (ConnectionState.CONNECTED,) if automated else WRITABLE
+    no = _not_now(ad_account, asset.connection, states)
+    if no is not None:
+        return no
     lacks = claims.why_not_write(asset)
     if lacks == "scope":
-        raise NoConnection(
+        return NoConnection(
             "This connection is read-only: ads_management was not given.",
             code="read_only_connection",
             advice="Connect again and leave ads_management switched on.",
         )
     if lacks == "task":
-        raise NoConnection(
+        return NoConnection(
             f"The connected Meta user may not change ads in {ad_account.act_id}.",
             code="read_only_ad_account",
             advice="Have them given the task Manage campaigns in Meta Business settings.",
         )
     account = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk).first()
     if account is None or not account.enabled:
-        raise NoConnection(
+        return NoConnection(
             f"{ad_account.act_id} is switched off here.",
             code="ad_account_disabled",
             advice="Enable the ad account.",
         )
-    silent = _silent(account) if automated else None
-    if silent is not None:
-        raise silent
-    return asset
+    return _silent(account) if automated else None
 
 
 def _writer_asset(ad_account: AdAccount) -> GrantedAsset | None:

@@ -193,7 +193,7 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
         # The moment is taken under the lock, for which this may have waited; and the five seconds are counted from
         # before the COMMIT, since that and its listeners take time as well.
         begun = monotonic()
-        attempt = _committed(claim, wire=wire, now=clock())
+        attempt = _committed(claim, wire=wire, token=token, now=clock())
     if attempt is None:
         return _due(claim)
     answer = _post(hand, attempt, wire, committed=begun)
@@ -209,7 +209,7 @@ def _wire_value(change: Change) -> str | int:
     return money.to_minor(Decimal(change.target), change.currency)
 
 
-def _committed(claim: Claim, *, wire: str | int, now: datetime) -> Attempt | None:
+def _committed(claim: Claim, *, wire: str | int, token: str, now: datetime) -> Attempt | None:
     """The SENDING transaction: everything is asked once more, under the account's lock, then the attempt is
     written. None: it may not go; the change says why."""
     with ledger.locked(claim.change.ad_account_id):
@@ -217,6 +217,10 @@ def _committed(claim: Claim, *, wire: str | int, now: datetime) -> Attempt | Non
         if change is None or change.state != S.PREPARING:
             return None
         why, again_at = _forbidden(change, now=now)
+        if not why:
+            automated = Source(change.source).automated
+            why = tokens.why_not_now(change.ad_account, token=token, automated=automated)
+            again_at = now + LATER
         if why:
             _give_up(change, why=why, now=now, not_before=again_at)
             return None

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+import accounts.tokens as tokens
 from accounts.access import ad_account as account_of
 from accounts.models import AdAccount
 from campaigns.changes import approvals, request
@@ -33,6 +34,11 @@ class Desk:
     @property
     def now(self) -> Any:
         return self.clock.now()
+
+    @property
+    def token(self) -> str:
+        """What a write would go out with now."""
+        return tokens.write_token(self.account)
 
     @property
     def campaign(self) -> Campaign:

@@ -251,7 +251,7 @@ def sent_and_died(desk, change: Change) -> None:
     from campaigns.changes import reading
 
     claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
-    attempt = send._committed(claim, wire=12_000, now=desk.now)
+    attempt = send._committed(claim, wire=12_000, token=desk.token, now=desk.now)
     assert attempt is not None
     desk.edit(desk.campaign, "daily_budget", 12_000, application_id="1000000000000001")
     desk.sandbox.history.append(
@@ -269,7 +269,7 @@ def test_an_answer_that_comes_after_the_takeover_only_annotates_the_attempt(desk
     desk.step(change)
     desk.wait(seconds=4)
     claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
-    attempt = send._committed(claim, wire=12_000, now=desk.now)
+    attempt = send._committed(claim, wire=12_000, token=desk.token, now=desk.now)
     desk.wait(seconds=61)
     assert desk.step(change).state == "UNKNOWN"
     send._answered(claim, attempt, Answer(kind=Kind.REFUSED, status=400), now=desk.now)
@@ -311,7 +311,7 @@ def test_a_worker_that_lost_its_lease_commits_no_attempt(desk):
     desk.wait(seconds=4)
     frozen = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
     desk.wait(minutes=10)
-    assert send._committed(frozen, wire=12_000, now=desk.now) is None
+    assert send._committed(frozen, wire=12_000, token=desk.token, now=desk.now) is None
     assert desk.attempts(change) == []
     desk.until(change, "APPLIED")
 
@@ -328,7 +328,7 @@ def test_the_send_guard_keeps_back_a_request_that_is_too_late(desk):
     desk.step(change)
     desk.wait(seconds=4)
     claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
-    attempt = send._committed(claim, wire=12_000, now=desk.now)
+    attempt = send._committed(claim, wire=12_000, token=desk.token, now=desk.now)
     hand = writer(token=write_token(desk.account), ad_account=desk.account.meta_id)
     answer = send._post(hand, attempt, 12_000, committed=monotonic() - 6)
     send._answered(claim, attempt, answer, now=desk.now)
@@ -358,7 +358,7 @@ def test_an_approval_that_runs_out_between_the_last_read_and_the_commit_is_void(
     desk.wait(seconds=3.5)
     claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
     desk.wait(seconds=1)
-    assert send._committed(claim, wire=12_000, now=desk.now) is None
+    assert send._committed(claim, wire=12_000, token=desk.token, now=desk.now) is None
     assert desk.attempts(change) == []
 
 
@@ -416,3 +416,32 @@ def test_the_story_tells_the_change_in_one_sentence(desk):
 
 def test_every_state_has_an_ending_for_its_story():
     assert set(ledger._ENDS) == set(ChangeState)
+
+
+@pytest.mark.fault("F87")
+@pytest.mark.parametrize("between", ["disconnected", "paused", "renewed", "switched off"])
+def test_a_token_that_went_between_its_choice_and_the_commit_sends_nothing(desk, between):
+    import accounts.ad_accounts as ad_accounts
+    import accounts.connections as connections
+    import campaigns.changes.send as send
+    from accounts.models import MetaConnection
+    from campaigns.changes import reading
+
+    change = desk.approved("120")
+    desk.step(change)
+    desk.wait(seconds=4)
+    claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
+    token, alice = desk.token, desk.agency.principals.alice
+    row = MetaConnection.objects.of(desk.agency.northwind).get()
+    if between == "disconnected":
+        connections.disconnect(connection=row, principal=alice, now=desk.now)
+    elif between == "paused":
+        connections.pause(connection=row, principal=alice, now=desk.now)
+    elif between == "renewed":
+        connections.refresh(connection=row, principal=alice, now=desk.now)
+    else:
+        ad_accounts.disable(ad_account=desk.account, principal=alice, now=desk.now)
+    assert send._committed(claim, wire=12_000, token=token, now=desk.now) is None
+    change.refresh_from_db()
+    assert (change.state, desk.writes(), desk.attempts(change)) == ("APPROVED", [], [])
+    assert change.error_text

@@ -46,7 +46,7 @@ def test_a_pulled_switch_is_read_in_the_sending_transaction(desk):
     desk.wait(seconds=4)
     claim = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
     switch.pull(scope=Scope(), principal=desk.agency.principals.alice, reason="now", now=desk.now)
-    assert send._committed(claim, wire=9_000, now=desk.now) is None
+    assert send._committed(claim, wire=9_000, token=desk.token, now=desk.now) is None
     assert desk.attempts(change) == [] and desk.writes() == []
 
 
