@@ -87,7 +87,7 @@ class SessionLimits:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         was_in = request.user.is_authenticated
-        key, proofs = request.session.session_key, _proofs(request)
+        key, proofs, person = request.session.session_key, _proofs(request), request.user.pk
         # A cookie without its session: ended elsewhere, or swept away long after its end.
         why = "ended" if key is None and settings.SESSION_COOKIE_NAME in request.COOKIES else ""
         if was_in:
@@ -102,7 +102,7 @@ class SessionLimits:
         elif not is_in:
             response = _to_sign_in(request, response, why)
         if was_in and not is_in:
-            sessions.gone(key=str(key))
+            sessions.gone(key=str(key), user_id=int(person or 0))
             response.headers["Clear-Site-Data"] = _CLEAR
         return response
 
@@ -192,7 +192,7 @@ class Gate:
         # A page that was opened, not a part of one that is read again.
         opened = request.method == "GET" and response.status_code == 200 and "part" not in request.GET
         if viewing is not None and opened and request.headers.get("X-Poll") != "1":
-            acting.saw(acting=viewing, user=user, path=path, now=now())
+            acting.saw(acting=viewing, user=user, path=request.get_full_path(), now=now())
         return response
 
 

@@ -28,6 +28,7 @@ from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from accounts.models import Membership, Role, User
+from accounts.signals import access_changed
 
 SIGNED_IN_AT: Final = "signed_in_at"
 ACTIVE_AT: Final = "active_at"
@@ -130,9 +131,10 @@ def moved(*, old: str, new: str) -> None:
         rows.update(session_key=new)
 
 
-def gone(*, key: str) -> None:
-    """The session with this key was flushed; the list of sessions follows."""
+def gone(*, key: str, user_id: int) -> None:
+    """The session with this key was flushed; the list of sessions follows, and its open sockets look at once."""
     UserSession.objects.filter(session_key=key).delete()
+    _announce(user_id)
 
 
 def listing(*, user: User, this: str, now: datetime) -> list[Seen]:
@@ -160,7 +162,7 @@ def listing(*, user: User, this: str, now: datetime) -> list[Seen]:
 def end(*, user: User, id: int, but: str = "") -> bool:
     """End one of the person's own sessions, with its tokens; False when it is not theirs, gone already, or `but`."""
     rows = list(UserSession.objects.filter(user=user, pk=id).exclude(session_key=but))
-    _end(row.session_key for row in rows)
+    _end((row.session_key for row in rows), user)
     return bool(rows)
 
 
@@ -168,14 +170,14 @@ def end_all(*, user: User, but: str = "") -> int:
     """End every session and every token of a person, except the session with the key `but`; how many ended.
 
     Looks through all sessions instead of the list of them, so that none is missed that came in by another door.
-    Open sockets notice within seconds. API keys stay: their user's roles are asked at each use.
+    Open sockets look at once. API keys stay: their user's roles are asked at each use.
     """
     wanted = str(user.pk)
     rows = Session.objects.all().iterator()
     keys = [row.session_key for row in rows if row.get_decoded().get(SESSION_KEY) == wanted]
     listed = UserSession.objects.filter(user=user).values_list("session_key", flat=True)
     ending = {*keys, *listed} - {but}
-    _end(ending)
+    _end(ending, user)
     return len(ending & set(keys))
 
 
@@ -229,11 +231,18 @@ _SYSTEMS: Final = (
 )
 
 
-def _end(keys: Iterable[str]) -> None:
-    gone = list(keys)
+def _end(keys: Iterable[str], user: User) -> None:
+    ended = list(keys)
     with transaction.atomic():
-        Session.objects.filter(session_key__in=gone).delete()
-        UserSession.objects.filter(session_key__in=gone).delete()
+        Session.objects.filter(session_key__in=ended).delete()
+        UserSession.objects.filter(session_key__in=ended).delete()
+        if ended:
+            _announce(user.pk)
+
+
+def _announce(user_id: int) -> None:
+    # Robust: a page that cannot be told looks by itself within 15 seconds, and nobody is kept from signing out.
+    transaction.on_commit(lambda: access_changed.send_robust(sender=User, user_id=user_id), robust=True)
 
 
 def _moment(session: Any, name: str, otherwise: datetime) -> datetime:

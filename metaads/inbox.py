@@ -88,6 +88,7 @@ def _announce(*, delivery_id: int, now: datetime) -> bool:
             return False
         try:
             found = events(delivery_id)
+            _speakable(found)
         except BadNotice:
             log.warning("webhook delivery %s is not Meta's envelope", delivery_id)
             WebhookDelivery.objects.filter(pk=delivery_id).update(outcome="unreadable")
@@ -99,6 +100,12 @@ def _announce(*, delivery_id: int, now: datetime) -> bool:
                 delivery_id=delivery_id, kind=kind, found=[one for one in fresh if one.object == kind]
             )
     return True
+
+
+def _speakable(found: list[Event]) -> None:
+    """Raise `BadNotice` for a name with a NUL: PostgreSQL takes none, and one notice must not hold up all others."""
+    if any("\x00" in text for one in found for text in (one.key, one.object, one.entry_id, one.field)):
+        raise BadNotice("A name in the notice holds a NUL.")
 
 
 def _new(found: list[Event], *, delivery_id: int) -> list[Event]:

@@ -168,7 +168,7 @@ def test_start_every_page_once_and_the_end_are_written_down(agency, clock):
         ("act_as_start", "northwind", "person"),
         ("act_as_page", "/c/northwind/", "acting"),
         ("act_as_page", "/alerts/", "acting"),
-        ("act_as_page", "/api/changes", "acting"),
+        ("act_as_page", "/api/changes?client=northwind", "acting"),
         ("act_as_end", "northwind", "person"),
     ]
     assert set(AuditLine.everything.values_list("actor_id", flat=True)) == {agency.users.bob.pk}

@@ -84,7 +84,7 @@ def test_the_page_names_agency_and_client_and_what_will_happen_without_a_sign_in
         "Northwind",
         "Alice",
         "alice@example.com",
-        "Until you say yes, nothing is stored",
+        "Until you say yes, nothing is connected",
         "ads_read",
     ):
         assert words in text

@@ -10,6 +10,7 @@ from channels.db import database_sync_to_async
 import accounts.acting as acting
 import accounts.people as people
 import accounts.policies as policies
+import accounts.sessions as sessions
 from accounts.models import Role
 from insights.live import publish
 from insights.stream import NO_CLIENT, NOT_SIGNED_IN
@@ -43,6 +44,22 @@ async def test_a_removed_persons_socket_closes_at_once_and_nobody_elses(agency, 
     assert json.loads(await veras.receive_from(timeout=5))["id"] == "next"
     await bobs.disconnect()
     await veras.disconnect()
+
+
+@pytest.mark.parametrize("how", ["signs out", "ends it from elsewhere"])
+async def test_a_session_that_ends_takes_its_socket_along_at_once_and_no_other(agency, clock, how):
+    browser, one = await opened(agency.users.bob)
+    other, two = await opened(agency.users.bob)
+    if how == "signs out":
+        await database_sync_to_async(browser.post)("/accounts/logout/")
+    else:
+        key = other.session.session_key if hasattr(other, "session") else ""
+        await database_sync_to_async(sessions.end_all)(user=agency.users.bob, but=key)
+    assert await one.receive_output(timeout=5) == closed(NOT_SIGNED_IN)
+    publish(client_id=agency.northwind.pk, topic="change", id="next")
+    assert json.loads(await two.receive_from(timeout=5))["id"] == "next"
+    await one.disconnect()
+    await two.disconnect()
 
 
 async def test_a_closed_accounts_socket_closes_at_once(agency, clock):

@@ -220,3 +220,20 @@ def test_a_body_over_the_limit_is_refused_with_413(meta: Any, settings: Any) -> 
     raw = body(("1", "x" * 200))
     assert meta(raw).status_code == 413
     assert not WebhookDelivery.objects.exists()
+
+
+def test_a_name_with_a_nul_holds_up_nobody_behind_it(
+    heard: list[Any], django_capture_on_commit_callbacks: Any
+) -> None:
+    for raw in (
+        body(("123", "odd\x00field")),
+        body(("4\x0056", "field_changed")),
+        body(("789", "field_changed")),
+    ):
+        store(body=raw, signature=signed(raw), now=NOW)
+    with django_capture_on_commit_callbacks(execute=True):
+        assert process(now=NOW) == 3
+    assert list(WebhookDelivery.objects.order_by("pk").values_list("outcome", flat=True)) == [
+        "unreadable", "unreadable", "announced",
+    ]  # fmt: skip
+    assert [told["entries"] for told in heard] == [("789",)]
