@@ -41,7 +41,7 @@ for name, role, at in (("alice", "owner", None), ("bob", "buyer", client), ("vic
     Membership.objects.create(user=user, client=at, role=role)
 row = MetaConnection.everything.create(client=client, meta_user_id="1", token="t", connected_at=now(), checked_at=now())
 AdAccount.everything.create(client=client, meta_id="1", name="Shop", currency="USD", timezone_name="UTC",
-    connection=row, enabled_at=now(), last_contact_at=now() - timedelta(seconds=SECONDS))
+    connection=row, enabled_at=now() - timedelta(days=1), last_contact_at=now() - timedelta(seconds=SECONDS))
 """
 LETTER = """
 from accounts.outbox import send
