@@ -8,6 +8,7 @@
 
 const SIGN_IN = "/accounts/login/";
 const TELL = 60_000;
+const ANSWERED = 10_000;
 
 // The operations site has its own templates: there the person is learned from the first answer.
 const admin = location.pathname.startsWith("/admin/");
@@ -22,6 +23,7 @@ let told = Date.now();
 let busy = false;
 let over = false;
 let signedOut = false;
+let leaving = 0; // when this very tab sent its sign-out: the answer to that form says so, and nothing overtakes it
 let title = "";
 
 /** The warning where no template brings one. */
@@ -77,7 +79,7 @@ async function clear() {
 }
 
 async function leave(reason) {
-  if (over) return;
+  if (over || Date.now() - leaving < ANSWERED) return;
   over = true;
   const query = new URLSearchParams({ ended: reason });
   if (reason !== "signed_out") query.set("next", location.pathname + location.search);
@@ -199,7 +201,9 @@ function begin() {
     else dialog.querySelector(".noted").click();
   });
   document.addEventListener("submit", (event) => {
-    if (event.target.matches?.("form[data-sign-out]")) channel?.postMessage({ kind: "signing out" });
+    if (!event.target.matches?.("form[data-sign-out]")) return;
+    leaving = Date.now();
+    channel?.postMessage({ kind: "signing out" });
   });
   // Another script was answered 401, or its socket was closed.
   document.addEventListener("metaads:signed-out", () => ask());
@@ -209,6 +213,7 @@ function begin() {
   // A page that comes back out of the browser's memory shows nothing until the server knows its session.
   addEventListener("pageshow", async (event) => {
     if (!event.persisted) return;
+    leaving = 0;
     document.documentElement.classList.add("withheld");
     const answered = await ask();
     if (!answered) leave("ended");
