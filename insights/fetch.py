@@ -104,8 +104,15 @@ def first_sync(
 
 
 def refresh(*, ad_account: AdAccount, now: datetime) -> FetchRun:
-    """Read what has moved: today, and those days of the look-back that are due."""
-    return _fetch(ad_account, kind="refresh", days=settings.LOOKBACK_DAYS + 1, now=now, report=None)
+    """Read what has moved: today, those days of the look-back that are due, and older ones that moved unseen."""
+    read = Slice.objects.of(ad_account).filter(kind="day", level="account", breakdown="", complete=True)
+    days = days_of.reaching_back(
+        today=days_of.today(now, ad_account.timezone_name),
+        zone_name=ad_account.timezone_name,
+        fetched=dict(read.values_list("day", "fetched_at")),
+        lookback=settings.LOOKBACK_DAYS,
+    )
+    return _fetch(ad_account, kind="refresh", days=days, now=now, report=None)
 
 
 def progress(ad_account: AdAccount) -> Progress:

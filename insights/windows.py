@@ -148,6 +148,15 @@ def due(
     return tuple(wanted)
 
 
+def reaching_back(
+    *, today: date, zone_name: str, fetched: Mapping[date, datetime], lookback: int = LOOKBACK
+) -> int:
+    """How many days a refresh has to look at, today among them: the look-back, and whatever was last read before it
+    froze and has left the look-back since, because nobody looked for a while."""
+    young = [day for day, seen in fetched.items() if seen < starts(day + DAY * (lookback + 1), zone_name)]
+    return max(lookback, (today - min(young, default=today)).days) + 1
+
+
 def runs(days: Iterable[date], *, longest: int) -> tuple[Period, ...]:
     """Days joined into contiguous periods of at most `longest` days, newest first."""
     found: list[Period] = []

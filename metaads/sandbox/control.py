@@ -3,7 +3,7 @@
 GET    state                                     POST   clock    {"advance": s} {"set": iso} {"freeze": true}
 {"resume": true} POST   faults  {name, match, times, ...}         DELETE faults   [?id=]           GET faults
 POST   edit    {object_id, field, value, actor}  POST   token    {user, scopes, expires_in}
-POST   revoke  {user, subcode}                   GET    truth    ?account&since&until&level  or ?object_id
+POST   revoke  {user, subcode}                   GET    truth    ?account&since&until&level&by  or ?object_id
 GET    history                                   POST   webhook  {changes, entry_id} -> signed body and header
 POST   limits  {tier, retired}
 """
@@ -193,11 +193,13 @@ class Control:
                 "days": self.truth.by_day(account, since=since, until=until, now=self._now),
             }
         level = str(params.get("level", "account"))
-        return {
-            "account": account,
-            "level": level,
-            "totals": self.truth.totals(account, since=since, until=until, now=self._now, level=level),
-        }
+        head = {"account": account, "level": level}
+        span: dict[str, Any] = {"since": since, "until": until, "now": self._now, "level": level}
+        if str(params.get("by", "")) == "hour":
+            return {**head, "hours": self.truth.by_hour(account, **span)}
+        if str(params.get("by", "")) == "window":
+            return {**head, "measures": self.truth.measures(account, **span)}
+        return {**head, "totals": self.truth.totals(account, **span)}
 
     def _history(self, params: dict[str, Any]) -> dict[str, Any]:
         """Requests after number ``after``, and every effect after sequence ``effects_after``."""

@@ -1,7 +1,8 @@
 """What really happened, summed by a second route.
 
 These sums go straight over the campaign-days, without the insights reader's grouping, slicing or formatting,
-so a test can hold the one against the other. Money is minor units.
+so a test can hold the one against the other. Money is minor units. What is asked with a ``now`` in the past is
+what was reported by then: the same question before and after a restatement.
 """
 
 from __future__ import annotations
@@ -9,9 +10,38 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from metaads.sandbox.delivery.day import CLICKS, IMPRESSIONS, LEAD, LINK_CLICKS, PURCHASE, SPEND
+from metaads.sandbox.delivery import day as d
+from metaads.sandbox.delivery import reach
+from metaads.sandbox.delivery.day import CLICKS, IMPRESSIONS, LEAD, LINK_CLICKS, PURCHASE, SPEND, CampaignDay
 from metaads.sandbox.delivery.engine import Engine
+from metaads.sandbox.world.nodes import ADSET
 from metaads.sandbox.world.state import World
+
+#: Additive numbers of an object, by the names that people give them.
+MEASURES = {
+    "spend": (d.SPEND,),
+    "impressions": (d.IMPRESSIONS,),
+    "clicks": (d.CLICKS,),
+    "link_clicks": (d.LINK_CLICKS,),
+    "outbound_clicks": (d.OUTBOUND,),
+    "landing_page_views": (d.LANDING,),
+    "engagements": (d.LINK_CLICKS, d.VIDEO, d.REACTIONS),
+    "video_plays": (d.VIDEO,),
+    "video_p25": (d.P25,),
+    "video_p50": (d.P50,),
+    "video_p75": (d.P75,),
+    "video_p100": (d.P100,),
+    "thruplays": (d.THRUPLAY,),
+}
+#: Whom a conversion is credited to in each window: within a day or seven of the click, or a day of seeing the ad.
+WINDOWS = {
+    "default": (d.CLICK_1D, d.CLICK_7D, d.VIEW_1D),
+    "1d_click": (d.CLICK_1D,),
+    "7d_click": (d.CLICK_1D, d.CLICK_7D),
+    "28d_click": (d.CLICK_1D, d.CLICK_7D, d.CLICK_28D),
+    "1d_view": (d.VIEW_1D,),
+}
+KINDS = {"purchases": d.PURCHASE, "leads": d.LEAD, "add_to_carts": d.CART}
 
 
 class Truth:
@@ -42,6 +72,78 @@ class Truth:
                     into["purchase_value"] += int(value[row, PURCHASE, [0, 1, 3]].sum())
                     into["leads"] += int(number[row, LEAD, [0, 1, 3]].sum())
         return result
+
+    def measures(
+        self, account_id: str, *, since: dt.date, until: dt.date, now: float, level: str = "account"
+    ) -> dict[str, dict[str, Any]]:
+        """Everything that can be counted over [since, until] as shown at ``now``, by object id, with ``reach`` of the
+        whole period; ``by_window`` holds conversions and ``purchase_value`` for each attribution window.
+        """
+        found: dict[str, dict[str, Any]] = {}
+        crowds: dict[str, dict[str, int]] = {}
+        as_of = self._engine.as_of(now)
+        for campaign in self._engine.campaigns(account_id, now):
+            for day in self._engine.days(campaign, since, until, now):
+                counts = day.counts(as_of)
+                for row, ad_id in enumerate(day.ads):
+                    owner = self._owner(ad_id, level)
+                    mine = found.setdefault(owner, _nothing())
+                    for name, parts in MEASURES.items():
+                        mine[name] += sum(int(counts[which, row]) for which in parts)
+                    crowd = crowds.setdefault(owner, {})
+                    adset = self._world.nodes[ad_id].adset_id
+                    crowd[adset] = crowd.get(adset, 0) + int(counts[IMPRESSIONS, row])
+                self._credit(found, day, as_of, level)
+        for owner, crowd in crowds.items():
+            found[owner]["reach"] = self._people(account_id, crowd)
+        return found
+
+    def by_hour(
+        self, account_id: str, *, since: dt.date, until: dt.date, now: float, level: str = "account"
+    ) -> dict[str, dict[str, dict[int, dict[str, int]]]]:
+        """Spend, impressions, clicks and link clicks: object id -> day -> hour label (0..23) -> numbers."""
+        found: dict[str, dict[str, dict[int, dict[str, int]]]] = {}
+        as_of = self._engine.as_of(now)
+        for campaign in self._engine.campaigns(account_id, now):
+            for day in self._engine.days(campaign, since, until, now):
+                hourly = day.hourly(as_of)
+                for row, ad_id in enumerate(day.ads):
+                    hours = found.setdefault(self._owner(ad_id, level), {}).setdefault(
+                        day.day.isoformat(), {}
+                    )
+                    for hour in range(24):
+                        into = hours.setdefault(hour, {name: 0 for name, _ in _NAMES})
+                        for name, which in _NAMES:
+                            into[name] += int(hourly[which, row, hour])
+        return found
+
+    def _credit(self, found: dict[str, dict[str, Any]], day: CampaignDay, as_of: float, level: str) -> None:
+        """Event by event: what had been reported by then, under each window that credits it."""
+        events = day.events
+        for index in range(len(events.ad)):
+            if events.reported[index] > as_of:
+                continue
+            into = found[self._owner(day.ads[int(events.ad[index])], level)]["by_window"]
+            for window, buckets in WINDOWS.items():
+                if int(events.bucket[index]) not in buckets:
+                    continue
+                for name, kind in KINDS.items():
+                    into[window][name] += int(events.kind[index]) == kind
+                if int(events.kind[index]) == PURCHASE:
+                    into[window]["purchase_value"] += int(events.value[index])
+
+    def _people(self, account_id: str, crowd: dict[str, int]) -> int:
+        """People behind the impressions of ad sets: unions of ad sets in campaigns, of campaigns in the account."""
+        by_campaign: dict[str, list[int]] = {}
+        for adset_id, impressions in crowd.items():
+            adset = self._world.nodes[adset_id]
+            reached = reach.of_impressions(impressions, audience=adset.traits.audience)
+            by_campaign.setdefault(adset.campaign_id, []).append(reached)
+        parts = [reach.union(sizes, universe=self._universe(owner)) for owner, sizes in by_campaign.items()]
+        return reach.union(parts, universe=self._universe(account_id))
+
+    def _universe(self, owner_id: str) -> int:
+        return 2 * max(adset.traits.audience for adset in self._world.children(owner_id, ADSET))
 
     def as_of(self, now: float) -> float:
         """The moment up to which numbers are shown."""
@@ -88,3 +190,12 @@ _NAMES = (("impressions", IMPRESSIONS), ("clicks", CLICKS), ("link_clicks", LINK
 def _zero() -> dict[str, int]:
     names = [name for name, _which in _NAMES]
     return dict.fromkeys([*names, "purchases", "purchases_final", "purchase_value", "leads"], 0)
+
+
+def _nothing() -> dict[str, Any]:
+    credited = dict.fromkeys([*KINDS, "purchase_value"], 0)
+    return {
+        **dict.fromkeys(MEASURES, 0),
+        "reach": 0,
+        "by_window": {window: dict(credited) for window in WINDOWS},
+    }

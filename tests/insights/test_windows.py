@@ -17,6 +17,7 @@ from insights.windows import (
     hours,
     last,
     preset,
+    reaching_back,
     runs,
     starts,
     today,
@@ -105,6 +106,18 @@ def test_each_account_day_reads_28_days_back_once_and_frozen_days_never_again():
     assert found[:29] == tuple(TODAY - index * DAY for index in range(29))
     # Day 29 back froze at this midnight and was last read before that: once more. Older ones are done.
     assert found[29:] == (TODAY - 29 * DAY,)
+
+
+def test_a_refresh_looks_back_to_the_oldest_day_that_moved_unseen():
+    today, zone = date(2026, 11, 18), "Asia/Tokyo"
+    asleep = datetime(2026, 10, 9, 12, tzinfo=UTC)
+    days = [today - DAY * age for age in range(90)]
+    now = dict.fromkeys(days, datetime(2026, 11, 18, 3, tzinfo=UTC))
+    then = {day: asleep for day in days if day <= asleep.date()}
+    assert reaching_back(today=today, zone_name=zone, fetched={}) == 29
+    assert reaching_back(today=today, zone_name=zone, fetched={day: now[day] for day in days[:29]}) == 29
+    # On 9 October, 10 September had its 28 days behind it and stood; the 11th could still move.
+    assert reaching_back(today=today, zone_name=zone, fetched=then) == (today - date(2026, 9, 11)).days + 1
 
 
 @given(st.sets(st.integers(0, 90), min_size=1), st.integers(1, 31))

@@ -20,7 +20,18 @@ from metaads.sandbox.delivery.curves import Floats, Ints
 
 # Additive numbers of an ad-day, in this order everywhere.
 IMPRESSIONS, CLICKS, LINK_CLICKS, LANDING, VIDEO, REACTIONS, SPEND = range(7)
-COUNTS = 7
+OUTBOUND, P25, P50, P75, P95, P100, THRUPLAY = range(7, 14)
+COUNTS = 14
+#: The rest of a click or a play: counted with the day, so that the rows of ads add up to those of their account.
+PARTS = (
+    (OUTBOUND, LINK_CLICKS, 0.96),
+    (P25, VIDEO, 0.45),
+    (P50, VIDEO, 0.28),
+    (P75, VIDEO, 0.17),
+    (P95, VIDEO, 0.09),
+    (P100, VIDEO, 0.07),
+    (THRUPLAY, VIDEO, 0.19),
+)
 # Kinds and attribution buckets of conversions.
 PURCHASE, LEAD, CART = range(3)
 KINDS = 3

@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from metaads.sandbox.delivery import curves, events, given, learning, pacing, pieces
 from metaads.sandbox.delivery.curves import Floats
-from metaads.sandbox.delivery.day import COUNTS, IMPRESSIONS, KINDS, LINK_CLICKS, SPEND, CampaignDay, Events
+from metaads.sandbox.delivery.day import (
+    COUNTS,
+    IMPRESSIONS,
+    KINDS,
+    LINK_CLICKS,
+    PARTS,
+    SPEND,
+    VIDEO,
+    CampaignDay,
+    Events,
+)
 from metaads.sandbox.delivery.pacing import Carry
 from metaads.sandbox.delivery.pieces import Pieces
 from metaads.sandbox.world.nodes import Node
@@ -90,6 +100,7 @@ def _market(
     link = clicks * np.array([ad.traits.link_share for ad in ads])[:, None]
     video = impressions * np.array([ad.traits.video_rate for ad in ads])[:, None]
     table = np.stack([impressions, clicks, link, link * 0.82, video, clicks * 0.09, money])
+    table = np.concatenate((table, np.stack([table[whole] * share for _, whole, share in PARTS])))
     running = np.zeros((COUNTS, len(ads), money.shape[1] + 1))
     np.cumsum(table, axis=2, out=running[:, :, 1:])
     return running
@@ -105,7 +116,11 @@ def _phases(keys: NDArray[np.uint64]) -> Floats:
         first * curves.uniform(keys, 25),
         clicks * curves.uniform(keys, 26),
     )
-    return np.stack([first, clicks, link, landing, video, reactions, np.zeros_like(first)])
+    # One draw for all parts of a whole: the quarter of a video is never seen less often than its middle.
+    inner = curves.uniform(keys, 27)
+    wholes = {LINK_CLICKS: link, VIDEO: video}
+    parts = [wholes[whole] * inner for _, whole, _share in PARTS]
+    return np.stack([first, clicks, link, landing, video, reactions, np.zeros_like(first), *parts])
 
 
 def _conversions(

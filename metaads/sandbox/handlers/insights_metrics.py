@@ -192,11 +192,11 @@ def _roas(*names: str) -> Any:
     return rows
 
 
-def _share(action: str, which: int, hundredths: int) -> Any:
-    """An action list with one entry: a fixed part of a count."""
+def _listed(action: str, which: int) -> Any:
+    """An action list with one entry: a count."""
 
     def rows(sums: Sums) -> list[dict[str, str]]:
-        value = int(sums.counts[which]) * hundredths // 100
+        value = int(sums.counts[which])
         return [{"action_type": action, "value": str(value)}] if value else []
 
     return rows
@@ -253,14 +253,14 @@ _LISTS: dict[str, Any] = {
     "cost_per_action_type": _cost_per_action,
     "purchase_roas": _roas("omni_purchase"),
     "website_purchase_roas": _roas("offsite_conversion.fb_pixel_purchase"),
-    "outbound_clicks": _share("outbound_click", d.LINK_CLICKS, 96),
-    "video_play_actions": _share("video_view", d.VIDEO, 100),
-    "video_p25_watched_actions": _share("video_view", d.VIDEO, 45),
-    "video_p50_watched_actions": _share("video_view", d.VIDEO, 28),
-    "video_p75_watched_actions": _share("video_view", d.VIDEO, 17),
-    "video_p95_watched_actions": _share("video_view", d.VIDEO, 9),
-    "video_p100_watched_actions": _share("video_view", d.VIDEO, 7),
-    "video_thruplay_watched_actions": _share("video_view", d.VIDEO, 19),
+    "outbound_clicks": _listed("outbound_click", d.OUTBOUND),
+    "video_play_actions": _listed("video_view", d.VIDEO),
+    "video_p25_watched_actions": _listed("video_view", d.P25),
+    "video_p50_watched_actions": _listed("video_view", d.P50),
+    "video_p75_watched_actions": _listed("video_view", d.P75),
+    "video_p95_watched_actions": _listed("video_view", d.P95),
+    "video_p100_watched_actions": _listed("video_view", d.P100),
+    "video_thruplay_watched_actions": _listed("video_view", d.THRUPLAY),
     "results": _results,
     "cost_per_result": _cost_per_result,
     "objective_results": _results,

@@ -1,8 +1,9 @@
 """Named worlds: who there is, what they advertise, and how well it works.
 
 Each builder fills a ``World`` from its seed and first start; nothing here depends on the machine's time. ``demo`` is an
-agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each awkward time zone, ``many``
-is a big agency's list of accounts, one in each status that Meta knows.
+agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each awkward time zone,
+``currencies`` four small accounts that differ in money, zone and what their campaigns are after, ``many`` is a big
+agency's list of accounts, one in each status that Meta knows.
 """
 
 from __future__ import annotations
@@ -217,12 +218,22 @@ ZONES = (
 )
 
 
+#: Currency, zone, country, cost of a thousand impressions, an order's worth, a day's budget (all in minor units).
+CURRENCIES = (
+    ("USD", "America/Los_Angeles", "US", 900.0, 4_000.0, 6_000),
+    ("JPY", "Asia/Tokyo", "JP", 720.0, 3_800.0, 5_000),
+    ("HUF", "Europe/Budapest", "HU", 1_100.0, 14_000.0, 9_000),
+    ("BHD", "America/Los_Angeles", "BH", 340.0, 1_500.0, 2_200),
+)
+
+
 def populate(world: World) -> None:
     """Build the world that ``world.name`` names."""
     builders = {
         "demo": _demo,
         "tiny": _tiny,
         "zones": _zones,
+        "currencies": _currencies,
         "many": _many,
         "tracking_break": _tracking_break,
         "runaway": _runaway,
@@ -255,6 +266,30 @@ def _zones(builder: Builder) -> None:
     for index, zone in enumerate(ZONES):
         plan = Plan(f"Always on {zone}", "OUTCOME_SALES", 5_000, (("Broad", "Static", "Video"),), age=400)
         shop = Shop(f"19200000000000{index:02d}", f"Zone {zone}", "USD", zone, "US", 900.0, 4000.0, (plan,))
+        accounts.append(builder.shop(shop).id)
+    builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
+
+
+def _currencies(builder: Builder) -> None:
+    """In each account a campaign for purchases with a video, one for leads, and one for link clicks."""
+    accounts = []
+    for index, (currency, zone, country, cpm, order, budget) in enumerate(CURRENCIES):
+        plans = (
+            Plan(
+                "Sales",
+                "OUTCOME_SALES",
+                2 * budget,
+                (("Lookalike", "Video", "Static"), ("Retargeting", "Reminder")),
+                cbo=True,
+                grade=1.4,
+                age=64,
+            ),
+            Plan("Leads", "OUTCOME_LEADS", budget, (("Nearby", "Free trial"),), age=64),
+            Plan("Traffic", "OUTCOME_TRAFFIC", budget, (("Broad", "Reel"),), age=20),
+        )
+        shop = Shop(
+            f"19400000000000{index:02d}", f"{currency} shop", currency, zone, country, cpm, order, plans
+        )
         accounts.append(builder.shop(shop).id)
     builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))
 
