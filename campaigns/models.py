@@ -278,7 +278,7 @@ class Observation(Tenant):
     client = models.ForeignKey(Client, on_delete=models.PROTECT, related_name="+")
     change = models.ForeignKey(Change, on_delete=models.PROTECT, related_name="+")
     attempt = models.PositiveSmallIntegerField(help_text="How many attempts there were when it was read.")
-    phase = models.CharField(max_length=8, help_text="prepare or verify")
+    phase = models.CharField(max_length=8, help_text="prepare, verify or log")
     at = models.DateTimeField()
     value = models.CharField(max_length=40, blank=True)
     error_text = models.CharField(max_length=300, blank=True, help_text="Why nothing could be read.")

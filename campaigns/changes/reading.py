@@ -3,6 +3,8 @@
     claim     one conditional UPDATE: the lease is free and the time has come -> mine, with a new fence
     look      one read of the object -> an Observation row (a failure to read is one too)
     agreed    the value that two reads, at least 3 s apart, say alike; None: look again later
+    traces    what Meta's activity log has of the field since the last attempt: a value that stands as before may
+              have been ours for a moment
 
 Nobody sleeps: the pause between two reads is `not_before` on the change. No call is made inside a transaction.
 """
@@ -21,8 +23,10 @@ from django.db.models import F, Q
 import accounts.tokens as tokens
 import campaigns.mapping as mapping
 import campaigns.queries as queries
+import metaads.graph.fields as asked
 from accounts.errors import Refused
-from campaigns.models import Ad, AdSet, Campaign, Change, Observation
+from campaigns.mapping import ActivityRow
+from campaigns.models import Ad, AdSet, Attempt, Campaign, Change, Observation
 from campaigns.states import ChangeState, Direction, Field, Level
 from metaads.graph.errors import GraphError
 from metaads.quota import Blocked
@@ -147,6 +151,41 @@ def unreadable_since(change: Change, *, phase: str) -> datetime | None:
         failed = failed.filter(at__gt=last_good.at)
     first = failed.order_by("at").first()
     return first.at if first is not None else None
+
+
+def traces(change: Change, *, clock: Clock) -> tuple[ActivityRow, ...] | None:
+    """What was done to the change's field since its last attempt, by us or by anybody, from Meta's activity log;
+    None: it could not be read. The log is in whole seconds."""
+    since = (
+        Attempt.everything.filter(change=change).order_by("-n").values_list("committed_at", flat=True).first()
+    )
+    if since is None:
+        return ()
+    since, account = since.replace(microsecond=0), change.ad_account
+    params = {"since": int(since.timestamp()), "until": int(clock().timestamp()) + 1}
+    try:
+        client = tokens.reader(account, use="verify")
+        lines = list(client.edge(account.act_id, "activities", fields=asked.ACTIVITY, params=params))
+    except (GraphError, Blocked, Refused) as error:
+        Observation.everything.create(
+            client_id=change.client_id,
+            change=change,
+            attempt=change.attempts,
+            phase="log",
+            at=clock(),
+            error_text=str(error)[:300],
+        )
+        return None
+    rows = [mapping.activity(line, currency=change.currency) for line in lines]
+    return tuple(
+        row
+        for row in rows
+        if row is not None
+        and row.object_id == change.object_id
+        and row.field is not None
+        and row.field.is_money == Field(change.field).is_money
+        and row.at >= since
+    )
 
 
 def store(change: Change, *, value: str) -> None:

@@ -4,7 +4,9 @@
     ACKED (2 s) | UNKNOWN (settle window) | HELD_AUTH (reconnected) ──> VERIFYING
     VERIFYING: two agreeing reads at least 3 s apart
         = target                                 APPLIED
-        = before, read after the settle window   NOT_APPLIED, and `send` tries the same value again
+        = before, read after the settle window   the activity log has it touched since?  SUPERSEDED, object held
+                                                 it has not                              NOT_APPLIED, and `send`
+                                                                                         tries the same value again
         other,    read after the settle window   SUPERSEDED, object held
         unreadable for 30 minutes                NEEDS_HUMAN
 
@@ -26,6 +28,7 @@ import campaigns.changes.reading as reading
 import campaigns.changes.switch as switch
 from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
+from campaigns.mapping import ActivityRow
 from campaigns.models import Attempt, Change
 from campaigns.states import ChangeState, Source
 
@@ -50,7 +53,7 @@ def settle(change_id: str, *, now: datetime, clock: Clock | None = None) -> date
     if claim.change.state != S.VERIFYING:
         return None
     reading.look(claim.change, phase="verify", clock=clock)
-    return _judge(claim, now=clock())
+    return _judge(claim, clock=clock)
 
 
 def _begin(claim: Claim, *, now: datetime) -> datetime | None:
@@ -92,17 +95,21 @@ def _reconnected(change: Change, *, now: datetime) -> bool:
     return refused_at is None or tokens.renewed_since(change.ad_account, refused_at)
 
 
-def _judge(claim: Claim, *, now: datetime) -> datetime | None:
-    change = claim.change
+def _judge(claim: Claim, *, clock: Clock) -> datetime | None:
+    change, now = claim.change, clock()
     settled = change.settle_after or now
     if reading.agreed(change, phase="verify", since=change.state_at) == change.target:
         return _ended(claim, now=now, value=change.target)
     if now < settled:
         return _later(claim, now=now, at=min(now + _pause(change), max(settled, now + reading.APART)))
     value = reading.agreed(change, phase="verify", since=settled)
+    phase = "verify"
     if value is not None:
-        return _ended(claim, now=now, value=value)
-    since = reading.unreadable_since(change, phase="verify")
+        seen = reading.traces(change, clock=clock) if value == change.before else ()
+        if seen is not None:
+            return _ended(claim, now=clock(), value=value, touched=_touched(change, seen))
+        phase = "log"
+    since = reading.unreadable_since(change, phase=phase)
     if since is None:
         return _later(claim, now=now, at=now + reading.APART)
     if now - since < GIVE_UP:
@@ -112,6 +119,19 @@ def _judge(claim: Claim, *, now: datetime) -> datetime | None:
         if current is not None:
             switch.needs_human(current, why="For 30 minutes the object could not be read back.", now=now)
     return None
+
+
+def _touched(change: Change, seen: tuple[ActivityRow, ...]) -> str:
+    """What the log says of a field that stands as before, as a sentence; "" where nobody has touched it. Sending the
+    value again would then overwrite what somebody has decided after it."""
+    if not seen:
+        return ""
+    last = max(seen, key=lambda row: row.at)
+    if any(row.application_id == settings.META["app_id"] for row in seen):
+        return f"Our request took effect, and by {last.at:%H:%M:%S} UTC it was set back to {change.before}."
+    return (
+        f"Somebody worked on it at {last.at:%H:%M:%S} UTC, after our request; it stands at {change.before}."
+    )
 
 
 def _pause(change: Change) -> timedelta:
@@ -125,8 +145,8 @@ def _later(claim: Claim, *, now: datetime, at: datetime) -> datetime:
     return at
 
 
-def _ended(claim: Claim, *, now: datetime, value: str) -> datetime | None:
-    """Two reads agree: write the verdict."""
+def _ended(claim: Claim, *, now: datetime, value: str, touched: str = "") -> datetime | None:
+    """Two reads agree: write the verdict. `touched` says who had their hands on it since, if anybody had."""
     with ledger.locked(claim.change.ad_account_id):
         change = reading.still_mine(claim, now=now)
         if change is None:
@@ -138,10 +158,10 @@ def _ended(claim: Claim, *, now: datetime, value: str) -> datetime | None:
             )
             alerts.close(client=change.client, key=f"change:{change.uuid}", now=now)
             return None
-        if value == change.before:
+        if value == change.before and not touched:
             why = "It was read back, and the value has not changed."
             fields: dict[str, Any] = {"possibly_applied": False, "error_text": why}
             ledger.transition(change, to=S.NOT_APPLIED, now=now, note=why, **fields, **ledger.free(now))
             return now
-        switch.superseded(change, value=value, now=now)
+        switch.superseded(change, value=value, now=now, why=touched)
         return None

@@ -217,10 +217,10 @@ def resume(*, principal: Principal, uuid: str, reason: str, now: datetime) -> Ho
     return row
 
 
-def superseded(change: Change, *, value: str, now: datetime) -> None:
+def superseded(change: Change, *, value: str, now: datetime, why: str = "") -> None:
     """End a change whose object somebody else has changed, and leave the object alone. Call it inside `locked`."""
     shown = value or "not set here any more"
-    why = f"It is {shown} by now; we knew {change.before} and wanted {change.target}."
+    why = why or f"It is {shown} by now; we knew {change.before} and wanted {change.target}."
     advice = "Somebody else changed it. Look at both values, then ask again if you still want it."
     ledger.transition(
         change, to=ChangeState.SUPERSEDED, now=now, note=why, error_text=why, advice=advice, **ledger.free()

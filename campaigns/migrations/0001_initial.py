@@ -701,7 +701,7 @@ class Migration(migrations.Migration):
                         help_text="How many attempts there were when it was read."
                     ),
                 ),
-                ("phase", models.CharField(help_text="prepare or verify", max_length=8)),
+                ("phase", models.CharField(help_text="prepare, verify or log", max_length=8)),
                 ("at", models.DateTimeField()),
                 ("value", models.CharField(blank=True, max_length=40)),
                 (

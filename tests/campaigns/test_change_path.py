@@ -445,3 +445,31 @@ def test_a_token_that_went_between_its_choice_and_the_commit_sends_nothing(desk,
     change.refresh_from_db()
     assert (change.state, desk.writes(), desk.attempts(change)) == ("APPROVED", [], [])
     assert change.error_text
+
+
+@pytest.mark.fault("F4")
+@pytest.mark.parametrize("fault", ["applied_timeout", "applied_500"])
+def test_a_value_that_somebody_has_set_back_is_not_sent_again(desk, fault):
+    """It stands as before, so reading alone would call it without effect and overwrite the person's decision."""
+    desk.sandbox.faults.arm(fault, {}, 1)
+    change = desk.until(desk.approved("120"), "UNKNOWN")
+    desk.wait(seconds=5)
+    desk.edit(desk.campaign, "daily_budget", 10_000)
+    desk.until(change, "SUPERSEDED", every=10)
+    assert len(desk.writes()) == 1 and "set back to 100" in change.error_text
+    assert Hold.everything.filter(object_id=desk.campaign.meta_id).exists()
+
+
+@pytest.mark.fault("F4")
+def test_without_the_activity_log_nothing_is_called_without_effect(desk):
+    desk.sandbox.faults.arm("dropped", {"method": "POST"}, 1)
+    change = desk.until(desk.approved("120"), "UNKNOWN")
+    desk.sandbox.faults.arm("transient", {"edge": "activities"}, None)
+    for _ in range(40):
+        desk.wait(seconds=30)
+        desk.step(change)
+    assert change.state == "VERIFYING" and len(desk.writes()) == 1
+    for _ in range(40):
+        desk.wait(seconds=60)
+        desk.step(change)
+    assert change.state == "NEEDS_HUMAN" and len(desk.writes()) == 1
