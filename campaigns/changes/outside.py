@@ -67,6 +67,9 @@ def note(
         by = _by(ad_account, line)
         if by is None:
             continue
+        known.add(
+            line.key
+        )  # a page that shifted brings a line twice, and two like edits of one second look alike
         _record(ad_account, line, by, names.get(line.object_id, ""), now)
         written += 1
     for found in edits:

@@ -117,6 +117,20 @@ def test_the_same_activity_is_written_once_however_often_it_is_read(desk):
     assert len(edits()) == 1
 
 
+@pytest.mark.parametrize("how", ["twice in one second", "on a page that shifted"])
+def test_a_line_that_the_log_tells_twice_in_one_answer_stops_no_read(desk, how):
+    desk.edit(desk.other, "status", "PAUSED")
+    if how == "on a page that shifted":
+        desk.sandbox.faults.arm("dup_page", {"edge": "activities"}, 1)
+    else:
+        desk.edit(desk.other, "status", "PAUSED")
+        desk.edit(desk.other, "status", "PAUSED")
+    desk.wait(seconds=5)
+    assert desk.sync().state == "complete"
+    keys = LedgerLine.everything.filter(kind="edit").values_list("activity_key", flat=True)
+    assert len(keys) == len(set(keys)) and len(keys) >= 1
+
+
 def test_another_app_s_edit_is_attributed_to_it(desk):
     desk.edit(desk.campaign, "status", "PAUSED", application_id="999")
     desk.wait(minutes=1)
