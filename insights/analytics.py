@@ -46,9 +46,9 @@ from insights.windows import Period
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Rhythm", "Series", "Table", "TableRow", "Totals",
-    "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence", "pattern", "preset",
-    "progress", "series", "table", "totals", "windows",
+    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Rhythm", "Series", "Table", "TableRow",
+    "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence", "pattern",
+    "preset", "progress", "question", "series", "table", "totals", "windows",
 ]  # fmt: skip
 
 
@@ -184,7 +184,7 @@ def table(
     """
     period = Period(since, until)
     state = known(ad_account=ad_account, period=period, level=level, now=now)
-    asked = _ask(ad_account, metrics)
+    asked = question(ad_account, metrics)
     bases = asked.columns
     found = answers.by_object(
         ad_account=ad_account,
@@ -225,7 +225,7 @@ def as_known_at(
     an object and the client's result: today's are used.
     """
     period = Period(since, until)
-    asked = _ask(ad_account, metrics)
+    asked = question(ad_account, metrics)
     bases = asked.columns & ADDITIVE.keys()
     past = history.known_at(
         ad_account=ad_account, level=level, period=period, at=at, bases=bases, object_ids=object_ids
@@ -266,7 +266,7 @@ def series(
         return _hours(ad_account, level, one, Period(since, until), metrics, now)
     period = Period(since, until)
     state = known(ad_account=ad_account, period=period, level=level, now=now)
-    asked = _ask(ad_account, metrics)
+    asked = question(ad_account, metrics)
     bases = asked.columns
     found = answers.by_day(
         ad_account=ad_account,
@@ -346,7 +346,7 @@ def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENG
         )
     ids = tuple(sorted(found))
     people = answers.reach(ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids)
-    asked = _ask(ad_account, tuple(METRICS))
+    asked = question(ad_account, tuple(METRICS))
     columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found[one])
@@ -402,7 +402,7 @@ def _hours(
 ) -> Series:
     state = known(ad_account=ad_account, period=period, level="campaign", now=now, kind="hour")
     zone = days_of.zone(ad_account.timezone_name)
-    asked = _ask(ad_account, metrics)
+    asked = question(ad_account, metrics)
     bases = asked.columns & ADDITIVE.keys()
     found = answers.by_hour(
         ad_account=ad_account, mark=state.mark, level=level, object_id=object_id, period=period, bases=bases
@@ -439,7 +439,7 @@ def terms_of(ad_account: AdAccount) -> Terms:
 
 
 @dataclass(frozen=True)
-class _Ask:
+class Question:
     """What was asked for, resolved once: the registry's metrics, the client's own (`my.…`), and the columns behind."""
 
     names: tuple[str, ...]
@@ -455,17 +455,18 @@ class _Ask:
         }
 
     def hourly(self, name: str) -> bool:
+        """Whether Meta answers it by the hour."""
         return self.own[name].hourly if name in self.own else named(name).hourly
 
 
-def _ask(ad_account: AdAccount, metrics: Sequence[str]) -> _Ask:
+def question(ad_account: AdAccount, metrics: Sequence[str]) -> Question:
     """Raises `UnknownMetric`."""
     own = formulas.named(ad_account.client_id, metrics)
     bases = set(needed(name for name in metrics if name not in own))
     bases.update(base for formula in own.values() for base in formula.bases)
     terms = terms_of(ad_account)
     # A period without impressions reaches nobody, so reach needs them to be known as 0.
-    return _Ask(tuple(metrics), own, terms, measured(bases, terms) | {"impressions"})
+    return Question(tuple(metrics), own, terms, measured(bases, terms) | {"impressions"})
 
 
 def _absent(bases: Collection[str], state: Known) -> dict[str, Decimal | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from insights.api.comparison import Comparison
 from insights.api.own import OwnMetric, OwnMetrics
 from insights.api.past import Completeness, KnownAt
 from insights.api.rhythm import Rhythm
@@ -19,6 +20,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/known-at/<str:account_id>", KnownAt.as_view(), name="api_known_at"),
     path("api/meta/completeness/<str:account_id>", Completeness.as_view(), name="api_completeness"),
     path("api/meta/rhythm/<str:account_id>", Rhythm.as_view(), name="api_rhythm"),
+    path("api/meta/comparison/<str:object_id>", Comparison.as_view(), name="api_comparison"),
     path("api/metrics/own", OwnMetrics.as_view(), name="api_own_metrics"),
     path("api/metrics/own/<str:name>", OwnMetric.as_view(), name="api_own_metric"),
     path("api/metrics", Metrics.as_view(), name="api_metrics"),

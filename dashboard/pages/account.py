@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
 
@@ -19,7 +20,8 @@ from accounts.tenancy import Principal
 from campaigns.models import Campaign
 from dashboard.pages.frame import Context, Part, page, principal, show
 from dashboard.pages.plots import plot
-from dashboard.pages.tiles import HEADLINE, PERIODS, Period, Values, period, tiles
+from dashboard.pages.tiles import HEADLINE, PERIODS, Period, Values, compared, period, tiles
+from insights.comparisons import AGAINST
 from metaads.clock import now
 
 #: Columns of the campaigns table besides name, status and budget.
@@ -49,7 +51,7 @@ def account(request: HttpRequest, act_id: str) -> HttpResponse:
     who = principal(request)
     row = access.ad_account(who, act_id)
     moment = now()
-    chosen = period(row, request.GET.get("period", "last_7d"), moment)
+    chosen = period(row, request.GET.get("period", "last_7d"), moment, request.GET.get("compare", "previous"))
     sort = request.GET.get("sort", "-spend")
     parts = {
         "kpis": Part("dashboard/parts/kpis.html", lambda: _kpis(row, chosen, moment)),
@@ -63,6 +65,7 @@ def account(request: HttpRequest, act_id: str) -> HttpResponse:
         "title": row.name,
         "account": row,
         "periods": PERIODS.items(),
+        "againsts": AGAINST.items(),
         "chosen": chosen,
         "sort": sort,
         "result": registry.result_label(row.client.result_action),
@@ -88,38 +91,41 @@ def _about(who: Principal, row: AdAccount) -> Context:
 
 
 def _kpis(row: AdAccount, chosen: Period, moment: datetime) -> Context:
-    found = analytics.totals(row, since=chosen.since, until=chosen.until, metrics=HEADLINE, now=moment)
-    before = analytics.totals(
-        row, since=chosen.before_since, until=chosen.before_until, metrics=HEADLINE, now=moment
-    )
-    spark_since = min(chosen.since, chosen.until - timedelta(days=6))
-    days = analytics.series(
-        row, level="account", since=spark_since, until=chosen.until, metrics=HEADLINE, now=moment
-    )
+    found = compared(row, chosen=chosen, names=HEADLINE, now=moment)
+    header = found.totals.header
     return {
-        "header": found.header,
+        "header": header,
         "tiles": tiles(
             ad_account=row,
             names=HEADLINE,
-            header=found.header,
-            values=found.values,
-            before=before.values,
-            points=days.points,
+            found=found,
+            points=found.points,
             result=registry.result_label(row.client.result_action),
         ),
+        "comparison": found,
         "progress": analytics.progress(row)
-        if row.enabled and found.header.trust.state in ("unavailable", "partial")
+        if row.enabled and header.trust.state in ("unavailable", "partial")
         else None,
     }
 
 
 def _today(row: AdAccount, moment: datetime) -> Context:
     today = analytics.account_today(row, moment)
+    yesterday = today - timedelta(days=1)
+    found = analytics.series(
+        row, level="account", since=yesterday, until=today, metrics=("spend",), by="hour", now=moment
+    )
+    zone = ZoneInfo(row.timezone_name)
     both = [
-        analytics.series(
-            row, level="account", since=day, until=day, metrics=("spend",), by="hour", now=moment
+        analytics.Series(
+            found.header,
+            tuple(
+                point
+                for point in found.points
+                if isinstance(point.at, datetime) and point.at.astimezone(zone).date() == day
+            ),
         )
-        for day in (today, today - timedelta(days=1))
+        for day in (today, yesterday)
     ]
     hours = [_running([point.values["spend"] for point in one.points]) for one in both]
     summed = [
@@ -207,7 +213,7 @@ def _column(name: str, sort: str, chosen: Period, row: AdAccount) -> Column:
 
 
 def _href(sort: str, chosen: Period) -> str:
-    return f"?period={chosen.key}&sort={sort}#campaigns"
+    return f"?period={chosen.key}&compare={chosen.against}&sort={sort}#campaigns"
 
 
 def _aria(name: str, sort: str) -> str:

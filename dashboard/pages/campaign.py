@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 
 from django.http import HttpRequest, HttpResponse
 
@@ -20,7 +21,8 @@ from campaigns.models import Ad, AdSet, Campaign, LedgerLine
 from campaigns.states import TERMINAL
 from dashboard.pages.frame import Context, Part, page, principal, show
 from dashboard.pages.plots import plot
-from dashboard.pages.tiles import HEADLINE, PERIODS, Period, Values, period, tiles
+from dashboard.pages.tiles import HEADLINE, PERIODS, Period, Values, compared, period, tiles
+from insights.comparisons import AGAINST, Comparison
 from metaads.clock import now
 
 CHILD_COLUMNS = ("spend", "conversions", "cpa", "ctr", "cpc")
@@ -44,10 +46,25 @@ def campaign(request: HttpRequest, act_id: str, meta_id: str) -> HttpResponse:
     if row.ad_account_id != account.pk:
         raise NotFound("There is no such campaign.")
     moment = now()
-    chosen = period(account, request.GET.get("period", "last_14d"), moment)
+    chosen = period(
+        account, request.GET.get("period", "last_14d"), moment, request.GET.get("compare", "previous")
+    )
+
+    @cache
+    def figures() -> Comparison:
+        return compared(
+            account,
+            chosen=chosen,
+            names=HEADLINE,
+            level="campaign",
+            object_id=row.meta_id,
+            drawn=0,
+            now=moment,
+        )
+
     parts = {
-        "kpis": Part("dashboard/parts/kpis.html", lambda: _kpis(account, row, chosen, moment)),
-        "days": Part("dashboard/parts/days.html", lambda: _days(account, row, chosen, moment)),
+        "kpis": Part("dashboard/parts/kpis.html", lambda: _kpis(account, figures())),
+        "days": Part("dashboard/parts/days.html", lambda: _days(account, figures())),
         "control": Part("dashboard/parts/control.html", lambda: _control(who, row)),
         "children": Part(
             "dashboard/parts/children.html", lambda: _children(who, account, row, chosen, moment)
@@ -59,6 +76,7 @@ def campaign(request: HttpRequest, act_id: str, meta_id: str) -> HttpResponse:
         "account": account,
         "campaign": row,
         "periods": PERIODS.items(),
+        "againsts": AGAINST.items(),
         "chosen": chosen,
         "result": registry.result_label(account.client.result_action),
         "may_request": access.may(who, "request_change", row.client_id),
@@ -74,47 +92,23 @@ def campaign(request: HttpRequest, act_id: str, meta_id: str) -> HttpResponse:
     )
 
 
-def _kpis(account: AdAccount, row: Campaign, chosen: Period, moment: datetime) -> Context:
-    found, before = (
-        analytics.totals(
-            account,
-            since=since,
-            until=until,
-            level="campaign",
-            object_id=row.meta_id,
-            metrics=HEADLINE,
-            now=moment,
-        )
-        for since, until in ((chosen.since, chosen.until), (chosen.before_since, chosen.before_until))
-    )
+def _kpis(account: AdAccount, found: Comparison) -> Context:
     return {
-        "header": found.header,
+        "header": found.totals.header,
         "tiles": tiles(
             ad_account=account,
             names=HEADLINE,
-            header=found.header,
-            values=found.values,
-            before=before.values,
+            found=found,
             result=registry.result_label(account.client.result_action),
         ),
+        "comparison": found,
     }
 
 
-def _days(account: AdAccount, row: Campaign, chosen: Period, moment: datetime) -> Context:
-    names = ("spend", "conversions")
-    now_, before = (
-        analytics.series(
-            account,
-            level="campaign",
-            object_id=row.meta_id,
-            since=since,
-            until=until,
-            metrics=names,
-            now=moment,
-        )
-        for since, until in ((chosen.since, chosen.until), (chosen.before_since, chosen.before_until))
-    )
-    words = f"the {chosen.words.lower()} before"
+def _days(account: AdAccount, found: Comparison) -> Context:
+    header = found.totals.header
+    now_, before = (analytics.Series(header, points) for points in (found.points, found.earlier))
+    words = AGAINST[found.against]
     result = registry.result_label(account.client.result_action)
     return {
         "plots": [

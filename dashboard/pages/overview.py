@@ -18,7 +18,7 @@ import strategies.proposals as proposals
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
 from dashboard.pages.frame import Context, Part, clients, page, principal, show
-from dashboard.pages.tiles import Tile, period, tiles
+from dashboard.pages.tiles import Tile, compared, period, tiles
 from metaads.clock import now
 
 _CARD = ("spend", "conversions", "cpa", "roas")
@@ -94,24 +94,17 @@ def _accounts(who: Principal, here: Client, moment: datetime) -> Context:
 
 def _card(account: AdAccount, moment: datetime) -> AccountCard:
     week = period(account, "last_7d", moment)
-    found = analytics.totals(account, since=week.since, until=week.until, metrics=_CARD, now=moment)
-    before = analytics.totals(
-        account, since=week.before_since, until=week.before_until, metrics=_CARD, now=moment
-    )
     today = analytics.account_today(account, moment)
-    days = analytics.series(
-        account, level="account", since=week.before_since, until=today, metrics=("spend",), now=moment
-    ).points
-    progress = analytics.progress(account) if found.header.trust.state in ("unavailable", "partial") else None
+    found = compared(account, chosen=week, names=_CARD, drawn=15, drawn_to=today, now=moment)
+    header, days = found.totals.header, found.points
+    progress = analytics.progress(account) if header.trust.state in ("unavailable", "partial") else None
     return AccountCard(
         account=account,
-        week=found.header,
+        week=header,
         tiles=tiles(
             ad_account=account,
             names=_CARD,
-            header=found.header,
-            values=found.values,
-            before=before.values,
+            found=found,
             result=registry.result_label(account.client.result_action),
         ),
         today=next((point.values["spend"] for point in days if point.at == today), None),

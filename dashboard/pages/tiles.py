@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from decimal import Decimal
 
 import insights.analytics as analytics
+import insights.comparisons as comparisons
 import insights.metrics as registry
 from accounts.errors import Invalid
 from accounts.models import AdAccount
+from insights.comparisons import AGAINST, Against, Compared, Comparison
 
 Values = Mapping[str, Decimal | None]
 
@@ -38,6 +40,8 @@ class Tile:
     change: Decimal | None
     tone: str
     before: Decimal | None
+    against: str
+    why_no_change: str
     state: str
     why: str
     points: tuple[Decimal | None, ...]
@@ -50,48 +54,59 @@ class Period:
     words: str
     since: date
     until: date
-    before_since: date
-    before_until: date
+    against: Against = "previous"
+
+    @property
+    def against_words(self) -> str:
+        return AGAINST[self.against]
 
 
-def period(ad_account: AdAccount, key: str, now: datetime) -> Period:
-    """A named period and the equally long one right before it."""
+def period(ad_account: AdAccount, key: str, now: datetime, against: str = "previous") -> Period:
+    """A named period, and what it is held against."""
     if key not in PERIODS:
         raise Invalid("There is no such period.", advice=f"Choose one of {', '.join(PERIODS)}.")
+    found = next((one for one in AGAINST if one == against), None)
+    if found is None:
+        raise Invalid("There is no such comparison.", advice=f"Choose one of {', '.join(AGAINST)}.")
     since, until = analytics.preset(key, ad_account, now)
-    days = (until - since).days + 1
-    return Period(key, PERIODS[key], since, until, since - timedelta(days=days), since - timedelta(days=1))
+    return Period(key, PERIODS[key], since, until, found)
+
+
+def compared(
+    ad_account: AdAccount,
+    *,
+    chosen: Period,
+    names: Sequence[str],
+    level: str = "account",
+    object_id: str | None = None,
+    drawn: int = 7,
+    drawn_to: date | None = None,
+    now: datetime,
+) -> Comparison:
+    """The page's period against the one it is held against, with the days of its lines."""
+    return comparisons.compare(
+        ad_account, since=chosen.since, until=chosen.until, against=chosen.against, level=level,
+        object_id=object_id, metrics=names, drawn=drawn, drawn_to=drawn_to, now=now,
+    )  # fmt: skip
 
 
 def tiles(
     *,
     ad_account: AdAccount,
     names: Sequence[str],
-    header: analytics.Header,
-    values: Values,
-    before: Values,
+    found: Comparison,
     points: Sequence[analytics.Point] = (),
     result: str,
 ) -> tuple[Tile, ...]:
-    """One tile per metric. A comparison is made only where both sides are known."""
-    return tuple(
-        _tile(ad_account, name, header, values.get(name), before.get(name), points, result) for name in names
-    )
+    """One tile per metric, with what the comparison says of it."""
+    return tuple(_tile(ad_account, name, found, points, result) for name in names)
 
 
 def _tile(
-    ad_account: AdAccount,
-    name: str,
-    header: analytics.Header,
-    value: Decimal | None,
-    before: Decimal | None,
-    points: Sequence[analytics.Point],
-    result: str,
+    ad_account: AdAccount, name: str, found: Comparison, points: Sequence[analytics.Point], result: str
 ) -> Tile:
     metric = registry.named(name)
-    change = None
-    if value is not None and before:
-        change = (value - before) / abs(before) * 100
+    header, value, moved = found.totals.header, found.totals.values.get(name), found.metrics[name]
     state, why = header.trust.state, " ".join(header.trust.reasons)
     if value is None and state in ("ready", "stale"):
         state, why = (
@@ -105,14 +120,21 @@ def _tile(
         decimals=metric.decimals,
         value=value,
         currency=ad_account.currency,
-        change=change,
-        tone=_tone(metric.good, change),
-        before=before,
+        change=moved.change,
+        tone=_tone(metric.good, moved.change),
+        before=moved.before,
+        against=_against(found, moved),
+        why_no_change=moved.why,
         state=state,
         why=why,
         points=tuple(point.values.get(name) for point in points),
         description=metric.description,
     )
+
+
+def _against(found: Comparison, moved: Compared) -> str:
+    words = AGAINST[found.against]
+    return f"{words}, as expected in the end" if moved.basis == "expected" else words
 
 
 def _tone(good: str, change: Decimal | None) -> str:

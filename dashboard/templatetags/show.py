@@ -108,10 +108,13 @@ def field_value(value: str, field: str, currency: str) -> SafeString:
 
 
 @register.simple_tag
-def compared(change: Decimal | None, tone: str, before: str = "the period before") -> SafeString:
+def compared(
+    change: Decimal | None, tone: str, before: str = "the period before", why: str = ""
+) -> SafeString:
     """A change in percent against what came before, with its direction in words for those who do not see it."""
     if change is None:
-        return mark_safe('<span class="compared muted">no comparison</span>')
+        words = why.partition(":")[0].lower() if why.startswith("Not comparable yet:") else "no comparison"
+        return format_html('<span class="compared muted">{}</span>', tip(words, why))
     word = "up" if change > 0 else "down" if change < 0 else "unchanged"
     arrow = {"up": "↑", "down": "↓", "unchanged": "→"}[word]
     shown = _rounded(abs(change), 1 if abs(change) < 100 else 0)
@@ -119,6 +122,17 @@ def compared(change: Decimal | None, tone: str, before: str = "the period before
         '<span class="compared {}"><span aria-hidden="true">{}</span> <span class="visually-hidden">{} </span>'
         '<span class="num">{}%</span> <span class="muted">vs {}</span></span>',
         tone, arrow, word, shown, before,
+    )  # fmt: skip
+
+
+@register.simple_tag
+def tip(words: str, told: str) -> SafeString:
+    """A word that explains itself when it is pointed at or focused; read out with its explanation."""
+    if not told:
+        return format_html("{}", words)
+    return format_html(
+        '<span class="tip" tabindex="0" data-tip="{}">{}<span class="visually-hidden">: {}</span></span>',
+        told, words, told,
     )  # fmt: skip
 
 

@@ -119,7 +119,20 @@ class Ads(Objects):
         return self.answer(request, ad_set.ad_account, rows, "ads", {"adset_id": ad_set.meta_id})
 
 
-class Insights(TenantAPIView):
+class OfObject(TenantAPIView):
+    """Paths whose id may be an ad account, campaign, ad set or ad."""
+
+    def object_(self, object_id: str) -> tuple[AdAccount, str, str]:
+        """The account, the object's own level and Meta id. An ad account is `act_1`, or a number that is no object."""
+        try:
+            account = self.ad_account(object_id)
+            return account, "account", account.meta_id
+        except NotFound:
+            found = queries.find(self.principal, object_id)
+            return found.ad_account, found.level.value, found.meta_id
+
+
+class Insights(OfObject):
     @extend_schema(
         summary="Insights of an account, campaign, ad set or ad",
         parameters=[
@@ -136,7 +149,7 @@ class Insights(TenantAPIView):
     )
     def get(self, request: Request, object_id: str) -> Response:
         """Rows over the period, each with the brief's fields."""
-        account, own, meta_id = self._object(object_id)
+        account, own, meta_id = self.object_(object_id)
         at, query = now(), request.query_params
         level = params.one_of(query, "level", LEVELS[LEVELS.index(own) :], own)
         daily = params.one_of(query, "time_increment", ("all_days", "1"), "all_days") == "1"
@@ -158,15 +171,6 @@ class Insights(TenantAPIView):
                 rows += [shapes.insight(level, day, day, row) for row in found.rows]
         head = {"id": account.act_id if own == "account" else meta_id, "level": level}
         return Response({**head, **shapes.header(whole.header), "insights": rows})
-
-    def _object(self, object_id: str) -> tuple[AdAccount, str, str]:
-        """The account, the object's own level and Meta id. An ad account is `act_1`, or a number that is no object."""
-        try:
-            account = self.ad_account(object_id)
-            return account, "account", account.meta_id
-        except NotFound:
-            found = queries.find(self.principal, object_id)
-            return found.ad_account, found.level.value, found.meta_id
 
 
 class Realtime(TenantAPIView):

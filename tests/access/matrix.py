@@ -248,6 +248,8 @@ ROUTES: tuple[Route, ...] = (
         delete=Rule(LEAD | {"buyer", "analyst"}, 204)),
     api("api_known_at", "/api/meta/known-at/{account}?at=2026-11-18T15:00:00Z", get=READ),
     api("api_rhythm", "/api/meta/rhythm/{account}", get=READ),
+    api("api_comparison", "/api/meta/comparison/{account}", get=READ),
+    api("api_comparison", "/api/meta/comparison/{ad}?against=week", get=READ, label="api_comparison-of-ad"),
     api("api_completeness", "/api/meta/completeness/{account}", get=READ),
     api("api_metrics", "/api/metrics", get=OWN_LIST),
     # --- changes
