@@ -14,6 +14,7 @@ from campaigns.models import (
     Campaign,
     Change,
     Creative,
+    Envelope,
     ExposureRow,
     Hold,
     LedgerLine,
@@ -174,3 +175,11 @@ class ExposureRowAdmin(ScopedAdmin):
     list_display = ("day", "level", "object_id", "spend", "as_of", "trust")
     list_filter: ClassVar[tuple[str, ...]] = ("level", "trust")
     search_fields = ("object_id",)
+
+
+@admin.register(Envelope)
+class EnvelopeAdmin(ScopedAdmin):
+    list_display = ("scope_key", "period", "amount", "currency", "set_at", "set_by", "client")
+    list_filter: ClassVar[tuple[str, ...]] = ("scope", "period")
+    list_select_related: ClassVar[tuple[str, ...]] = ("client", "set_by")
+    search_fields = ("scope_key", "object_id")

@@ -399,9 +399,47 @@ class Hold(Tenant):
         indexes = [models.Index(fields=["object_id", "until"], name="hold_by_object")]
 
 
+class Envelope(Tenant):
+    """A spend cap: of an object, a campaign, an ad account, or of all of a client's accounts in one currency.
+
+    `set_by` empty: the careful one that the first complete structure read sets. What it was before is in the audit.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    ad_account = models.ForeignKey(
+        AdAccount, on_delete=models.CASCADE, null=True, blank=True, related_name="+"
+    )
+    scope = models.CharField(max_length=10, help_text="object, campaign, account or client")
+    scope_key = models.CharField(max_length=60, help_text="object:1, campaign:1, account:1 or client:1:USD")
+    object_id = models.CharField(max_length=40, blank=True)
+    period = models.CharField(max_length=10, help_text="hour, day, week, month, flight or rise")
+    currency = models.CharField(max_length=3)
+    amount = MoneyField()
+    set_at = models.DateTimeField()
+    set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    reason = models.CharField(max_length=500, blank=True)
+
+    class Meta(Tenant.Meta):
+        ordering = ["scope_key", "period"]
+        constraints = [
+            models.UniqueConstraint("scope_key", "period", name="envelope_once"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="envelope_is_not_negative"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope_key} {self.period}: {self.amount} {self.currency}"
+
+
+class ClientLock(Tenant):
+    """The row under which a client's headroom is reserved: raises and starts of all its accounts take it in turn."""
+
+    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="+")
+
+
 class ExposureRow(AccountFacts):
     """Spend so far of one object on one account day, reported down by the insights floor with its age and
-    trust."""
+    trust. Level "account", no object: the whole account on a day that was read in full."""
 
     level = models.CharField(max_length=10)
     object_id = models.CharField(max_length=40)

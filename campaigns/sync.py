@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import accounts.ad_accounts as ad_accounts
 import accounts.tokens as tokens
+import campaigns.changes.headroom as headroom
 import campaigns.changes.ledger as ledger
 import campaigns.changes.outside as outside
 import campaigns.mapping as mapping
@@ -185,6 +186,7 @@ def _stored(ad_account: AdAccount, read: Read, *, now: datetime, ended: datetime
         noted = outside.note(ad_account=ad_account, activities=read.activities, edits=edits, now=now)
     if read.complete:
         state = SyncState.COMPLETE
+        headroom.ensure_defaults(ad_account=ad_account, now=now)
     else:
         state = SyncState.PARTIAL if read.rows else SyncState.FAILED
     if read.rows:

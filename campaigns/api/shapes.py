@@ -85,6 +85,59 @@ class StopBody(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 
+class EnvelopeBody(serializers.Serializer[Any]):
+    """One cap. `client` means all of the client's accounts in this account's currency."""
+
+    account_id = serializers.CharField(help_text="act_1 or 1")
+    scope = _choice("object", "campaign", "account", "client")
+    object_id = serializers.CharField(required=False, max_length=40, help_text="For object and campaign.")
+    period = _choice("hour", "day", "week", "month", "flight", "rise")
+    amount = Amount(allow_null=True, help_text="Major units of the account's currency; null takes it away.")
+    reason = serializers.CharField(max_length=500)
+
+
+class EnvelopeRow(serializers.Serializer[Any]):
+    """One cap and how full it is; made from a pair of the row and its use."""
+
+    scope = serializers.CharField()
+    name = serializers.CharField()
+    account_id = serializers.CharField(allow_null=True)
+    object_id = serializers.CharField()
+    period = serializers.CharField()
+    currency = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=6)
+    worst = serializers.DecimalField(
+        max_digits=24, decimal_places=6, allow_null=True, help_text="null: not known, or without a bound."
+    )
+    used_percent = serializers.DecimalField(max_digits=12, decimal_places=1, allow_null=True)
+    stage = serializers.CharField(help_text="open, soft, hard or unknown")
+    set_at = serializers.DateTimeField()
+    set_by = serializers.CharField(allow_null=True, help_text="null: the careful default.")
+    reason = serializers.CharField()
+
+    def to_representation(self, pair: Any) -> dict[str, Any]:
+        row, use = pair
+        return {
+            "scope": row.scope,
+            "name": use.name,
+            "account_id": row.ad_account.act_id if row.ad_account else None,
+            "object_id": row.object_id,
+            "period": row.period,
+            "currency": row.currency,
+            "amount": row.amount,
+            "worst": use.worst,
+            "used_percent": use.percent,
+            "stage": use.stage,
+            "set_at": serializers.DateTimeField().to_representation(row.set_at),
+            "set_by": str(row.set_by) if row.set_by else None,
+            "reason": row.reason,
+        }
+
+
+class EnvelopeList(serializers.Serializer[Any]):
+    envelopes = EnvelopeRow(many=True)
+
+
 class ChangeShape(serializers.Serializer[Any]):
     """A change. `before` and `target` are numbers in major units for budgets, words for a status."""
 

@@ -146,7 +146,9 @@ def _ask_guards(change: Change, *, now: datetime) -> None:
 
 
 def judged(change: Change, *, now: datetime) -> tuple[Reason, ...]:
-    """What the guards say of a stored change now."""
+    """What the guards say of a stored change now. Call it inside `locked`: it takes the client's headroom."""
+    if change.direction.spends_more:
+        ledger.lock_client(change.client_id)
     stop = switch.stopped(
         client_id=change.client_id, ad_account_id=change.ad_account_id, strategy_ref=change.strategy_ref
     )
@@ -157,6 +159,8 @@ def judged(change: Change, *, now: datetime) -> tuple[Reason, ...]:
         field=Field(change.field),
         stopped=stop,
         now=now,
+        before=change.before,
+        target=change.target,
         leave_out=change,
     )
     return guards.evaluate(intent=exposure.intent_of(change), situation=situation, now=now)

@@ -14,14 +14,15 @@ from decimal import Decimal
 
 from django.db.models import Q, QuerySet, Sum
 
+import campaigns.changes.headroom as headroom
 import campaigns.queries as queries
 from accounts.models import AdAccount
 from campaigns.changes.guards import Intent, Situation
 from campaigns.models import Ad, AdSet, Attempt, Campaign, Change, ExposureRow, Hold, SyncRun, SyncState
-from campaigns.states import IN_DOUBT, OPEN, ChangeState, Evidence, Field, Level, Source
+from campaigns.states import OPEN, Evidence, Field, Level, Source
 
 #: States in which a change's rise counts: applied, or sent and not proven without effect.
-COUNTS = sorted(state.value for state in IN_DOUBT | {ChangeState.APPLIED})
+COUNTS = headroom.COUNTS
 IN_FLIGHT = sorted(state.value for state in OPEN)
 #: Attempts that certainly had no effect.
 HARMLESS = ("refused", "throttled", "not_sent", "auth", "not_permitted")
@@ -76,9 +77,12 @@ def situation(
     field: Field,
     stopped: str,
     now: datetime,
+    before: str,
+    target: str,
     leave_out: Change | None = None,
 ) -> Situation:
-    """The guards' view of one object and field. `leave_out` is the change that is being judged."""
+    """The guards' view of one object and field, and of the envelopes around it as they would be with `target`.
+    `leave_out` is the change that is being judged."""
     obj = queries.stored(ad_account=ad_account, level=level, object_id=object_id)
     sync = last_good_sync(ad_account)
     others = Change.objects.of(ad_account.client_id).filter(ad_account=ad_account, object_id=object_id)
@@ -91,6 +95,8 @@ def situation(
     spent, trust = _spent(ad_account, level, object_id)
     writes = _writes(ad_account, object_id, field, now)
     owner = queries.budget_owner(obj) if obj is not None else None
+    wanted = headroom.Wanted(level=level, object_id=object_id, field=field, target=target)
+    room = headroom.room(ad_account=ad_account, wanted=wanted, before=before, now=now, leave_out=leave_out)
     return Situation(
         present=obj is not None and obj.removed_at is None,
         known=bool(obj and obj.known),
@@ -113,6 +119,10 @@ def situation(
         last_write_at=max(_writes(ad_account, object_id, field, now, without_undo=True), default=None),
         spend_so_far=spent,
         exposure_trust=trust,
+        exposure_known=room.known,
+        around=room.around,
+        uses=room.uses,
+        capped=room.capped,
     )
 
 

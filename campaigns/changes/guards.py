@@ -18,7 +18,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
+import campaigns.changes.envelopes as envelopes
 import metaads.graph.money as money
+from campaigns.changes.envelopes import Use
 from campaigns.states import Direction, Evidence, Field, Level, Source, canonical_amount, direction
 
 
@@ -34,6 +36,8 @@ class Limits:
     step_percent: Decimal
     acknowledged_percent: Decimal
     rolling_percent: Decimal
+    around_percent: Decimal
+    acknowledged_around_percent: Decimal
     cool_down: timedelta
     needs_evidence: bool
     edits_per_hour: int = 4
@@ -45,6 +49,8 @@ _RULE: Final = Limits(
     step_percent=Decimal(20),
     acknowledged_percent=Decimal(20),
     rolling_percent=Decimal(50),
+    around_percent=Decimal(40),
+    acknowledged_around_percent=Decimal(40),
     cool_down=timedelta(hours=1),
     needs_evidence=True,
 )
@@ -52,6 +58,8 @@ _PERSON: Final = Limits(
     step_percent=Decimal(50),
     acknowledged_percent=Decimal(900),
     rolling_percent=Decimal(100),
+    around_percent=Decimal(100),
+    acknowledged_around_percent=Decimal(300),
     cool_down=timedelta(0),
     needs_evidence=False,
 )
@@ -88,6 +96,15 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class Around:
+    """All budgets of one kind in an ad account, or in a client's accounts of one currency, major units."""
+
+    name: str
+    base: Decimal  # without what raises may have added in 24 hours
+    rises_24h: Decimal  # of changes that were sent, may have been, or are approved (this one left out)
+
+
+@dataclass(frozen=True)
 class Situation:
     """Everything that the guards look at, as it is known now. Money in major units."""
 
@@ -112,6 +129,10 @@ class Situation:
     last_write_at: datetime | None = None
     spend_so_far: Decimal | None = None
     exposure_trust: str = ""
+    exposure_known: bool = True  # whether the account's spend was reported lately
+    around: tuple[Around, ...] = ()
+    uses: tuple[Use, ...] = ()  # every envelope around the object, as it would be after the change
+    capped: bool = True  # whether account and client have an envelope at all
 
 
 @dataclass(frozen=True)
@@ -143,6 +164,9 @@ def evaluate(
         reasons += _pace(intent, situation, limits, now)
         if intent.direction is Direction.RAISE:
             reasons += _steps(intent, situation, limits)
+            reasons += _around(intent, situation, limits)
+    if intent.direction.spends_more:
+        reasons += _envelopes(intent, situation)
     return tuple(reasons)
 
 
@@ -335,3 +359,46 @@ def _steps(intent: Intent, at: Situation, limits: Limits) -> list[Reason]:
         text = f"Together with the last 24 hours this would raise the budget by more than {rolling} %."
         reasons.append(Reason("rolling_rise", text, "Wait, or raise it by less.", field=intent.field.value))
     return reasons
+
+
+def _around(intent: Intent, at: Situation, limits: Limits) -> list[Reason]:
+    """The rolling 24 hours of the account and of the client: many small raises are a large one."""
+    if intent.source is Source.UNDO or not intent.before:
+        return []
+    rise = Decimal(intent.target) - Decimal(intent.before)
+    most = limits.acknowledged_around_percent if intent.acknowledged else limits.around_percent
+    reasons = []
+    for one in at.around:
+        if one.base <= 0 or (one.rises_24h + rise) * 100 > one.base * most:
+            text = (
+                f"Within 24 hours this would raise the budgets of {one.name} by more than {most} % together."
+            )
+            reasons.append(Reason("rolling_rise_around", text, "Wait, or raise it by less."))
+    return reasons
+
+
+def _envelopes(intent: Intent, at: Situation) -> list[Reason]:
+    """Raises stop at the soft stage. A start, and an undo, which brings back what stood there, at the hard one."""
+    if not at.exposure_known:
+        text = "What this ad account has spent was not reported lately, so nothing may spend more."
+        return [Reason("exposure_unknown", text, "Wait for fresh numbers, or sync the account.")]
+    if not at.capped:
+        text = "This ad account has no spending limit yet, so nothing may spend more."
+        advice = (
+            "An owner or manager sets one for its day; a first complete sync sets a careful one by itself."
+        )
+        return [Reason("no_envelope", text, advice)]
+    raises = intent.direction is Direction.RAISE and intent.source is not Source.UNDO
+    ends = ("soft", "hard", "unknown") if raises else ("hard", "unknown")
+    share = envelopes.SOFT if raises else envelopes.HARD
+    return [
+        Reason(
+            f"envelope_{use.scope}_{use.period}",
+            envelopes.sentence(use),
+            f"{'Raises' if raises else 'Starts'} stop at {share * 100:.0f} % of it. Ask for less, cut or pause "
+            "something else, or have an owner or manager set a higher limit.",
+            field=intent.field.value,
+        )
+        for use in at.uses
+        if use.stage in ends
+    ]

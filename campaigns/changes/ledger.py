@@ -6,7 +6,8 @@
 
 A line's hash covers its canonical text and the hash before it; `verify` walks the chain. Lines hold ids of
 people, never names; the text holds them sealed with the line's own salt, so that `forget_actor` can erase who did it
-and the chain still proves what was done. Lock order everywhere: the head, then changes.
+and the chain still proves what was done. Lock order everywhere: heads by
+their account's number, then changes, then the client's headroom.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from accounts.errors import NotFound
 from accounts.models import AdAccount, User
 from accounts.tenancy import Principal
 from campaigns.errors import Closed
-from campaigns.models import Change, LedgerHead, LedgerLine
+from campaigns.models import Change, ClientLock, LedgerHead, LedgerLine
 from campaigns.signals import change_recorded
 from campaigns.states import ChangeState, Direction, Field, Level, check
 
@@ -88,6 +89,15 @@ def _head(ad_account_id: int) -> LedgerHead:
         LedgerHead.everything.get_or_create(ad_account_id=ad_account_id, defaults={"client_id": client_id})
         head = rows.get()
     return head
+
+
+def lock_client(client_id: int) -> None:
+    """Take the client's headroom for the rest of this transaction. After the heads, which come in the order of their
+    accounts, and before nothing but reads: see `headroom`."""
+    rows = ClientLock.everything.select_for_update().filter(client_id=client_id)
+    if rows.first() is None:
+        ClientLock.everything.get_or_create(client_id=client_id)
+        rows.get()
 
 
 def transition(

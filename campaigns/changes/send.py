@@ -251,6 +251,8 @@ def _committed(claim: Claim, *, wire: str | int, token: str, now: datetime) -> A
 def _forbidden(change: Change, *, now: datetime) -> tuple[str, datetime | None]:
     if change.expires_at <= now:
         return "The approval ran out before it was sent.", None
+    if change.direction.spends_more:
+        ledger.lock_client(change.client_id)
     situation = exposure.situation(
         ad_account=change.ad_account,
         level=Level(change.level),
@@ -258,6 +260,8 @@ def _forbidden(change: Change, *, now: datetime) -> tuple[str, datetime | None]:
         field=Field(change.field),
         stopped=_stopped(change),
         now=now,
+        before=change.before,
+        target=change.target,
         leave_out=change,
     )
     reasons = guards.evaluate(intent=exposure.intent_of(change), situation=situation, now=now)

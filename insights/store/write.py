@@ -99,6 +99,7 @@ def upsert(
             account_id,
             merged,
             days,
+            covered={one.day for one in current if one.complete and (one.kind, one.level) == ("day", "ad")},
             trust="ready" if all(one.complete for one in current) else "partial",
             now=now,
         )
@@ -237,12 +238,24 @@ def _slices(
 
 
 def _report(
-    account_id: int, merged: dict[str, Merged], days: set[date], *, trust: str, now: datetime
+    account_id: int,
+    merged: dict[str, Merged],
+    days: set[date],
+    *,
+    covered: set[date],
+    trust: str,
+    now: datetime,
 ) -> None:
-    """Tell floor 3 what the owners of budgets have spent, in this transaction."""
-    if not days:
+    """Tell floor 3 what the owners of budgets have spent, in this transaction; of a day that was read in full and has
+    not moved, only what the whole account spent, so that it knows how old its knowledge is."""
+    if not days | covered:
         return
-    found = {key[:3]: key[3] for key in rollups.spent(account_id=account_id, days=days)}
+    spent = {key[:3]: key[3] for key in rollups.spent(account_id=account_id, days=days | covered)}
+    whole = {("account", "", day): Decimal(0) for day in days | covered}
+    for (level, _, day), spend in spent.items():
+        if level == "campaign":
+            whole["account", "", day] += spend
+    found = {key: spend for key, spend in spent.items() if key[2] in days} | whole
     for level, object_id, day in merged["day"].gone:
         if level in ("campaign", "adset"):
             found.setdefault((level, object_id, day), Decimal(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
@@ -13,6 +14,8 @@ import accounts.tokens as tokens
 from accounts.access import ad_account as account_of
 from accounts.models import AdAccount
 from campaigns.changes import approvals, request
+from campaigns.changes.exposure import Spent, report
+from campaigns.changes.headroom import today_of
 from campaigns.models import AdSet, Attempt, Campaign, Change
 from campaigns.states import Field, Level, Source
 from campaigns.sync import run
@@ -55,7 +58,16 @@ class Desk:
         return AdSet.everything.get(daily_budget__isnull=False)
 
     def sync(self) -> Any:
+        self.spent()
         return run(ad_account=self.account, now=self.now)
+
+    def spent(self, amount: str = "0", *, obj: Any = None, trust: str = "ready") -> None:
+        """What the insights floor would report of today: the whole account, and one object on demand."""
+        day, spend = today_of(self.account, self.now), Decimal(amount)
+        rows = [Spent(level="account", object_id="", day=day, spend=spend)]
+        if obj is not None:
+            rows.append(Spent(level=obj.level.value, object_id=obj.meta_id, day=day, spend=spend))
+        report(ad_account_id=self.account.pk, rows=rows, as_of=self.now, trust=trust, now=self.now)
 
     def file(
         self,

@@ -26,7 +26,7 @@ def report(desk, spend, *, day=DAY, trust="ready"):
 def situation(desk):
     return exposure.situation(
         ad_account=desk.account, level=Level.CAMPAIGN, object_id=desk.campaign.meta_id, field=Field.DAILY_BUDGET,
-        stopped="", now=desk.now,
+        stopped="", now=desk.now, before="100", target="100",
     )  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def test_the_later_report_of_a_day_replaces_the_earlier_one(desk):
     assert report(desk, "10.25") == 1
     report(desk, "12.50")
     report(desk, "7", day=DAY - timedelta(days=1))
-    assert ExposureRow.everything.count() == 2
+    assert ExposureRow.everything.filter(level="campaign").count() == 2
     assert situation(desk).spend_so_far == Decimal("19.50")
 
 

@@ -227,7 +227,20 @@ def test_what_budgets_have_spent_is_reported_down_in_the_same_transaction(ad_acc
         now=NOW,
     )
     told = {(one.level, one.object_id): (one.spend, one.trust) for one in ExposureRow.objects.of(ad_account)}
-    assert told == {("campaign", "10"): (D("3.75"), "ready"), ("adset", "20"): (D("3.75"), "ready")}
+    spent = (D("3.75"), "ready")
+    assert told == {("campaign", "10"): spent, ("adset", "20"): spent, ("account", ""): spent}
+
+
+def test_a_day_read_in_full_without_news_tells_how_old_the_knowledge_is_and_nothing_else(ad_account):
+    for moment in (NOW, NOW + timedelta(minutes=30)):
+        upsert(
+            ad_account=ad_account,
+            rows=[row(object_id="30", spend="1.25")],
+            slices=[Read("day", "ad", TODAY)],
+            now=moment,
+        )
+    told = {one.level: one.as_of for one in ExposureRow.objects.of(ad_account)}
+    assert told == {"campaign": NOW, "adset": NOW, "account": NOW + timedelta(minutes=30)}
 
 
 def test_hours_add_up_in_the_account_s_hour(ad_account):

@@ -67,6 +67,7 @@ def plant(shop: Any, figures: dict[str, tuple[str, int, int]] | None = None, *, 
 def shop(agency: Any, clock: Any) -> Any:
     """Northwind's ad account, enabled, structure read a moment ago, figures of eight days stored."""
     from accounts.models import AdAccount
+    from campaigns.changes.headroom import ensure_defaults
     from campaigns.models import Ad, AdSet, Campaign, SyncRun
 
     now = clock.now()
@@ -98,6 +99,7 @@ def shop(agency: Any, clock: Any) -> Any:
     SyncRun.everything.create(
         client=agency.northwind, ad_account=account, state="complete", started_at=now, finished_at=now
     )
+    ensure_defaults(ad_account=account, now=now)
     found = SimpleNamespace(**vars(agency), ad_account=account, clock=clock, today=now.date())
     plant(found)
     return found

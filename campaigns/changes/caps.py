@@ -1,0 +1,146 @@
+"""Set and read the spend caps: who set which, when, and how full each is.
+
+Setting one takes the client's lock, so it falls before or after a raise that is being approved or sent, never between
+that raise's look at the cap and its attempt.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from django.db import transaction
+
+import accounts.access as access
+import accounts.audit as audit
+import campaigns.changes.headroom as headroom
+import campaigns.changes.ledger as ledger
+import campaigns.queries as queries
+import metaads.graph.money as money
+from accounts.errors import Invalid, NotFound
+from accounts.models import AdAccount, Client
+from accounts.tenancy import Principal
+from campaigns.changes.envelopes import Period, Scope, Use
+from campaigns.models import AdSet, Campaign, Envelope
+from campaigns.states import Level, canonical_amount
+
+
+def of(principal: Principal, *, ad_account: AdAccount, now: datetime) -> list[tuple[Envelope, Use]]:
+    """Every envelope that can hold a change of the account, with how full it is now."""
+    access.require(principal, "view", ad_account.client_id)
+    return headroom.uses_now(ad_account=ad_account, now=now)
+
+
+def set_(
+    *,
+    principal: Principal,
+    client: Client,
+    scope: Scope,
+    period: Period,
+    amount: Decimal | None,
+    reason: str,
+    now: datetime,
+    ad_account: AdAccount | None = None,
+    object_id: str = "",
+    currency: str = "",
+) -> Envelope | None:
+    """Set one cap, in major units of the account's currency; None takes it away. An account and a client keep one for
+    their day: without it nothing may spend more, so that one is only ever changed.
+
+    `client` needs a currency, `account` an ad account, `campaign` and `object` the account and the object's id.
+    """
+    access.require(principal, "manage_client", client)
+    if scope is Scope.CLIENT:
+        key, object_id = headroom.client_key(client.pk, _currency(currency)), ""
+        ad_account = None
+    else:
+        ad_account = _account(ad_account, client)
+        currency = ad_account.currency
+        key = headroom.account_key(ad_account.pk)
+        if scope in (Scope.CAMPAIGN, Scope.OBJECT):
+            key = f"{scope}:{_object(ad_account, scope, object_id)}"
+        else:
+            object_id = ""
+    if period is Period.FLIGHT and scope in (Scope.ACCOUNT, Scope.CLIENT):
+        raise Invalid("Only a campaign or an ad set has a flight.", code="bad_period", advice="Use month.")
+    if amount is None and period is Period.DAY and scope in (Scope.ACCOUNT, Scope.CLIENT):
+        advice = "Send another amount; 0 lets nothing spend more."
+        raise Invalid("This limit can be changed, not taken away.", code="limit_needed", advice=advice)
+    _amount(amount, currency)
+    with transaction.atomic():
+        ledger.lock_client(client.pk)
+        rows = Envelope.objects.of(client).filter(scope_key=key, period=period.value)
+        before = rows.values_list("amount", flat=True).first()
+        row = None
+        if amount is None:
+            rows.delete()
+        else:
+            row, _ = Envelope.everything.update_or_create(
+                scope_key=key,
+                period=period.value,
+                defaults={
+                    "client": client,
+                    "ad_account": ad_account,
+                    "scope": scope.value,
+                    "object_id": object_id,
+                    "currency": currency,
+                    "amount": amount,
+                    "set_at": now,
+                    "set_by_id": principal.user_id,
+                    "reason": reason.strip()[:500],
+                },
+            )
+        audit.record(
+            principal=principal,
+            client=client,
+            verb="set_envelope",
+            subject=f"{key} {period}",
+            now=now,
+            before=_written(before),
+            after=_written(amount),
+            currency=currency,
+            reason=reason.strip()[:500],
+        )
+    return row
+
+
+def _written(amount: Decimal | None) -> str | None:
+    return None if amount is None else canonical_amount(Decimal(amount))
+
+
+def _currency(text: str) -> str:
+    if not money.known(text):
+        advice = "Send its three letters, such as USD: a client has one limit per currency."
+        raise Invalid(
+            "Which currency?", code="currency_required", advice=advice, errors=[("currency", advice)]
+        )
+    return text
+
+
+def _account(ad_account: AdAccount | None, client: Client) -> AdAccount:
+    if ad_account is None:
+        raise Invalid("Which ad account?", code="account_required", advice="Send account_id.")
+    if ad_account.client_id != client.pk:
+        raise NotFound("There is no such ad account.")
+    return ad_account
+
+
+def _object(ad_account: AdAccount, scope: Scope, object_id: str) -> str:
+    levels = (Level.CAMPAIGN,) if scope is Scope.CAMPAIGN else (Level.CAMPAIGN, Level.AD_SET)
+    for level in levels:
+        row: Campaign | AdSet | None = queries.stored(  # type: ignore[assignment]
+            ad_account=ad_account, level=level, object_id=object_id
+        )
+        if row is not None:
+            return row.meta_id
+    raise NotFound("There is no such campaign or ad set.")
+
+
+def _amount(amount: Decimal | None, currency: str) -> None:
+    if amount is None:
+        return
+    if not amount.is_finite() or not 0 <= amount <= Decimal(10) ** 12:
+        raise Invalid("A limit is an amount from 0 on.", code="bad_amount", errors=[("amount", "0 or more.")])
+    if money.known(currency) and amount != amount.quantize(money.minor_unit(currency)):
+        text = f"{amount} {currency} is not a whole number of {money.minor_unit(currency)} {currency}."
+        raise Invalid(text, code="not_whole_minor_unit", errors=[("amount", text)])
