@@ -17,7 +17,7 @@ from django.db.models import Q
 from accounts.fields import MoneyField
 from accounts.models import AdAccount, Client, User
 from accounts.tenancy import AccountFacts, Tenant
-from campaigns.states import OPEN, ChangeState, Direction, Field, Level, Source, direction
+from campaigns.states import IN_FLIGHT, ChangeState, Direction, Field, Level, Source, direction
 
 
 def _words(members: Any) -> list[str]:
@@ -217,7 +217,7 @@ class Change(Tenant):
         constraints = [
             models.UniqueConstraint(
                 fields=["object_id", "field"],
-                condition=Q(state__in=_words(OPEN)),
+                condition=Q(state__in=_words(IN_FLIGHT)),
                 name="change_one_open_per_field",
             ),
             models.CheckConstraint(condition=Q(state__in=_words(ChangeState)), name="change_state_is_known"),

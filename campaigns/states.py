@@ -122,8 +122,11 @@ TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = {
 TERMINAL = frozenset(state for state, onward in TRANSITIONS.items() if not onward)
 #: Not begun yet: may still be replaced by another change of the same field.
 WAITING = frozenset({S.PROPOSED, S.APPROVED})
-#: Begun and not finished: at most one per (object, field), kept by a partial unique index.
+#: Begun and not finished.
 OPEN = frozenset(TRANSITIONS) - TERMINAL - WAITING
+#: Open, and may still move by itself: at most one per (object, field), kept by a partial unique index. One that waits
+#: for a person has nothing on the wire; it keeps all others of its field away but a pause (by the guards).
+IN_FLIGHT = OPEN - {S.NEEDS_HUMAN}
 #: Sent and not proven without effect: such a change counts in every rolling limit.
 IN_DOUBT = frozenset({S.SENDING, S.ACKED, S.UNKNOWN, S.VERIFYING, S.HELD_AUTH, S.SUPERSEDED, S.NEEDS_HUMAN})
 

@@ -12,7 +12,7 @@ import campaigns.changes.ledger as ledger
 import metaads.graph.money as money
 from accounts.models import AdAccount
 from campaigns.models import Attempt, Change, LedgerLine
-from campaigns.states import OPEN, TRANSITIONS, ChangeState, Field
+from campaigns.states import IN_FLIGHT, TRANSITIONS, ChangeState, Field
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def check(*, ad_account: AdAccount, now: datetime) -> list[Breach]:
     for change in changes:
         breaches += _attempts(change, attempts.get(change.pk, []))
         breaches += _path(change, paths.get(change.pk, []))
-        moving = ChangeState(change.state) in OPEN - {ChangeState.NEEDS_HUMAN, ChangeState.HELD_AUTH}
+        moving = ChangeState(change.state) in IN_FLIGHT - {ChangeState.HELD_AUTH}
         if moving and now - change.state_at > timedelta(hours=2):
             text = f"It has been {change.state} for more than two hours."
             breaches.append(Breach("N27", str(change.uuid), text))
@@ -54,7 +54,7 @@ def check(*, ad_account: AdAccount, now: datetime) -> list[Breach]:
 
 def _one_open(changes: list[Change]) -> list[Breach]:
     counted = Counter(
-        (change.object_id, change.field) for change in changes if ChangeState(change.state) in OPEN
+        (change.object_id, change.field) for change in changes if ChangeState(change.state) in IN_FLIGHT
     )
     return [
         Breach("N7", object_id, f"{count} changes of {field} are on their way.")

@@ -29,6 +29,7 @@ from campaigns.changes.guards import Reason
 from campaigns.errors import NotAllowedBy
 from campaigns.models import Ad, AdSet, Campaign, Change
 from campaigns.states import (
+    IN_FLIGHT,
     OPEN,
     WAITING,
     ChangeState,
@@ -137,15 +138,15 @@ def _joined(
 
 
 def _before(obj: Campaign | AdSet | Ad, field: Field, target: str) -> str:
-    """What stands there as far as we know. For a stop behind another change on its way: what that one will leave."""
+    """What stands there as far as we know. For a stop behind another change on its way: what that one will leave; and
+    behind one whose fate is not known: ACTIVE, since a stop has nothing else to end."""
     if field is Field.STATUS and target == "PAUSED":
-        ahead = Change.everything.filter(
-            object_id=obj.meta_id,
-            field=field.value,
-            state__in=[state.value for state in OPEN - {S.NEEDS_HUMAN}],
-        ).first()
+        mine = Change.everything.filter(object_id=obj.meta_id, field=field.value)
+        ahead = mine.filter(state__in=[state.value for state in IN_FLIGHT]).first()
         if ahead is not None:
             return str(ahead.target)
+        if mine.filter(state=S.NEEDS_HUMAN.value).exists():
+            return "ACTIVE"
     return diff.written(getattr(obj, field.value, None))
 
 

@@ -3,7 +3,7 @@
     SENDING, abandoned ──> UNKNOWN            (its worker died; only after the lease has run out)
     ACKED (2 s) | UNKNOWN (settle window) | HELD_AUTH (reconnected) ──> VERIFYING
     VERIFYING: two agreeing reads at least 3 s apart
-        = target                                 APPLIED
+        = target                                 APPLIED; SUPERSEDED where every request of ours was refused
         = before, read after the settle window   the activity log has it touched since?  SUPERSEDED, object held
                                                  it has not                              NOT_APPLIED, and `send`
                                                                                          tries the same value again
@@ -23,6 +23,7 @@ from django.conf import settings
 
 import accounts.alerts as alerts
 import accounts.tokens as tokens
+import campaigns.changes.exposure as exposure
 import campaigns.changes.ledger as ledger
 import campaigns.changes.reading as reading
 import campaigns.changes.switch as switch
@@ -145,6 +146,12 @@ def _later(claim: Claim, *, now: datetime, at: datetime) -> datetime:
     return at
 
 
+def _ours(change: Change) -> bool:
+    """Whether any request of the change may have had an effect: where each was refused for certain, what stands there
+    is somebody else's work, however well it fits."""
+    return Attempt.everything.filter(change=change).exclude(outcome__in=exposure.HARMLESS).exists()
+
+
 def _ended(claim: Claim, *, now: datetime, value: str, touched: str = "") -> datetime | None:
     """Two reads agree: write the verdict. `touched` says who had their hands on it since, if anybody had."""
     with ledger.locked(claim.change.ad_account_id):
@@ -152,6 +159,10 @@ def _ended(claim: Claim, *, now: datetime, value: str, touched: str = "") -> dat
         if change is None:
             return None
         reading.store(change, value=value)
+        if value == change.target and not _ours(change):
+            why = f"Somebody else set it to {value}, as was wanted; Meta had refused each request of ours."
+            switch.superseded(change, value=value, now=now, why=why)
+            return None
         if value == change.target:
             ledger.transition(
                 change, to=S.APPLIED, now=now, applied_at=now, error_text="", advice="", **ledger.free()

@@ -956,7 +956,6 @@ class Migration(migrations.Migration):
                         [
                             "ACKED",
                             "HELD_AUTH",
-                            "NEEDS_HUMAN",
                             "NOT_APPLIED",
                             "PREPARING",
                             "SENDING",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from uuid import uuid4
+
 import pytest
+from django.db import IntegrityError, transaction
 
 import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
@@ -10,7 +13,7 @@ from accounts.connections import NoConnection, connect
 from accounts.models import Alert
 from campaigns.changes.invariants import check
 from campaigns.models import Change, Hold, LedgerLine
-from campaigns.states import ChangeState, Field
+from campaigns.states import ChangeState, Field, Source
 from campaigns.tasks import sweep
 
 pytestmark = pytest.mark.django_db
@@ -473,3 +476,48 @@ def test_without_the_activity_log_nothing_is_called_without_effect(desk):
         desk.wait(seconds=60)
         desk.step(change)
     assert change.state == "NEEDS_HUMAN" and len(desk.writes()) == 1
+
+
+# --- a change that needs a person does not keep an emergency pause waiting
+
+
+def stuck_start(desk):
+    """A start that Meta acknowledged three times and never made: it needs a person, and stays open."""
+    desk.edit(desk.other, "status", "PAUSED")
+    desk.sync()
+    desk.wait(hours=25)
+    desk.sync()
+    desk.sandbox.faults.arm("lying_success", {}, 3)
+    start = desk.approved("ACTIVE", field=Field.STATUS, obj=desk.other)
+    return desk.until(start, "NEEDS_HUMAN", every=10, most=200)
+
+
+@pytest.mark.fault("F19")
+@pytest.mark.parametrize("really", ["ACTIVE", "PAUSED"])
+def test_a_pause_passes_a_status_change_that_needs_a_person(desk, really):
+    start = stuck_start(desk)
+    if really == "ACTIVE":
+        # The third request of ours took effect after all: this is what the pause is for.
+        desk.edit(desk.other, "status", "ACTIVE", application_id="1000000000000001")
+    seen = len(desk.writes())
+    pause = desk.approved("PAUSED", field=Field.STATUS, obj=desk.other, source=Source.WATCHDOG)
+    desk.until(pause, *ENDS)
+    assert desk.truth(desk.other, "status") == "PAUSED"
+    assert (pause.state, len(desk.writes()) - seen) == (("APPLIED", 1) if really == "ACTIVE" else ("NOOP", 0))
+    start.refresh_from_db()
+    assert start.state == "NEEDS_HUMAN"
+
+
+def test_nothing_but_a_pause_passes_one_that_needs_a_person(desk):
+    stuck_start(desk)
+    again = desk.file("ACTIVE", field=Field.STATUS, obj=desk.other)
+    assert again.state == "REJECTED" and "is on its way" in again.error_text
+
+
+def test_two_that_may_still_move_are_never_under_way_at_once(desk):
+    desk.sandbox.faults.arm("applied_timeout", {}, 1)
+    start = desk.until(desk.approved("PAUSED", field=Field.STATUS), "UNKNOWN")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        copy = Change.everything.get(pk=start.pk)
+        copy.pk, copy.uuid, copy.key = None, uuid4(), "copy"
+        copy.save(force_insert=True)

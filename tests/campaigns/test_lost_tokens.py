@@ -74,6 +74,22 @@ def test_a_change_that_a_person_made_meanwhile_is_found_before_anything_is_sent_
     assert len(desk.writes()) == 1 and desk.truth(desk.campaign, "daily_budget") == 15_500
 
 
+@pytest.mark.fault("F12")
+def test_a_person_who_set_the_same_value_meanwhile_is_not_taken_for_our_own_work(desk):
+    """Meta refused our one request for its token; that the value fits is no effect of ours (N15)."""
+    change = desk.approved("120")
+    desk.step(change)
+    desk.wait(seconds=4)
+    desk.sandbox.faults.arm("auth", {"method": "POST"}, 1, subcode=460)
+    desk.until(change, "HELD_AUTH")
+    desk.edit(desk.campaign, "daily_budget", 12_000)
+    connect(desk)
+    desk.until(change, "SUPERSEDED", "APPLIED")
+    assert (change.state, change.possibly_applied, change.applied_at) == ("SUPERSEDED", False, None)
+    assert "Somebody else set it to 120" in change.error_text and len(desk.writes()) == 1
+    assert desk.campaign.daily_budget == 120
+
+
 @pytest.mark.parametrize("fault", ["", "applied_timeout"])
 def test_a_change_on_its_way_is_looked_up_once_somebody_has_reconnected(desk, fault):
     """Acknowledged or unknown, then the token dies: no verdict, no second request, until it can be read again."""
