@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -55,6 +56,14 @@ def ad_sets(principal: Principal, *, campaign: Campaign, include_removed: bool =
 def ads(principal: Principal, *, ad_set: AdSet, include_removed: bool = False) -> QuerySet[Ad]:
     rows = Ad.objects.for_(principal).filter(ad_set=ad_set).select_related("ad_set", "campaign", "creative")
     return _present(rows, include_removed).order_by("name", "meta_id")
+
+
+def names(
+    principal: Principal, *, ad_account: AdAccount, level: str, meta_ids: Iterable[str]
+) -> dict[str, str]:
+    """What objects of one level are called, by Meta id; removed ones too."""
+    rows = MODELS[Level(level)].objects.for_(principal).filter(ad_account=ad_account)
+    return dict(rows.filter(meta_id__in=list(meta_ids)).values_list("meta_id", "name"))
 
 
 def campaign(principal: Principal, meta_id: str, verb: str = "view") -> Campaign:

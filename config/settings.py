@@ -366,6 +366,8 @@ SPECTACULAR_SETTINGS = {
         "CampaignStatus": ["ACTIVE", "PAUSED"],
         "StrategyStatus": ["active", "paused", "completed"],
         "AnyRole": ["owner", "manager", "buyer", "analyst", "approver", "viewer", "integrator"],
+        "Level": ["account", "campaign", "adset", "ad"],
+        "ObjectLevel": ["campaign", "adset", "ad"],
         "RoleBelowOwner": ["manager", "buyer", "analyst", "approver", "viewer", "integrator"],
     },
     "TITLE": "metaads API",

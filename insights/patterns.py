@@ -1,12 +1,12 @@
 """Does the hour, the weekday or the hour of the week make a difference, or does it only look so?
 
     observations (day, hour) -> (top, over)
-        -> groups: 24 hours, 7 weekdays, 168 hours of the week
+        -> groups: 24 hours, 7 weekdays, 168 hours of the week; 12 months, 53 weeks of the year
         -> each group's ratio against everything else's, with the scatter from week to week as the yardstick
         -> Benjamini and Hochberg over the groups of one family -> better | worse | no difference seen
 
 The scatter is estimated, not assumed: clicks of one hour come in bursts, and a Poisson interval would find "best
-hours" in noise. Too few weeks or too little volume, and the answer is that there is not enough to say.
+hours" in noise. Too few weeks, years or too little volume, and the answer is that there is not enough to say.
 PURE: no Django, no clock, no I/O.
 """
 
@@ -17,27 +17,30 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 import numpy as np
 
-Family = Literal["hour", "weekday", "hour_of_week"]
+Family = Literal["hour", "weekday", "hour_of_week", "month", "week"]
 Verdict = Literal["better", "worse", ""]
 #: Share of false finds among the finds that is put up with.
 RATE: Final = 0.05
 LEAST_WEEKS: Final = 4
 #: A group whose divisor (impressions, clicks) is smaller than this on an average week says nothing.
 LEAST_OVER: Final = 20.0
+#: A month or week of the year is compared when each was seen in this many years.
+LEAST_YEARS: Final = 2
 
 
 @dataclass(frozen=True)
 class Group:
-    """One hour, weekday or hour of the week. `ratio` is top / over; `low` and `high` its 95 % interval."""
+    """One hour, weekday, hour of the week, month or week. `ratio` is top / over; `low` and `high` its 95 % interval."""
 
     weekday: int | None  # 0 is Monday
     hour: int | None
+    season: int | None  # month 1..12, or ISO week 1..53
     top: Decimal
     over: Decimal
     ratio: float | None
@@ -61,18 +64,31 @@ class Pattern:
         return tuple(group for group in self.groups if group.verdict)
 
 
-_Key = tuple[int | None, int | None]
+_Key = tuple[int | None, int | None, int | None]
 Observations = Mapping[tuple[date, int], tuple[Decimal, Decimal]]
 _KEYS: Final[Mapping[Family, Callable[[date, int], _Key]]] = {
-    "hour": lambda day, hour: (None, hour),
-    "weekday": lambda day, hour: (day.weekday(), None),
-    "hour_of_week": lambda day, hour: (day.weekday(), hour),
+    "hour": lambda day, hour: (None, hour, None),
+    "weekday": lambda day, hour: (day.weekday(), None, None),
+    "hour_of_week": lambda day, hour: (day.weekday(), hour, None),
+    "month": lambda day, hour: (None, None, day.month),
+    "week": lambda day, hour: (None, None, day.isocalendar().week),
 }
 _ALL: Final[Mapping[Family, tuple[_Key, ...]]] = {
-    "hour": tuple((None, hour) for hour in range(24)),
-    "weekday": tuple((day, None) for day in range(7)),
-    "hour_of_week": tuple((day, hour) for day in range(7) for hour in range(24)),
+    "hour": tuple((None, hour, None) for hour in range(24)),
+    "weekday": tuple((day, None, None) for day in range(7)),
+    "hour_of_week": tuple((day, hour, None) for day in range(7) for hour in range(24)),
+    "month": tuple((None, None, month) for month in range(1, 13)),
+    "week": tuple((None, None, week) for week in range(1, 54)),
 }
+#: What scatters around a group's ratio: its days, or for a season its years (days of one month resemble each other).
+_UNITS: Final[Mapping[Family, Callable[[date], date]]] = {
+    "month": lambda day: day.replace(day=1),
+    "week": lambda day: day - timedelta(days=day.weekday()),
+}
+
+
+def _itself(day: date) -> date:
+    return day
 
 
 def find(seen: Observations, *, family: Family, up_is_good: bool) -> Pattern:
@@ -83,7 +99,7 @@ def find(seen: Observations, *, family: Family, up_is_good: bool) -> Pattern:
     weeks = len({(day.isocalendar().year, day.isocalendar().week) for day, _ in seen})
     units = _units(seen, family)
     sums = {key: (sum(x for x, _ in rows), sum(n for _, n in rows)) for key, rows in units.items()}
-    why = _short(units, weeks)
+    why = _few_years(units, family) if family in _UNITS else _short(units, weeks)
     scatter = _scatter(units) if not why else {}
     verdicts = _verdicts(sums, scatter, up_is_good=up_is_good) if scatter else {}
     exact = _exact(seen, family)
@@ -99,10 +115,11 @@ def find(seen: Observations, *, family: Family, up_is_good: bool) -> Pattern:
 
 
 def _units(seen: Observations, family: Family) -> dict[_Key, list[tuple[float, float]]]:
-    """Group -> (top, over) of each day: what scatters around the group's ratio. A weekday's unit is the whole day."""
+    """Group -> (top, over) of each day (of a season: each year). A weekday's unit is the whole day."""
+    unit = _UNITS.get(family, _itself)
     days: dict[tuple[_Key, date], tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
     for (day, hour), (top, over) in seen.items():
-        key = (_KEYS[family](day, hour), day)
+        key = (_KEYS[family](day, hour), unit(day))
         before = days[key]
         days[key] = (before[0] + float(top), before[1] + float(over))
     found: dict[_Key, list[tuple[float, float]]] = defaultdict(list)
@@ -118,6 +135,16 @@ def _short(units: Mapping[_Key, Sequence[tuple[float, float]]], weeks: int) -> s
     if volume < LEAST_OVER * weeks * len(units):
         return "There is too little volume to tell hours apart."
     return ""
+
+
+def _few_years(units: Mapping[_Key, Sequence[tuple[float, float]]], family: Family) -> str:
+    groups = _ALL[family][:52]  # a 53rd week is rare and may be missing
+    enough = sum(1 for key in groups if sum(1 for _, over in units.get(key, ()) if over > 0) >= LEAST_YEARS)
+    if enough == len(groups):
+        return ""
+    return (
+        f"{enough} of {len(groups)} {family}s were seen in {LEAST_YEARS} years yet; all of them are needed."
+    )
 
 
 @dataclass(frozen=True)
@@ -231,6 +258,7 @@ def _group(
     return Group(
         weekday=key[0],
         hour=key[1],
+        season=key[2],
         top=top,
         over=over,
         ratio=ratio,

@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from insights.api.comparison import Comparison
 from insights.api.own import OwnMetric, OwnMetrics
 from insights.api.past import Completeness, KnownAt
+from insights.api.ranking import Ranking
 from insights.api.rhythm import Rhythm
 from insights.api.views import Ads, AdSets, Campaigns, Insights, Metrics, Performance, Realtime
 
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/completeness/<str:account_id>", Completeness.as_view(), name="api_completeness"),
     path("api/meta/rhythm/<str:account_id>", Rhythm.as_view(), name="api_rhythm"),
     path("api/meta/comparison/<str:object_id>", Comparison.as_view(), name="api_comparison"),
+    path("api/meta/ranking/<str:account_id>", Ranking.as_view(), name="api_ranking"),
     path("api/metrics/own", OwnMetrics.as_view(), name="api_own_metrics"),
     path("api/metrics/own/<str:name>", OwnMetric.as_view(), name="api_own_metric"),
     path("api/metrics", Metrics.as_view(), name="api_metrics"),
