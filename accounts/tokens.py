@@ -5,6 +5,7 @@ reader        granted assets of the ad account, same client, able to read, the h
                 good           doubts are forgotten
                 refused        a newer token is stored -> that one | it ran out -> one exchange      one replay
                                a definite end -> state, another writer, one try with the next connection
+start_report  the same for the POST that has a report prepared
 write_token   the account's one writer, if its state and its grant allow it; a write is never sent twice
 
 connected | expiring | degraded -> reauth_needed    one definite subcode (190/458, 460, 463, 464, 467), or a second
@@ -47,6 +48,8 @@ log = logging.getLogger(__name__)
 
 _AGAIN_AFTER: Final = timedelta(seconds=30)
 _NOTE_EVERY: Final = timedelta(minutes=5)
+#: As in `GraphClient`: the token, the same one renewed, and that of another connection.
+_MOST_TOKENS: Final = 3
 #: Auth answers that an exchange, or somebody else's exchange, may mend.
 _RAN_OUT: Final = frozenset({"token_expired", "token_revoked", "session_expired"})
 
@@ -69,6 +72,27 @@ def reader(ad_account: AdAccount, *, use: str = "read") -> GraphClient:
         on_answer=source.heard,
         next_token=source.next_token,
     )
+
+
+def start_report(ad_account: AdAccount, question: Mapping[str, Any]) -> str:
+    """Have Meta prepare a report of the account, and return its run id: one POST that changes nothing there.
+
+    `question` as for `GraphClient.insights`. A refused token is mended or passed over as in `reader`. A lost answer
+    costs an unused report, so it is not sent twice here. Raises a GraphError, `Blocked` or `NoConnection`.
+    """
+    source = _Source(ad_account)
+    source.choose()
+    failed = 0
+    while True:
+        token = source.token()
+        try:
+            return gateway.start_report(
+                token=token, ad_account=ad_account.meta_id, question=question, on_answer=source.heard
+            )
+        except AuthFailed as no:
+            failed += 1
+            if not source.next_token(no.answer, token, failed) or failed >= _MOST_TOKENS:
+                raise
 
 
 class _Source:

@@ -54,10 +54,17 @@ ROUTES: dict[str, str] = {
     "campaigns.tasks.send_due": "write",
     "campaigns.tasks.settle_due": "control",
     "insights.tasks.first_sync_account": "reports",
+    "insights.tasks.go_on_fetching": "reports",
+    "insights.tasks.advance_reports": "reports",
 }
 
 #: Hard limits in seconds where 120 is too short; all below the broker's visibility time-out of 600.
-LONGER: dict[str, int] = {"insights.tasks.first_sync_account": 540, "campaigns.tasks.sync_due": 540}
+LONGER: dict[str, int] = {
+    "insights.tasks.first_sync_account": 540,
+    "insights.tasks.go_on_fetching": 540,
+    "insights.tasks.advance_reports": 540,
+    "campaigns.tasks.sync_due": 540,
+}
 
 #: How long a canary's sign of life is good, in seconds: three missed rounds are a dead worker or beat.
 CANARY_SECONDS = 3 * MINUTE

@@ -110,7 +110,15 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         "SETTLE_SECONDS", int, 120, "How long an unanswered write may still land; production refuses under 60"
     ),
-    Variable("LOOKBACK_DAYS", int, 28, "How many past days are read again (Meta restates for 28)"),
+    Variable(
+        "LOOKBACK_DAYS",
+        int,
+        28,
+        "How many past days are read again each day (Meta restates for 28; 7 where only spend matters)",
+    ),
+    Variable(
+        "FIRST_SYNC_DAYS", int, 90, "How many days of a new ad account are read, newest first (up to 1120)"
+    ),
     Variable(
         "EMAIL_URL",
         str,

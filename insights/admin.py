@@ -16,6 +16,7 @@ from insights.models import (
     Interest,
     PeriodReach,
     PollState,
+    ReportRun,
     Revision,
     Slice,
     WindowSum,
@@ -115,6 +116,24 @@ class WindowSumAdmin(ScopedAdmin):
 @admin.register(DataVersion)
 class DataVersionAdmin(ScopedAdmin):
     list_display = ("ad_account_id", "version", "changed_at", "windows_until")
+
+
+@admin.register(ReportRun)
+class ReportRunAdmin(ScopedAdmin):
+    list_display = (
+        "ad_account_id",
+        "level",
+        "since",
+        "until",
+        "breakdown",
+        "state",
+        "percent",
+        "attempts",
+        "reason",
+        "not_before",
+    )
+    list_filter = ("state", "level")
+    ordering = ("-id",)
 
 
 @admin.register(FetchRun)

@@ -3,10 +3,13 @@
 UnknownMetric   no such name in the registry or its aliases
 UnknownPeriod   a preset or range that nobody defined
 BadFormula      a client's own metric that would be nonsense, with what to write instead
+TooFarBack      days that Meta does not keep any more, with the first day there is
 UnknownZone     the account's time zone is not in the zone database
 """
 
 from __future__ import annotations
+
+from datetime import date
 
 
 class UnknownMetric(ValueError):
@@ -25,6 +28,17 @@ class UnknownPeriod(ValueError):
         super().__init__(f"There is no period {name!r}.")
         self.name = name
         self.allowed = allowed
+
+
+class TooFarBack(ValueError):
+    """Days before `first`, the first day that Meta still answers for; `months` is Meta's limit."""
+
+    def __init__(self, first: date, months: int, what: str = "figures") -> None:
+        super().__init__(
+            f"Meta keeps {what} for {months} months: the first day there is is {first.isoformat()}."
+        )
+        self.first = first
+        self.months = months
 
 
 class BadFormula(ValueError):

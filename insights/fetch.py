@@ -1,20 +1,20 @@
 """Read days of an ad account from Meta: account-wide, newest first, resumable after any stop.
 
-    windows.due -> periods, newest first
+    windows.due -> periods, newest first, each as long as its rows fit into memory
         -> one read per level (ad, ad set, campaign, account), each account-wide; never a call per object
-           too much for one answer -> the period is halved
+           too much for one answer -> the period is halved; one day -> a report that Meta prepares (`report_runs`)
         -> store: all four levels of the period in one transaction; its slices say that it was read
     -> hours of the newest days, per campaign -> reach of 7 and 28 days, once per account day
 
 A day that is read is a slice, so whoever comes next goes on where this one stopped. Throttled or blocked: the run
 waits until a given time. A dead token: the connection hears of it. Unreadable rows: their slices stay incomplete.
+The newest days are read under the account's own lease, older ones under another: history never keeps today waiting.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -23,73 +23,34 @@ from django.conf import settings
 import accounts.ad_accounts as ad_accounts
 import accounts.leases as leases
 import accounts.tokens as tokens
+import insights.questions as questions
+import insights.report_runs as report_runs
 import insights.rows as wire
 import insights.windows as days_of
 from accounts.errors import Refused
 from accounts.models import AdAccount
-from insights.errors import BadRow
+from insights.errand import LEASE_SECONDS, Errand, Report
 from insights.models import FetchRun, PeriodReach, Slice
 from insights.progress import Progress, of
 from insights.progress import progress as stands
+from insights.questions import LEVELS, Question
 from insights.rows import Row
 from insights.store.rollups import HOUR_LEVEL
-from insights.store.write import Reached, Read, UpsertResult, keep_reach, upsert
+from insights.store.write import Reached, Read, keep_reach, upsert
 from insights.windows import DAY, Period
-from metaads.clock import now as clock_now
-from metaads.graph.client import GraphClient
 from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled, TooMuchData
 from metaads.graph.errors import Refused as MetaRefused
-from metaads.graph.fields import HOURLY, INSIGHTS
 from metaads.graph.paging import CursorExpired
 from metaads.quota import Blocked
 
-__all__ = ["LEVELS", "Progress", "first_sync", "progress", "refresh", "today_totals"]
+__all__ = ["LEVELS", "Progress", "first_sync", "go_on", "more", "progress", "refresh", "today_totals"]
 
-#: Read together and stored together, so that parts and whole come from the same minute.
-LEVELS: Final = ("ad", "adset", "campaign", "account")
-#: "default" first: `value` is the account's own window, the rest is kept beside it.
-ATTRIBUTION: Final = ("default", "1d_click", "7d_click", "1d_view")
-#: Without a status filter Meta leaves out what is archived or deleted, and the parts no longer add up.
-STATUSES: Final = (
-    "ACTIVE", "PAUSED", "ARCHIVED", "DELETED", "CAMPAIGN_PAUSED", "ADSET_PAUSED", "PENDING_REVIEW", "DISAPPROVED",
-    "PREAPPROVED", "PENDING_BILLING_INFO", "IN_PROCESS", "WITH_ISSUES",
-)  # fmt: skip
-_HOUR_FIELDS: Final = (
-    "account_id", "campaign_id", "date_start", "date_stop", "spend", "impressions", "clicks", "inline_link_clicks",
-)  # fmt: skip
 #: The newest days come first and alone, so that a person sees this week after seconds.
 NEWEST_DAYS: Final = 7
 LONGEST_DAYS: Final = 31
 HOUR_DAYS: Final = 7
-#: Renewed with every page; a fetch that was killed is taken up again after this long.
-_LEASE_SECONDS: Final = 60.0
 _TRY_AGAIN: Final = timedelta(seconds=60)
-
-
-Report = Callable[[Progress], None]
-
-
-@dataclass
-class _Work:
-    """One run's errand: what it talks through and what it has counted."""
-
-    ad_account: AdAccount
-    client: GraphClient
-    run: FetchRun
-    now: datetime
-    report: Report | None
-    holder: str
-    today: date = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.today = days_of.today(self.now, self.ad_account.timezone_name)
-
-    def alive(self) -> None:
-        """Say that this fetch still runs: by the real clock, since `now` stands still for the whole run."""
-        moment = clock_now()
-        leases.take(name=_lease(self.ad_account), holder=self.holder, seconds=_LEASE_SECONDS, now=moment)
-        self.run.seen_at = moment
-        self.run.save(update_fields=["seen_at", "requests", "rows"])
+_LOOK_AGAIN: Final = timedelta(seconds=30)
 
 
 def first_sync(
@@ -98,9 +59,17 @@ def first_sync(
     """Read the last `days` days, today among them, and whatever of them is due. Safe to call again at any time.
 
     Never raises for what Meta or the connection refuses: the run's state and sentence say it. `kind` is first,
-    or manual for a fetch that a person asked for.
+    or manual for a fetch that a person asked for. Raises `TooFarBack` for more days than Meta keeps.
     """
-    return _fetch(ad_account, kind=kind, days=days, now=now, report=progress)
+    days_of.reachable(days=days, today=days_of.today(now, ad_account.timezone_name))
+    return _fetch(ad_account, _open(ad_account, kind=kind, days=days, now=now), now=now, report=progress)
+
+
+def go_on(*, ad_account: AdAccount, run: FetchRun, now: datetime, progress: Report | None = None) -> FetchRun:
+    """Take up a run that waits or was cut short."""
+    run.state, run.seen_at, run.not_before = "running", now, None
+    run.save()
+    return _fetch(ad_account, run, now=now, report=progress)
 
 
 def refresh(*, ad_account: AdAccount, now: datetime) -> FetchRun:
@@ -112,7 +81,8 @@ def refresh(*, ad_account: AdAccount, now: datetime) -> FetchRun:
         fetched=dict(read.values_list("day", "fetched_at")),
         lookback=settings.LOOKBACK_DAYS,
     )
-    return _fetch(ad_account, kind="refresh", days=days, now=now, report=None)
+    run = _open(ad_account, kind="refresh", days=days, now=now)
+    return _fetch(ad_account, run, now=now, report=None)
 
 
 def progress(ad_account: AdAccount) -> Progress:
@@ -131,23 +101,25 @@ def today_totals(*, ad_account: AdAccount) -> dict[str, str]:
     return {name: str(rows[0].get(name, "0")) for name in fields[:3]} if rows else {}
 
 
-def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report: Report | None) -> FetchRun:
-    run = _open(ad_account, kind=kind, days=days, now=now)
+def _fetch(ad_account: AdAccount, run: FetchRun, *, now: datetime, report: Report | None) -> FetchRun:
     holder = uuid.uuid4().hex
-    if leases.take(name=_lease(ad_account), holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
+    # Only one run reads the newest days; whoever reads history goes on beside it.
+    lease = f"{'history' if run.kind in ('more', 'parts') else 'fetch'}:{ad_account.pk}"
+    if leases.take(name=lease, holder=holder, seconds=LEASE_SECONDS, now=now) is None:
         return _end(run, "waiting", "Another fetch of this account is running.", now, until=now + _TRY_AGAIN)
+    work: Errand | None = None
     try:
         client = tokens.reader(ad_account, use="insights")
-        work = _Work(ad_account, client, run, now, report, holder)
-        _days(work)
-        _hours(work)
-        _reach(work)
+        work = Errand(ad_account, client, run, now, report, lease, holder)
+        if run.kind == "parts":
+            _parts(work)
+        else:
+            older = _newest(work)
+            _hours(work)
+            _reach(work)
+            _history(work, older)
         ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
-        left = run.days - len(_read_to_the_end(work, "day", LEVELS))
-        if left and kind != "refresh":
-            words = f"{left} of {run.days} days hold rows that could not be read; they are read again."
-            return _end(run, "waiting", words, now, until=now + 15 * _TRY_AGAIN, report=report)
-        return _end(run, "done", f"{run.total} days read ({run.rows:,} rows).", now, report=report)
+        return _finished(work)
     except Blocked as wait:
         return _end(run, "waiting", str(wait), now, until=wait.until, report=report)
     except Throttled as wait:
@@ -170,11 +142,26 @@ def _fetch(ad_account: AdAccount, *, kind: str, days: int, now: datetime, report
     except Refused as no:
         return _end(run, "failed", str(no), now, report=report)
     finally:
-        leases.release(name=_lease(ad_account), holder=holder, now=now)
+        leases.release(name=work.lease if work is not None else lease, holder=holder, now=now)
 
 
-def _lease(ad_account: AdAccount) -> str:
-    return f"fetch:{ad_account.pk}"
+def _finished(work: Errand) -> FetchRun:
+    """Done, if every day was read; else the run says what is missing and when it is looked at again."""
+    run, now = work.run, work.now
+    waits = report_runs.pending(
+        ad_account=work.ad_account, now=now, level=run.level, breakdown=run.breakdown
+    ) & set(_span(work))
+    if waits:
+        words = f"{len(waits)} of {run.days} days are so large that Meta prepares a report of them first."
+        failed = report_runs.why(work.ad_account)
+        words = f"{words} {failed}".strip() if failed else words
+        return _end(run, "waiting", words, now, until=now + _LOOK_AGAIN, report=work.report)
+    levels = LEVELS if not run.level else (run.level,)
+    left = run.days - len(_read_to_the_end(work, "day", levels, run.breakdown))
+    if left > 0 and run.kind != "refresh":
+        words = f"{left} of {run.days} days hold rows that could not be read; they are read again."
+        return _end(run, "waiting", words, now, until=now + 15 * _TRY_AGAIN, report=work.report)
+    return _end(run, "done", f"{run.total} days read ({run.rows:,} rows).", now, report=work.report)
 
 
 def _open(ad_account: AdAccount, *, kind: str, days: int, now: datetime) -> FetchRun:
@@ -212,7 +199,32 @@ def _end(
     return run
 
 
-def _days(work: _Work) -> None:
+def _span(work: Errand) -> Period:
+    """The days that a run is about."""
+    if work.run.since is not None and work.run.until is not None:
+        return Period(work.run.since, work.run.until)
+    return Period(work.today - DAY * (work.run.days - 1), work.today)
+
+
+def more(*, ad_account: AdAccount, days: int, now: datetime) -> FetchRun:
+    """File a run that reads the last `days` days beside all else; whoever starts tasks hands it to `go_on`.
+
+    One at a time: a run that is under way is widened. Raises `TooFarBack` for more days than Meta keeps.
+    """
+    days_of.reachable(days=days, today=days_of.today(now, ad_account.timezone_name))
+    open_ones = FetchRun.objects.of(ad_account).filter(kind="more", state__in=["running", "waiting"])
+    if open_ones.filter(days__lt=days).update(days=days) or open_ones.exists():
+        found: FetchRun = open_ones.get()
+        return found
+    run = _open(ad_account, kind="more", days=days, now=now)
+    run.sentence = f"0 of {days} days read."
+    run.state, run.total = "waiting", days
+    run.save()
+    return run
+
+
+def _newest(work: Errand) -> list[date]:
+    """Read the newest of the due days, alone, so that they are seen at once; the older ones are handed back."""
     due = days_of.due(
         today=work.today,
         days=work.run.days,
@@ -220,23 +232,51 @@ def _days(work: _Work) -> None:
         zone_name=work.ad_account.timezone_name,
         fetched=_read_to_the_end(work, "day", LEVELS),
         lookback=settings.LOOKBACK_DAYS,
+        always_today=work.run.kind != "more",
     )
+    ordered = report_runs.pending(ad_account=work.ad_account, now=work.now)
     work.run.total = work.run.days if work.run.kind != "refresh" else len(due)
     work.run.done = work.run.total - len(due)
-    _tell(work)
-    newest = [day for day in due if day > work.today - DAY * NEWEST_DAYS]
-    older = [day for day in due if day not in newest]
-    for period in (
-        *days_of.runs(newest, longest=NEWEST_DAYS),
-        *days_of.runs(older, longest=LONGEST_DAYS),
-    ):
+    work.tell()
+    free = [day for day in due if day not in ordered]
+    newest = [day for day in free if day > work.today - DAY * NEWEST_DAYS]
+    for period in days_of.runs(newest, longest=_at_once(work, NEWEST_DAYS)):
+        _period(work, period)
+    return [day for day in free if day not in newest]
+
+
+def _at_once(work: Errand, most: int) -> int:
+    return report_runs.days_at_once(ad_account=work.ad_account, most=most, now=work.now)
+
+
+def _history(work: Errand, older: Sequence[date]) -> None:
+    """Read older days, beside whoever reads today, and with a smaller share of the quota."""
+    if not older:
+        return
+    if work.run.kind != "refresh":
+        _leave_the_newest(work)
+    for period in days_of.runs(older, longest=_at_once(work, LONGEST_DAYS)):
         _period(work, period)
 
 
-def _read_to_the_end(work: _Work, kind: str, levels: Iterable[str]) -> dict[date, datetime]:
-    """Days that are complete at every level, and when the oldest of them was read."""
+def _leave_the_newest(work: Errand) -> None:
+    """From here on it is history: today may be read by somebody else meanwhile."""
+    work.client = tokens.reader(work.ad_account, use="history")
+    if work.lease.startswith("history"):
+        return
+    history = f"history:{work.ad_account.pk}"
+    if leases.take(name=history, holder=work.holder, seconds=LEASE_SECONDS, now=work.now) is not None:
+        leases.release(name=work.lease, holder=work.holder, now=work.now)
+        work.lease = history
+
+
+def _read_to_the_end(
+    work: Errand, kind: str, levels: Iterable[str], breakdown: str = ""
+) -> dict[date, datetime]:
+    """Days of the run that are complete at every level, and when the oldest of them was read."""
+    span = _span(work)
     rows = Slice.objects.of(work.ad_account).filter(
-        kind=kind, breakdown="", complete=True, day__gt=work.today - DAY * work.run.days
+        kind=kind, breakdown=breakdown, complete=True, day__range=(span.since, span.until)
     )
     found: dict[date, dict[str, datetime]] = {}
     for row in rows:
@@ -245,78 +285,75 @@ def _read_to_the_end(work: _Work, kind: str, levels: Iterable[str]) -> dict[date
     return {day: min(seen.values()) for day, seen in found.items() if wanted <= seen.keys()}
 
 
-def _period(work: _Work, period: Period) -> None:
-    try:
-        rows, slices = _levels(work, period)
-    except TooMuchData:
-        if period.days == 1:
-            raise
-        for half in days_of.halves(period):
-            _period(work, half)
-        return
-    _store(work, rows, slices)
+def _period(work: Errand, period: Period) -> None:
+    _read(work, [questions.of_days(level, period) for level in LEVELS])
     work.run.done = min(work.run.total, work.run.done + period.days)
-    _tell(work)
+    work.tell()
 
 
-def _levels(work: _Work, period: Period) -> tuple[list[Row], list[Read]]:
-    rows: list[Row] = []
-    slices: list[Read] = []
-    for level in LEVELS:
-        found, good = _read(work, level, period, INSIGHTS, windows=ATTRIBUTION)
-        rows += found
-        slices += [Read("day", level, day, complete=good) for day in period]
-    return rows, slices
+def _read(work: Errand, asked: Sequence[Question]) -> None:
+    """Read questions about the same days and store their answers together. Too much for one answer is halved, and
+    that is kept, so that a run that is cut short does not begin with it again; one day too much is ordered as a
+    report, and so is every other day of a large account."""
+    period = asked[0].period
+    whole_days = len(asked) > 1
+    reason = "Known to be large."
+    if not (whole_days and report_runs.large(ad_account=work.ad_account, now=work.now)):
+        try:
+            _store(work, asked, [work.rows(question) for question in asked])
+            return
+        except TooMuchData:
+            reason = "Too much for one answer."
+        if period.days > 1:
+            work.run.longest = period.days // 2
+            work.run.save(update_fields=["longest"])
+            for half in days_of.halves(period):
+                _read(work, [questions.about(question, half) for question in asked])
+            return
+    for day in sorted(period, reverse=True):
+        wholes = [questions.about(question, Period(day, day)) for question in asked]
+        report_runs.order(ad_account=work.ad_account, wholes=wholes, reason=reason, now=work.now)
 
 
-def _read(
-    work: _Work, level: str, period: Period, fields: Sequence[str], **more: Any
-) -> tuple[list[Row], bool]:
-    """The rows of one level, and whether every one of them could be read."""
-    rows, good = [], True
-    for page in _pages(work, level, period, fields, **more):
-        for raw in page:
-            try:
-                rows.append(wire.read(raw, level=level))
-            except BadRow:
-                good = False
-    return rows, good
+def _store(work: Errand, asked: Sequence[Question], answers: Sequence[tuple[list[Row], bool]]) -> None:
+    slices = [
+        Read(question.kind, question.level, day, complete=good, breakdown=question.cells)
+        for question, (_, good) in zip(asked, answers, strict=True)
+        for day in question.period
+    ]
+    rows = [row for found, _ in answers for row in found]
+    upsert(ad_account=work.ad_account, rows=rows, slices=slices, now=work.now)
 
 
-def _pages(
-    work: _Work, level: str, period: Period, fields: Sequence[str], **more: Any
-) -> Iterable[list[dict[str, Any]]]:
-    filtering = [{"field": f"{level}.effective_status", "operator": "IN", "value": list(STATUSES)}]
-    pages = work.client.insights(
-        work.ad_account.act_id,
-        level=level,
-        since=period.since,
-        until=period.until,
-        fields=fields,
-        filtering=() if level == "account" else filtering,
-        **more,
-    )
-    for page in pages:
-        work.run.requests += 1
-        work.run.rows += len(page)
-        work.alive()
-        yield page
-
-
-def _store(work: _Work, rows: list[Row], slices: list[Read]) -> UpsertResult:
-    return upsert(ad_account=work.ad_account, rows=rows, slices=slices, now=work.now)
-
-
-def _tell(work: _Work) -> None:
+def _parts(work: Errand) -> None:
+    """The cells of a breakdown, newest first; days that were read since they last moved are left as they are."""
     run = work.run
-    run.sentence = f"{run.done} of {run.total} days read ({run.rows:,} rows)."
-    run.save()
-    if work.report is not None:
-        work.report(of(run))
+    span, names = _span(work), tuple(run.breakdown.split(","))
+    read = _read_to_the_end(work, "day", [run.level], run.breakdown)
+    due = days_of.due(
+        today=work.today,
+        days=(work.today - span.since).days + 1,
+        now=work.now,
+        zone_name=work.ad_account.timezone_name,
+        fetched=read,
+        lookback=settings.LOOKBACK_DAYS,
+    )
+    ordered = report_runs.pending(
+        ad_account=work.ad_account, now=work.now, level=run.level, breakdown=run.breakdown
+    )
+    inside = [day for day in due if day <= span.until and day not in ordered]
+    run.total, run.done = span.days, span.days - len(inside)
+    work.tell()
+    for period in days_of.runs(inside, longest=max(1, _at_once(work, LONGEST_DAYS) // 4)):
+        _read(work, [questions.of_cells(run.level, period, names)])
+        run.done = min(run.total, run.done + period.days)
+        work.tell()
 
 
-def _hours(work: _Work) -> None:
+def _hours(work: Errand) -> None:
     """Hours of the newest days: today and yesterday while they move, the days before once a day."""
+    if work.run.kind == "more":
+        return
     due = days_of.due(
         today=work.today,
         days=min(HOUR_DAYS, work.run.days),
@@ -324,38 +361,41 @@ def _hours(work: _Work) -> None:
         zone_name=work.ad_account.timezone_name,
         fetched=_read_to_the_end(work, "hour", [HOUR_LEVEL]),
         lookback=1,
+        frozen=1,
     )
-    for period in days_of.runs(due, longest=HOUR_DAYS):
-        rows, good = _read(work, HOUR_LEVEL, period, _HOUR_FIELDS, breakdowns=(HOURLY,))
-        # A day without impressions may come as one row without an hour: it has no hours to keep.
-        hours = [row for row in rows if row.hour >= 0]
-        _store(work, hours, [Read("hour", HOUR_LEVEL, day, complete=good) for day in period])
+    ordered = report_runs.pending(
+        ad_account=work.ad_account, now=work.now, level=HOUR_LEVEL, breakdown=wire.HOUR
+    )
+    for period in days_of.runs(set(due) - ordered, longest=_at_once(work, HOUR_DAYS)):
+        _read(work, [questions.of_hours(HOUR_LEVEL, period)])
 
 
-def _reach(work: _Work) -> None:
+def _reach(work: Errand) -> None:
     """De-duplicated people of 7 and 28 full days, read once per account day and level; kept together, so that they
-    are one step of the data version."""
+    are one step of the data version. Too much for one answer: that reach stays unknown until the next look."""
     found: list[Reached] = []
     try:
         for period, level in _reach_due(work):
             people: list[tuple[str, int]] = []
-            fields = (wire.IDS[level], "reach")
-            for page in _pages(work, level, period, fields, time_increment="all_days"):
-                people += [wire.reach(raw, level=level) for raw in page]
+            try:
+                for page in work.pages(questions.of_reach(level, period)):
+                    people += [wire.reach(raw, level=level) for raw in page]
+            except TooMuchData:
+                continue
             found.append(Reached(level, period, tuple(people)))
     finally:
         if found:
             keep_reach(ad_account=work.ad_account, found=found, now=work.now)
 
 
-def _reach_due(work: _Work) -> Iterator[tuple[Period, str]]:
+def _reach_due(work: Errand) -> Iterator[tuple[Period, str]]:
     midnight = days_of.starts(work.today, work.ad_account.timezone_name)
     for size in days_of.REACH_PERIODS:
         period = days_of.last(size, work.today)
-        if size > work.run.days:
+        if size > work.run.days or work.run.kind == "more":
             continue
         for level in LEVELS:
-            have = PeriodReach.objects.of(work.ad_account).filter(
+            have: Any = PeriodReach.objects.of(work.ad_account).filter(
                 level=level, since=period.since, until=period.until, as_of__gte=midnight
             )
             if not have.exists():

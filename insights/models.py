@@ -66,7 +66,7 @@ class Fact(AccountFacts, Measures):
     object_id = models.CharField(max_length=ID)
     campaign_id = models.CharField(max_length=ID, blank=True)
     adset_id = models.CharField(max_length=ID, blank=True)
-    breakdown = models.CharField(max_length=120, blank=True)
+    breakdown = models.CharField(max_length=200, blank=True)  # a cell: age=25-34|gender=female
     reach = models.BigIntegerField(null=True)
     actions = models.JSONField(default=dict)
     known_from = models.DateTimeField()
@@ -129,7 +129,7 @@ class Revision(AccountFacts):
     object_id = models.CharField(max_length=ID)
     day = models.DateField()
     hour = models.PositiveSmallIntegerField(default=0)
-    breakdown = models.CharField(max_length=120, blank=True)
+    breakdown = models.CharField(max_length=200, blank=True)
     values = models.JSONField()
     known_from = models.DateTimeField()
     known_to = models.DateTimeField()
@@ -152,7 +152,7 @@ class Slice(AccountFacts):
     kind = models.CharField(max_length=6)  # day, hour
     level = models.CharField(max_length=8)
     day = models.DateField()
-    breakdown = models.CharField(max_length=120, blank=True)
+    breakdown = models.CharField(max_length=120, blank=True)  # age,gender
     complete = models.BooleanField(default=False)
     whole_from = models.DateTimeField(null=True)
     fetched_at = models.DateTimeField()
@@ -284,9 +284,13 @@ class DataVersion(AccountFacts):
 
 
 class FetchRun(AccountFacts):
-    """One fetch of many days: how far it is, in words, and what it cost. Slices make it resumable."""
+    """One fetch of many days: how far it is, in words, and what it cost. Slices make it resumable.
 
-    kind = models.CharField(max_length=8)  # first, refresh, manual
+    first, manual and more: the newest `days` days. refresh: what moved. parts: a breakdown of a level, over the days
+    from `since` to `until`.
+    """
+
+    kind = models.CharField(max_length=8)  # first, refresh, manual, more, parts
     state = models.CharField(max_length=8)  # running, waiting, done, failed
     days = models.PositiveIntegerField()
     done = models.PositiveIntegerField(default=0)
@@ -298,16 +302,68 @@ class FetchRun(AccountFacts):
     seen_at = models.DateTimeField()
     not_before = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
+    level = models.CharField(max_length=8, blank=True)
+    breakdown = models.CharField(max_length=120, blank=True)  # age,gender
+    since = models.DateField(null=True)
+    until = models.DateField(null=True)
+    longest = models.PositiveSmallIntegerField(
+        null=True, help_text="Days in one question, after Meta refused more; kept for a day."
+    )
 
     class Meta(AccountFacts.Meta):
         indexes = [models.Index(fields=["ad_account_id", "-started_at"], name="fetch_run_by_account")]
         constraints = [
             models.UniqueConstraint(
-                fields=["ad_account_id"],
-                condition=models.Q(kind="first", state__in=["running", "waiting"]),
-                name="first_sync_once",
+                fields=["ad_account_id", "kind"],
+                condition=models.Q(kind__in=["first", "more"], state__in=["running", "waiting"]),
+                name="long_fetch_once",
+            ),
+            models.UniqueConstraint(
+                fields=["ad_account_id", "level", "breakdown", "since", "until"],
+                condition=models.Q(kind="parts", state__in=["running", "waiting"]),
+                name="parts_fetch_once",
+            ),
+        ]
+
+
+class ReportRun(AccountFacts):
+    """A report that Meta prepares: days that were too large to be read at once. A row that waits.
+
+    A whole (`parent` empty) covers the days from `since` to `until`: every level (`level` empty), or one level by
+    hour or breakdown. It is cut into parts, which are cut further when Meta fails; the leaves are started at Meta,
+    looked at, and read together when all of them are done. `cut` says how a cut row's parts are put together.
+    """
+
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, related_name="parts")
+    level = models.CharField(max_length=8, blank=True)
+    since = models.DateField()
+    until = models.DateField()
+    breakdown = models.CharField(max_length=120, blank=True)
+    question = models.JSONField(default=dict)  # insights.questions.packed; a whole has none
+    cut = models.CharField(max_length=8, blank=True)  # levels, days, objects, fields
+    # wanted -> started -> ready -> read; cut: see its parts; failed: not to be had for now
+    state = models.CharField(max_length=8)
+    meta_run_id = models.CharField(max_length=ID, blank=True)
+    percent = models.PositiveSmallIntegerField(default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    reason = models.CharField(max_length=300, blank=True)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    not_before = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta(AccountFacts.Meta):
+        indexes = [models.Index(fields=["ad_account_id", "state"], name="report_run_by_account")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "level", "breakdown", "since", "until"],
+                condition=models.Q(parent__isnull=True, state="cut"),
+                name="report_run_once",
             )
         ]
+
+    def __str__(self) -> str:
+        return f"{self.level or 'all levels'} {self.since}..{self.until} {self.state}"
 
 
 class Interest(AccountFacts):

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.db.models import Q
 
 import accounts.ad_accounts as ad_accounts
 import accounts.claims as claims
@@ -22,6 +23,7 @@ import insights.interest as interest
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from insights.models import FetchRun, PollState
+from insights.progress import LONG
 from insights.schedule import Look, learned, next_check, order
 from insights.windows import today
 from metaads.graph.errors import GraphError, Throttled
@@ -137,8 +139,10 @@ def _change(ad_account: AdAccount, now: datetime, *, stopped: bool) -> None:
 
 
 def _pollable() -> list[AdAccount]:
-    """Switched on, connected, and read once: before that there is nothing to compare with."""
-    synced = FetchRun.everything.filter(state="done").exclude(kind="refresh").values("ad_account_id")
+    """Switched on, connected, and its newest days read once: before that there is nothing to compare with. How far
+    history is does not matter."""
+    read = Q(state="done") | Q(done__gte=fetch.NEWEST_DAYS)
+    synced = FetchRun.everything.filter(read, kind__in=LONG).values("ad_account_id")
     rows = AdAccount.everything.filter(
         enabled_at__isnull=False,
         archived_at__isnull=True,

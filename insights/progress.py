@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from accounts.models import AdAccount
 from insights.models import FetchRun
+
+#: Runs that a person follows; looks of the tick and breakdowns come and go.
+LONG: Final = ("first", "manual", "more")
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ def of(run: FetchRun) -> Progress:
 
 
 def progress(ad_account: AdAccount) -> Progress:
-    """Where the newest first or manual sync of the account stands."""
-    run = FetchRun.objects.of(ad_account).exclude(kind="refresh").order_by("-started_at", "-id").first()
+    """Where the newest fetch of many days stands: the first sync, a manual one, or more history."""
+    rows = FetchRun.objects.of(ad_account).filter(kind__in=LONG)
+    run = rows.order_by("-started_at", "-id").first()
     return Progress(0, 0, "Nothing has been read yet.", "") if run is None else of(run)

@@ -19,6 +19,7 @@ import insights.completeness as completeness
 import insights.erasure as erasure
 import insights.fetch as fetch
 import insights.poll as poll
+import insights.report_runs as report_runs
 from accounts.errors import Refused
 from accounts.models import AdAccount, Alert, MetaConnection
 from insights.live import publish
@@ -26,8 +27,8 @@ from insights.models import Completeness, FetchRun
 from insights.progress import Progress
 from metaads.clock import now
 
-#: Today and the whole look-back, so that the first page can show 28 full days.
-FIRST_DAYS: Final = settings.LOOKBACK_DAYS + 1
+#: Fetches that go on beside live work.
+BESIDE: Final = ("more", "parts")
 _SILENT: Final = timedelta(seconds=75)
 _RETRY_FAILED: Final = timedelta(minutes=10)
 
@@ -52,17 +53,52 @@ def first_sync_account(ad_account_id: int) -> None:
     with contextlib.suppress(Refused):
         structure.run(ad_account=account, now=now())
     account.refresh_from_db()
-    fetch.first_sync(ad_account=account, days=FIRST_DAYS, now=now(), progress=tell)
+    fetch.first_sync(ad_account=account, days=settings.FIRST_SYNC_DAYS, now=now(), progress=tell)
+
+
+@shared_task
+def go_on_fetching(fetch_run_id: int) -> None:
+    """Take up a fetch of history or of a breakdown; what was cut short goes on where it stopped."""
+    run = FetchRun.everything.filter(
+        pk=fetch_run_id, kind__in=BESIDE, state__in=["running", "waiting"]
+    ).first()
+    account = _enabled(run.ad_account_id) if run is not None else None
+    if run is None or account is None:
+        return
+    topic = "progress" if run.kind == "more" else "insights"
+
+    def tell(_: Progress) -> None:
+        publish(client_id=account.client_id, topic=topic, id=account.act_id)
+
+    fetch.go_on(ad_account=account, run=run, now=now(), progress=tell)
+
+
+@shared_task
+def advance_reports(ad_account_id: int) -> None:
+    """Start, look at and read the reports that Meta prepares of one account."""
+    account = _enabled(ad_account_id)
+    if account is not None:
+        report_runs.advance(ad_account=account, now=now())
+
+
+def _enabled(ad_account_id: int) -> AdAccount | None:
+    rows = AdAccount.everything.filter(pk=ad_account_id, enabled_at__isnull=False, archived_at__isnull=True)
+    return rows.select_related("client").first()
 
 
 @shared_task
 def scan() -> None:
-    """Every 5 s: syncs that wait, and what open pages should hear about alerts and connections."""
+    """Every 5 s: fetches and reports that wait, and what open pages should hear about alerts and connections."""
     at = now()
     for account_id in _waiting(at):
-        # A holder of its own each time: while the message may still be on its way, no second one is sent.
-        if leases.take(name=f"first:{account_id}", holder=uuid.uuid4().hex, seconds=60, now=at) is not None:
+        if _once(f"first:{account_id}", 60, at):
             first_sync_account.delay(account_id)
+    for run_id in _left_over(at):
+        if _once(f"beside:{run_id}", 60, at):
+            go_on_fetching.delay(run_id)
+    for account_id in report_runs.due(now=at):
+        if _once(f"look:{account_id}", 10, at):
+            advance_reports.delay(account_id)
     _push("alert", Alert)
     _push("connection", MetaConnection)
 
@@ -91,6 +127,17 @@ def _waiting(at: datetime) -> list[int]:
     ):
         last[run.ad_account_id] = run
     return [pk for pk in accounts.values_list("pk", flat=True) if _due(last.get(pk), at)]
+
+
+def _once(name: str, seconds: int, at: datetime) -> bool:
+    """A holder of its own each time: while the message may still be on its way, no second one is sent."""
+    return leases.take(name=name, holder=uuid.uuid4().hex, seconds=seconds, now=at) is not None
+
+
+def _left_over(at: datetime) -> list[int]:
+    """Fetches of history and of breakdowns whose time has come."""
+    rows = FetchRun.everything.filter(kind__in=BESIDE, state__in=["running", "waiting"])
+    return [run.pk for run in rows.order_by("id") if _due(run, at)]
 
 
 def _due(run: FetchRun | None, at: datetime) -> bool:

@@ -12,11 +12,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from insights.errors import UnknownPeriod, UnknownZone
+from insights.errors import TooFarBack, UnknownPeriod, UnknownZone
 
 DAY: Final = timedelta(days=1)
 HOUR: Final = timedelta(hours=1)
 LOOKBACK: Final = 28
+#: How far back Meta answers (docs/meta.md, section 5.6): totals; hours, and reach by breakdown.
+MONTHS: Final = 37
+MONTHS_DETAILED: Final = 13
 #: Sums kept per object, in full days that end yesterday.
 WINDOWS: Final = (1, 3, 7, 14, 28)
 #: Periods whose de-duplicated reach is read, in full days that end yesterday (a day's own is in its row).
@@ -44,6 +47,26 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise UnknownZone(f"The time zone {name!r} is not known here.") from None
+
+
+def day(text: str) -> date:
+    """The day that an ISO date names; raises `ValueError`."""
+    return date.fromisoformat(text)
+
+
+def earliest(today: date, *, months: int = MONTHS) -> date:
+    """The first day of which Meta still answers: `months` months back, and a day of slack, because the account's
+    today and Meta's may differ. Total rows go back 37 months; unique counts with a breakdown, and hours, 13."""
+    month = today.year * 12 + today.month - 1 - months
+    first = date(month // 12, month % 12 + 1, 1)
+    return first + DAY * min(today.day, 28)
+
+
+def reachable(*, days: int, today: date) -> None:
+    """Raises `TooFarBack` if the last `days` days, today among them, begin before Meta's figures do."""
+    first = earliest(today)
+    if today - DAY * (days - 1) < first:
+        raise TooFarBack(first, MONTHS, "figures")
 
 
 def today(moment: datetime, zone_name: str) -> date:
@@ -119,15 +142,18 @@ def due(
     zone_name: str,
     fetched: Mapping[date, datetime],
     lookback: int = LOOKBACK,
+    frozen: int = LOOKBACK,
     always_today: bool = True,
 ) -> tuple[date, ...]:
     """Which of the last `days` days (today among them) are to be read, newest first.
 
     `fetched` holds the days that were read completely, and when. Today is always due (the caller's probe
     decides whether it is worth it); yesterday once an hour, because late conversions land there first; a day
-    within the look-back once per account day; an older one once after it froze.
+    within the look-back once per account day; an older one once after it froze. A look-back that is shorter than
+    what Meta restates (`frozen` days) makes the days between wait for that last read; it loses no final number.
     """
     wanted = []
+    final = max(lookback, frozen)
     midnight = starts(today, zone_name)
     for age in range(days):
         day = today - DAY * age
@@ -143,7 +169,7 @@ def due(
         elif age <= lookback:
             if seen < midnight:
                 wanted.append(day)
-        elif seen < starts(day + DAY * (lookback + 1), zone_name):
+        elif age > final and seen < starts(day + DAY * (final + 1), zone_name):
             wanted.append(day)
     return tuple(wanted)
 
@@ -153,7 +179,8 @@ def reaching_back(
 ) -> int:
     """How many days a refresh has to look at, today among them: the look-back, and whatever was last read before it
     froze and has left the look-back since, because nobody looked for a while."""
-    young = [day for day, seen in fetched.items() if seen < starts(day + DAY * (lookback + 1), zone_name)]
+    final = max(lookback, LOOKBACK)
+    young = [day for day, seen in fetched.items() if seen < starts(day + DAY * (final + 1), zone_name)]
     return max(lookback, (today - min(young, default=today)).days) + 1
 
 

@@ -113,6 +113,14 @@ def _times() -> list[CheckMessage]:
                 "LOOKBACK_DAYS is not between 1 and 37.", hint="Meta restates for 28 days.", id="metaads.E006"
             )
         )
+    if not 1 <= settings.FIRST_SYNC_DAYS <= 1120:
+        found.append(
+            Error(
+                "FIRST_SYNC_DAYS is not between 1 and 1120.",
+                hint="Meta keeps 37 months.",
+                id="metaads.E007",
+            )
+        )
     return found
 
 

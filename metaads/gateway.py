@@ -2,6 +2,7 @@
 
     client   reads; each attempt asks `quota` first and reports its answer back
     writer   one POST; asks and reports in the same way
+    start_report   one POST that has Meta prepare a report: it changes nothing there, and asks the quota of reads
     transport, requests_session   for the OAuth calls, which belong to no ad account
 
 Who may import this is a contract (import-linter, "door gateway"). `plugged` swaps the wire for an adapter:
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+import metaads.graph.report_runs as report_runs
 import metaads.quota as quota
 from metaads.clock import now
 from metaads.counters import graph_calls, graph_held_back
@@ -30,7 +32,7 @@ from metaads.graph.usage import version_warning
 from metaads.graph.writer import GraphWriter
 from metaads.notices import VERSION, report
 
-READ_USES = frozenset({"read", "insights", "verify", "pause_read"})
+READ_USES = frozenset({"read", "insights", "history", "verify", "pause_read"})
 WRITE_USES = frozenset({"write", "pause"})
 #: Connect and read time-outs of the sign-in library's own calls, in seconds.
 TIMEOUT = (3.0, 10.0)
@@ -62,7 +64,7 @@ def client(
     """A reader for one token, or for what `token` gives at each request. `ad_account` is Meta's number (None: calls
     that belong to no account).
 
-    `use` is read, insights, verify or pause_read: how much of the quota it may touch. Each attempt may raise
+    `use` is read, insights, history, verify or pause_read: how much of the quota it may touch. Each attempt may raise
     `quota.Blocked`; then nothing was sent. `on_answer` hears every answer after the quota; `next_token` as in
     `GraphClient`.
     """
@@ -94,6 +96,26 @@ def writer(*, token: str, ad_account: str, use: str = "write") -> GraphWriter:
     if use not in WRITE_USES:
         raise ValueError(f"a writer's use is one of {', '.join(sorted(WRITE_USES))}")
     return _QuotaWriter(transport(keep_alive=False), token, scope=_scope(ad_account), use=use)
+
+
+def start_report(
+    *,
+    token: str,
+    ad_account: str,
+    question: Mapping[str, Any],
+    on_answer: Callable[[Answer], None],
+    use: str = "insights",
+) -> str:
+    """Have Meta prepare a report of an ad account (`report_runs.start`); its run id. Raises a GraphError or
+    `quota.Blocked`; then nothing was sent."""
+    scope = _scope(ad_account)
+
+    def heard(answer: Answer) -> None:
+        _heard(answer, scope=scope, use=use)
+        on_answer(answer)
+
+    _ask(scope=scope, use=use)
+    return report_runs.start(transport(), token, scope, **question, on_answer=heard)
 
 
 def requests_session() -> Any:

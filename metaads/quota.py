@@ -47,6 +47,8 @@ class Share:
 SHARES: Final = {
     "read": Share(percent=90.0, points=42, cost=1),
     "insights": Share(percent=90.0, points=42, cost=1),
+    # Old days leave room for today: they stop where live reads may still go on.
+    "history": Share(percent=75.0, points=30, cost=1),
     "verify": Share(percent=95.0, points=50, cost=1),
     "write": Share(percent=95.0, points=50, cost=3),
     "pause": Share(percent=float("inf"), points=60, cost=3),

@@ -54,3 +54,6 @@ else:
     DATABASES["default"]["OPTIONS"].pop("pool", None)
 REST_FRAMEWORK = {**REST_FRAMEWORK, "DEFAULT_THROTTLE_RATES": {"user": None, "anon": None}}
 ACCOUNT_RATE_LIMITS = False
+
+#: Long enough for four weeks and what came before; what is read beyond that is a matter of patience, not of code.
+FIRST_SYNC_DAYS = 29

@@ -42,7 +42,7 @@ def _types(*, hour: bool) -> tuple[tuple[str, str], ...]:
         ("object_id", "varchar(40)"),
         ("campaign_id", "varchar(40)"),
         ("adset_id", "varchar(40)"),
-        ("breakdown", "varchar(120)"),
+        ("breakdown", "varchar(200)"),
         ("day", "date"),
         *((("hour", "smallint"),) if hour else ()),
         *((name, "bigint") for name in ADDITIVE),
@@ -78,12 +78,14 @@ def merge(
     whole: Iterable[tuple[str, date]],
     now: datetime,
     today: date,
+    breakdown: str = "",
 ) -> Merged:
-    """Make the facts say what `rows` say. In the `whole` (level, day) pairs a row that is absent is gone."""
+    """Make the facts say what `rows` say. In the `whole` (level, day) pairs a row of that breakdown that is absent is
+    gone."""
     with connection.cursor() as cursor:
         _stage(cursor, grain, rows)
         moved, new, changed = _compare(cursor, grain, account_id)
-        gone = _gone(cursor, grain, account_id, whole)
+        gone = _gone(cursor, grain, account_id, whole, breakdown)
         if changed or gone:
             _file_revisions(cursor, grain, account_id, now=now, today=today)
         if new or changed:
@@ -157,9 +159,10 @@ def _compare(cursor: Any, grain: Grain, account_id: int) -> tuple[set[tuple[str,
 
 
 def _gone(
-    cursor: Any, grain: Grain, account_id: int, whole: Iterable[tuple[str, date]]
+    cursor: Any, grain: Grain, account_id: int, whole: Iterable[tuple[str, date]], breakdown: str
 ) -> tuple[tuple[str, str, date], ...]:
     """Facts of wholly read slices that the answer does not hold any more."""
+    ours, named = _of_breakdown(breakdown)
     by_level: dict[str, list[Any]] = {}
     for level, day in whole:
         by_level.setdefault(level, []).append(connection.ops.adapt_datefield_value(day))
@@ -169,12 +172,21 @@ def _gone(
             f"INSERT INTO gone_{grain.name} (fact_id, level, object_id, day)"  # noqa: S608
             f" SELECT d.id, d.level, d.object_id, d.day FROM {grain.table} d"
             f" LEFT JOIN staged_{grain.name} s ON {_join(grain)}"
-            f" WHERE d.ad_account_id = %s AND d.level = %s AND d.breakdown = '' AND d.day IN ({marks})"
+            f" WHERE d.ad_account_id = %s AND d.level = %s AND {ours} AND d.day IN ({marks})"
             " AND s.object_id IS NULL",
-            [account_id, level, *days],
+            [account_id, level, *named, *days],
         )
     cursor.execute(f"SELECT level, object_id, day FROM gone_{grain.name}")  # noqa: S608
     return tuple((level, object_id, as_date(day)) for level, object_id, day in cursor.fetchall())
+
+
+def _of_breakdown(breakdown: str) -> tuple[str, list[str]]:
+    """A condition on the cells of a breakdown (`age=25-34|gender=male` is one of `age,gender`), and its parameters."""
+    if not breakdown:
+        return "d.breakdown = ''", []
+    cells = "|".join(f"{name}=%" for name in breakdown.split(","))
+    # A longer breakdown may begin with the same names: a cell has as many bars as it has names less one.
+    return "d.breakdown LIKE %s AND d.breakdown NOT LIKE %s", [cells, f"{cells}|%"]
 
 
 def _file_revisions(cursor: Any, grain: Grain, account_id: int, *, now: datetime, today: date) -> None:

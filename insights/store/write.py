@@ -30,12 +30,16 @@ from insights.windows import DAY, Period, today
 
 @dataclass(frozen=True)
 class Read:
-    """One (level, day) that a fetch has read; `complete` when every page of it arrived and was understood."""
+    """One (level, day) that a fetch has read; `complete` when every page of it arrived and was understood.
+
+    `breakdown` names what its rows are parted by (`age,gender`); "" are the totals. One upsert is about one of them.
+    """
 
     kind: str  # day, hour
     level: str
     day: date
     complete: bool = True
+    breakdown: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,19 +66,28 @@ class UpsertResult:
 
 
 def upsert(
-    *, ad_account: AdAccount, rows: Iterable[Row], slices: Sequence[Read], now: datetime
+    *,
+    ad_account: AdAccount,
+    rows: Iterable[Row],
+    slices: Sequence[Read],
+    now: datetime,
+    asked_at: datetime | None = None,
 ) -> UpsertResult:
     """Store what one fetch, begun at `now`, has read: all of it or nothing.
 
+    `asked_at` is how old the answers are, where they were asked for before `now` (a report that Meta prepared).
     Rows outside the slices are stored too; rows of a slice that a later fetch has filled are left out. In a
-    complete slice an object that is absent has no row any more (its old values stay as a revision).
+    complete slice an object that is absent has no row any more (its old values stay as a revision). Rows that are
+    parted by a breakdown are kept apart: they touch no sum.
     """
     account_id = int(ad_account.pk)
     day_now = today(now, ad_account.timezone_name)
+    as_old_as = asked_at or now
+    breakdown = slices[0].breakdown if slices else ""
     with transaction.atomic():
         version = _locked(account_id)
-        stored = _stored(account_id, slices)
-        late = {key for key, seen in stored.items() if seen.fetched_at > now}
+        stored = _stored(account_id, slices, breakdown)
+        late = {key for key, seen in stored.items() if seen.fetched_at > as_old_as}
         current = [one for one in slices if (one.kind, one.level, one.day) not in late]
         kept = _once(row for row in rows if (_kind(row), row.level, row.day) not in late)
         merged = {
@@ -85,16 +98,17 @@ def upsert(
                 whole=[(one.level, one.day) for one in current if one.kind == name and one.complete],
                 now=now,
                 today=day_now,
+                breakdown=breakdown,
             )
             for name in {*(_kind(row) for row in kept), *(one.kind for one in current)}
         }
-        days = {day for level, day in _moved(merged, "day") if level == "ad"}
+        days = set() if breakdown else {day for level, day in _moved(merged, "day") if level == "ad"}
         if days:
             rollups.refresh_days(account_id=account_id, days=days)
         if hours := {day for level, day in _moved(merged, "hour") if level == rollups.HOUR_LEVEL}:
             rollups.refresh_hours(account_id=account_id, days=hours)
         _windows(version, days, until=day_now - DAY)
-        _slices(ad_account, current, stored, merged, kept, now=now)
+        _slices(ad_account, current, stored, merged, kept, now=now, fetched_at=as_old_as)
         _report(
             account_id,
             merged,
@@ -176,11 +190,11 @@ def _moved(merged: dict[str, Merged], kind: str) -> frozenset[tuple[str, date]]:
     return merged[kind].moved if kind in merged else frozenset()
 
 
-def _stored(account_id: int, slices: Sequence[Read]) -> dict[tuple[str, str, date], Slice]:
+def _stored(account_id: int, slices: Sequence[Read], breakdown: str) -> dict[tuple[str, str, date], Slice]:
     if not slices:
         return {}
     days = [one.day for one in slices]
-    rows = Slice.objects.of(account_id).filter(breakdown="", day__range=(min(days), max(days)))
+    rows = Slice.objects.of(account_id).filter(breakdown=breakdown, day__range=(min(days), max(days)))
     return {(row.kind, row.level, row.day): row for row in rows}
 
 
@@ -201,12 +215,13 @@ def _slices(
     rows: Sequence[Row],
     *,
     now: datetime,
+    fetched_at: datetime,
 ) -> None:
     counts: dict[tuple[str, str, date], int] = {}
     for row in rows:
         key = (_kind(row), row.level, row.day)
         counts[key] = counts.get(key, 0) + 1
-    day_slices = {one.day for one in current if one.kind == "day"}
+    day_slices = {one.day for one in current if one.kind == "day" and not one.breakdown}
     apart = rollups.disagreeing(account_id=int(ad_account.pk), days=day_slices) if day_slices else set()
     fresh = []
     for one in {(one.kind, one.level, one.day): one for one in current}.values():
@@ -221,8 +236,9 @@ def _slices(
                 day=one.day,
                 complete=one.complete,
                 whole_from=(before.whole_from if before else None) or (now if one.complete else None),
-                fetched_at=now,
-                as_of=before.as_of if before is not None and still else now,
+                fetched_at=fetched_at,
+                breakdown=one.breakdown,
+                as_of=before.as_of if before is not None and still else fetched_at,
                 zone=ad_account.timezone_name,
                 rows=counts.get(key, 0),
                 agrees=one.kind != "day" or (one.level, one.day) not in apart,

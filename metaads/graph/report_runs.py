@@ -11,7 +11,7 @@ keeping.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final, Literal
@@ -52,9 +52,10 @@ def start(
     breakdowns: Sequence[str] = (),
     windows: Sequence[str] = (),
     filtering: Sequence[Mapping[str, Any]] = (),
+    on_answer: Callable[[Answer], None] = lambda answer: None,
 ) -> str:
     """Ask Meta to prepare a report and return its run id. One POST; a lost answer costs one unused run at
-    most."""
+    most. `on_answer` hears the answer, whatever it is."""
     if not _OBJECT.fullmatch(object_id):
         raise ValueError("a report is about an account, campaign, ad set or ad")
     question = asked.insights_params(
@@ -67,7 +68,9 @@ def start(
         windows=windows,
         filtering=filtering,
     )
-    answer = _ok(transport.request("POST", f"{object_id}/insights", token=token, data=question))
+    answer = transport.request("POST", f"{object_id}/insights", token=token, data=question)
+    on_answer(answer)
+    _ok(answer)
     run_id = answer.body.get("report_run_id") if isinstance(answer.body, dict) else None
     # Meta's documents show a bare number here, the wire a string.
     text = str(run_id) if isinstance(run_id, (str, int)) and not isinstance(run_id, bool) else ""

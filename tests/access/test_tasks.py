@@ -34,7 +34,9 @@ TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "insights.tasks.learn_completeness": ((), "scans ad accounts"),
     "insights.tasks.poll_tick": ((), "scans ad accounts"),
     "insights.tasks.first_sync_account": (("ad_account_id",), "the ad account's row names its client"),
-    "insights.tasks.scan": ((), "scans ad accounts, alerts and connections"),
+    "insights.tasks.go_on_fetching": (("fetch_run_id",), "the run's row names its ad account"),
+    "insights.tasks.advance_reports": (("ad_account_id",), "the ad account's row names its client"),
+    "insights.tasks.scan": ((), "scans ad accounts, fetches, reports, alerts and connections"),
     "metaads.tasks.process_webhooks": ((), "scans deliveries; listeners look the ad account up"),
     "strategies.tasks.erase": ((), "scans deletions; what names a Meta user at any client"),
     "strategies.tasks.evaluate_due": ((), "scans strategies"),
@@ -87,11 +89,21 @@ def own_row(estate: Any, argument: str) -> int:
     """The id of a row of Northwind's, of the kind that the message names."""
     from accounts.models import MetaConnection
     from campaigns.models import Change
+    from insights.models import FetchRun
 
     rows: dict[str, Any] = {
         "ad_account_id": estate.ad_account,
         "change_id": Change.everything.get(uuid=estate.ids["change"]),
         "connection_id": MetaConnection.everything.get(client=estate.northwind),
+        "fetch_run_id": FetchRun.everything.filter(ad_account_id=estate.ad_account.pk).first()
+        or FetchRun.everything.create(
+            ad_account_id=estate.ad_account.pk,
+            kind="more",
+            state="waiting",
+            days=3,
+            started_at=estate.clock.now(),
+            seen_at=estate.clock.now(),
+        ),
     }
     pk: int = rows[argument].pk
     return pk

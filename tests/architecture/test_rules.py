@@ -60,6 +60,7 @@ EVERYTHING: dict[str, str] = {
     "insights.poll": "a scanner",
     "insights.receivers": "the account that a signal names",
     "insights.completeness": "writes curves of the account it is handed",
+    "insights.report_runs": "files reports of the account it is handed; a scanner",
     "insights.store.write": "writes rows of the account it is handed",
     "insights.tasks": "scanners, and accounts by id",
     # floor 5

@@ -67,6 +67,8 @@ def test_an_address_with_a_path_is_an_error_that_names_its_variable(settings: An
         ("SETTLE_SECONDS", 0, "metaads.E005"),
         ("LOOKBACK_DAYS", 0, "metaads.E006"),
         ("LOOKBACK_DAYS", 38, "metaads.E006"),
+        ("FIRST_SYNC_DAYS", 0, "metaads.E007"),
+        ("FIRST_SYNC_DAYS", 1121, "metaads.E007"),
     ],
 )
 def test_figures_out_of_range_are_errors(settings: Any, setting: str, value: int, identity: str) -> None:

@@ -10,15 +10,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 import campaigns.sync as structure
 import insights.fetch as fetch
+import insights.windows as windows
 from accounts.errors import Refused
 from accounts.models import AdAccount
+from insights.errors import TooFarBack
 from insights.models import DayRow, FetchRun, HourRow
 from insights.progress import Progress
 from metaads.clock import monotonic, now
 from metaads.models import QuotaScope
-
-#: Meta answers for 37 months; a first day before that is an error there.
-MOST_DAYS = 1120
 
 
 class Command(BaseCommand):
@@ -31,9 +30,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         days = options["days"]
-        if not 1 <= days <= MOST_DAYS:
-            raise CommandError(f"--days takes 1 to {MOST_DAYS}.")
         account = _account(options["ad_account"])
+        _reachable(account, days)
         began, calls = monotonic(), _calls(account)
         quiet = options["json"]
 
@@ -81,6 +79,16 @@ def _account(ref: str) -> AdAccount:
             f"There is no ad account {ref}. " + (f"There are: {known}." if known else "Connect one first.")
         )
     return account
+
+
+def _reachable(account: AdAccount, days: int) -> None:
+    today = windows.today(now(), account.timezone_name)
+    try:
+        if days < 1:
+            raise CommandError("--days takes 1 or more.")
+        windows.reachable(days=days, today=today)
+    except TooFarBack as no:
+        raise CommandError(f"--days takes 1 to {(today - no.first).days + 1}. {no}") from None
 
 
 def _calls(account: AdAccount) -> int:
