@@ -431,6 +431,38 @@ class Envelope(Tenant):
         return f"{self.scope_key} {self.period}: {self.amount} {self.currency}"
 
 
+class ApprovalPolicy(Tenant):
+    """A client's rules of approving. Without a row the careful values hold (`changes.authority.CAREFUL`)."""
+
+    client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="+")
+    four_eyes_percent = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="A larger raise needs somebody else than who asked. Empty: never."
+    )
+    batch_objects = models.PositiveSmallIntegerField(
+        help_text="A batch of more objects passes nothing at once, pauses included."
+    )
+    set_at = models.DateTimeField(null=True)
+    set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+
+class Authority(Tenant):
+    """What a person or a role may approve in 24 hours: a percentage of an object, or an amount of one currency."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    who = models.CharField(max_length=40, help_text="user:1 or role:buyer")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="+")
+    role = models.CharField(max_length=12, blank=True)
+    currency = models.CharField(max_length=3, blank=True, help_text="Of the amount; empty for a percentage.")
+    percent = models.PositiveSmallIntegerField(null=True, blank=True)
+    amount = MoneyField(null=True, blank=True)
+    set_at = models.DateTimeField()
+    set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta(Tenant.Meta):
+        verbose_name_plural = "authorities"
+        constraints = [models.UniqueConstraint("client", "who", "currency", name="authority_once")]
+
+
 class ClientLock(Tenant):
     """The row under which a client's headroom is reserved: raises and starts of all its accounts take it in turn."""
 

@@ -47,6 +47,10 @@ class Field(StrEnum):
         return self is not Field.STATUS
 
     @property
+    def is_budget(self) -> bool:
+        return self in (Field.DAILY_BUDGET, Field.LIFETIME_BUDGET)
+
+    @property
     def words(self) -> str:
         return self.value.replace("_", " ")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from campaigns.api.authority import ApprovalPolicyView, AuthorityView
 from campaigns.api.changes import Approve, Changes, ChangeView, Reject, Resolve, Undo
 from campaigns.api.envelopes import Envelopes
 from campaigns.api.stops import Holds, Release, Resume, Stop
@@ -18,6 +19,8 @@ urlpatterns: list[URLPattern] = [
     path("api/changes/<uuid:uuid>/reject", Reject.as_view(), name="api_change_reject"),
     path("api/changes/<uuid:uuid>/undo", Undo.as_view(), name="api_change_undo"),
     path("api/changes/<uuid:uuid>/resolve", Resolve.as_view(), name="api_change_resolve"),
+    path("api/approval-policy", ApprovalPolicyView.as_view(), name="api_approval_policy"),
+    path("api/authority", AuthorityView.as_view(), name="api_authority"),
     path("api/envelopes", Envelopes.as_view(), name="api_envelopes"),
     path("api/stop", Stop.as_view(), name="api_stop"),
     path("api/release", Release.as_view(), name="api_release"),

@@ -85,6 +85,44 @@ class StopBody(serializers.Serializer[Any]):
     reason = serializers.CharField(max_length=500)
 
 
+class ApprovalRulesBody(serializers.Serializer[Any]):
+    """A client's rules of approving."""
+
+    four_eyes_percent = serializers.IntegerField(
+        min_value=0, max_value=1000, allow_null=True,
+        help_text="A raise of more than this within 24 hours needs somebody else than who asked. null: never.",
+    )  # fmt: skip
+    batch_objects = serializers.IntegerField(
+        min_value=1, max_value=500, help_text="A batch of more objects passes nothing at once."
+    )
+    approval_hours = serializers.IntegerField(
+        min_value=1, max_value=168, help_text="How long a change waits for its approval."
+    )
+
+
+class AuthorityBody(serializers.Serializer[Any]):
+    """What a person or a role may approve in 24 hours. Without percent and amount the limit goes."""
+
+    email = serializers.CharField(required=False, max_length=254)
+    role = serializers.CharField(required=False, max_length=12)
+    percent = serializers.IntegerField(required=False, allow_null=True, min_value=0, max_value=1000)
+    currency = serializers.CharField(required=False, max_length=3)
+    amount = Amount(required=False, allow_null=True, min_value=0)
+
+
+class AuthorityRow(serializers.Serializer[Any]):
+    person = serializers.CharField(source="user.email", allow_null=True, default=None)
+    role = serializers.CharField()
+    percent = serializers.IntegerField(allow_null=True)
+    currency = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=6, allow_null=True)
+    set_at = serializers.DateTimeField()
+
+
+class ApprovalRulesShape(ApprovalRulesBody):
+    limits = AuthorityRow(many=True)
+
+
 class EnvelopeBody(serializers.Serializer[Any]):
     """One cap. `client` means all of the client's accounts in this account's currency."""
 
@@ -169,7 +207,13 @@ class ChangeShape(serializers.Serializer[Any]):
     error = serializers.CharField(source="error_text")
     advice = serializers.CharField()
     story = serializers.SerializerMethodField()
-    may_approve = serializers.SerializerMethodField(help_text="Whether you may approve it.")
+    may_approve = serializers.SerializerMethodField(help_text="Whether your role may approve it.")
+    cannot_be_undone = serializers.SerializerMethodField(
+        help_text="What an undo will not bring back, as sentences: say them before anybody approves."
+    )
+
+    def get_cannot_be_undone(self, change: Change) -> list[str]:
+        return list(ledger.cannot_be_undone(change))
 
     @extend_schema_field(_VALUE)
     def get_before(self, change: Change) -> Decimal | str | None:

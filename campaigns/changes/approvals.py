@@ -4,9 +4,10 @@
     stop, cut      owner, manager, buyer, client's approver     when asked for by owner, manager or buyer
     raise, start   owner, manager, client's approver            never: it takes a second, separate step
 
-The table is `WHO`; it is the only one. An approval is pinned to the change's digest and good for 30 minutes; then
-the change expires unsent. Approving a change ends every other waiting one of the same field. Four eyes and
-per-person limits belong here when they come.
+The table is `WHO`; it is the only one. `authority` takes away from it: four eyes above the client's threshold, and what
+one person may let pass in a day. An approval is pinned to the change's digest and good for 30 minutes; then the change
+expires unsent. The guards, the evidence's age among them, are asked again here and when it is sent. Approving a change
+ends every other waiting one of the same field.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from django.db.models import QuerySet
 
 import accounts.access as access
 import accounts.alerts as alerts
+import campaigns.changes.authority as authority
 import campaigns.changes.exposure as exposure
 import campaigns.changes.guards as guards
 import campaigns.changes.ledger as ledger
@@ -25,7 +27,7 @@ import campaigns.changes.switch as switch
 from accounts.errors import Forbidden, Invalid
 from accounts.models import Client, Role
 from accounts.tenancy import Principal
-from campaigns.changes.guards import Reason
+from campaigns.changes.guards import Reason, Situation
 from campaigns.errors import Closed, NotAllowedBy, WrongDigest
 from campaigns.models import Change
 from campaigns.states import WAITING, ChangeState, Direction, Field, Level, Source
@@ -61,7 +63,8 @@ def approve(*, change: Change, principal: Principal, digest: str, now: datetime)
     """Let the change pass; from here on it is sent by itself. The signal `change_recorded` wakes the sender.
 
     Raises `WrongDigest` when another change was looked at, `Closed` when it does not wait any more, `Forbidden`
-    for a role that may not, `NotAllowedBy` when a guard has a reason by now.
+    for a role that may not, for who asked for it where it takes four eyes, and beyond a person's limits, and
+    `NotAllowedBy` when a guard has a reason by now.
     """
     access.require(principal, "approve", change.client_id)
     if not may_approve(change, principal):
@@ -105,7 +108,11 @@ def at_once(principal: Principal, *, client_id: int, direction: Direction) -> bo
 def _pass(change: Change, *, principal: Principal, policy: str, now: datetime) -> Change:
     with ledger.locked(change.ad_account_id):
         current = _waiting(change, now=now)
-        _ask_guards(current, now=now)
+        situation = _situation(current, now=now)
+        refused = authority.refusal(current, principal, rises_24h=situation.rises_24h, now=now)
+        if refused is not None:
+            raise refused
+        _ask_guards(current, situation, now=now)
         _end_others(current, now=now)
         note = f"Approved under the policy {policy}." if policy else "Approved."
         ledger.transition(
@@ -132,8 +139,8 @@ def _waiting(change: Change, *, now: datetime) -> Change:
     return current
 
 
-def _ask_guards(change: Change, *, now: datetime) -> None:
-    reasons = judged(change, now=now)
+def _ask_guards(change: Change, situation: Situation, *, now: datetime) -> None:
+    reasons = guards.evaluate(intent=exposure.intent_of(change), situation=situation, now=now)
     if reasons:
         raise NotAllowedBy(
             reasons[0].message,
@@ -147,12 +154,16 @@ def _ask_guards(change: Change, *, now: datetime) -> None:
 
 def judged(change: Change, *, now: datetime) -> tuple[Reason, ...]:
     """What the guards say of a stored change now. Call it inside `locked`: it takes the client's headroom."""
+    return guards.evaluate(intent=exposure.intent_of(change), situation=_situation(change, now=now), now=now)
+
+
+def _situation(change: Change, *, now: datetime) -> Situation:
     if change.direction.spends_more:
         ledger.lock_client(change.client_id)
     stop = switch.stopped(
         client_id=change.client_id, ad_account_id=change.ad_account_id, strategy_ref=change.strategy_ref
     )
-    situation = exposure.situation(
+    return exposure.situation(
         ad_account=change.ad_account,
         level=Level(change.level),
         object_id=change.object_id,
@@ -163,7 +174,6 @@ def judged(change: Change, *, now: datetime) -> tuple[Reason, ...]:
         target=change.target,
         leave_out=change,
     )
-    return guards.evaluate(intent=exposure.intent_of(change), situation=situation, now=now)
 
 
 def _end_others(change: Change, *, now: datetime) -> None:

@@ -25,13 +25,15 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+import campaigns.changes.consequences as consequences
 from accounts.errors import NotFound
 from accounts.models import AdAccount, User
 from accounts.tenancy import Principal
+from campaigns.changes.guards import Intent
 from campaigns.errors import Closed
 from campaigns.models import Change, ClientLock, LedgerHead, LedgerLine
 from campaigns.signals import change_recorded
-from campaigns.states import ChangeState, Direction, Field, Level, check
+from campaigns.states import ChangeState, Direction, Field, Level, Source, check
 
 #: What a line says, in the order in which it is written down for the hash.
 COVERED: Final = (
@@ -298,6 +300,20 @@ _ENDS: Final = {
     ChangeState.EXPIRED: "it expired unsent",
     ChangeState.NOOP: "nothing had to be sent, since it was so already",
 }
+
+
+def cannot_be_undone(change: Change) -> tuple[str, ...]:
+    """What an undo of the change will not bring back, as sentences for whoever is to approve it."""
+    return consequences.cannot_be_undone(
+        Intent(
+            level=Level(change.level),
+            field=Field(change.field),
+            before=change.before,
+            target=change.target,
+            currency=change.currency,
+            source=Source(change.source),
+        )
+    )
 
 
 def story(change: Change) -> str:

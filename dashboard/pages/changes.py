@@ -39,6 +39,7 @@ def _story(who: Principal, uuid: str) -> Context:
     return {
         "change": row,
         "story": ledger.story(row),
+        "cannot_be_undone": ledger.cannot_be_undone(row),
         "steps": steps(row),
         "moving": row.state in MOVING,
         "lines": lines,

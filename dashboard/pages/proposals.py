@@ -83,6 +83,7 @@ def _answer(who: Principal, uuid: str) -> Context:
         "change": change,
         "steps": steps(change) if change is not None else (),
         "story": ledger.story(change) if change is not None else "",
+        "cannot_be_undone": ledger.cannot_be_undone(change) if change is not None else (),
         "moving": change is not None and change.state in MOVING,
         "open": row.state == ProposalState.OPEN and row.expires_at > now(),
         "may_approve": access.may(who, "approve", row.client_id),
