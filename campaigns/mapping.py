@@ -289,7 +289,7 @@ def _spoken(value: object, field: Field | None, currency: str) -> str:
     if value is None:
         return ""
     if field is Field.STATUS:
-        word = str(value)
+        word = text(value, 200)
         return _SPOKEN.get(word.strip().lower(), word.strip().upper())[:40]
     if field is not None and field.is_money:
         found = amount(value, currency)
@@ -328,10 +328,10 @@ def moment(value: object) -> datetime | None:
 
 
 def text(value: object, most: int) -> str:
-    """Text as it came, cut to `most` characters, without NUL (which PostgreSQL cannot store)."""
+    """Text as it came, cut to `most` characters, without what cannot be stored: NUL (PostgreSQL) and half an emoji."""
     if value is None or isinstance(value, Mapping | list):
         return ""
-    return str(value).replace("\x00", "")[:most]
+    return str(value).replace("\x00", "").encode("utf-8", "replace").decode("utf-8")[:most]
 
 
 def _statuses(row: Mapping[str, Any]) -> tuple[str, str, bool]:

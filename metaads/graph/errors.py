@@ -525,9 +525,24 @@ def _parse(body: bytes) -> tuple[bool, Any]:
     """Read JSON strictly: NaN and Infinity are not JSON, and a number too large for a float is no number
     either."""
     try:
-        return True, json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
+        found = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
+        return True, _storable(found) if _HALVES.search(body) else found
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         return False, None
+
+
+#: Half of a pair (an emoji that was cut) is legal in JSON's escapes and in no text that can be stored or sent on.
+_HALVES: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_storable(one) for one in value]
+    if isinstance(value, dict):
+        return {_storable(name): _storable(one) for name, one in value.items()}
+    return value
 
 
 def _no_constant(name: str) -> Any:

@@ -158,6 +158,7 @@ def test_a_human_edit_right_after_our_write_is_reported_and_not_corrected(desk):
     assert len(desk.writes()) == 1
 
 
+@pytest.mark.fault("F52")
 def test_a_stale_read_after_the_write_does_not_hide_the_effect(desk):
     change = desk.until(desk.approved("120"), "ACKED")
     desk.sandbox.faults.arm("stale_read", {"object_id": desk.campaign.meta_id}, 3, seconds=60)
@@ -166,6 +167,7 @@ def test_a_stale_read_after_the_write_does_not_hide_the_effect(desk):
     assert len(desk.writes()) == 1
 
 
+@pytest.mark.fault("F47")
 def test_a_budget_that_moved_to_another_level_is_left_alone(desk):
     change = desk.approved("120")
     desk.edit(desk.campaign, "daily_budget", None)
@@ -184,6 +186,7 @@ def test_a_refusal_by_meta_ends_the_change_with_its_words(desk):
     assert change.error_text and change.advice
 
 
+@pytest.mark.fault("F41")
 def test_a_throttled_write_waits_and_goes_on_by_itself(desk):
     desk.sandbox.faults.arm("throttle", {"method": "POST"}, 1)
     change = desk.until(desk.approved("120"), "THROTTLED")

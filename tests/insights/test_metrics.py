@@ -58,6 +58,7 @@ def test_only_summable_metrics_add_up(a, b):
             assert evaluate(metric.name, both) == evaluate(metric.name, a) + evaluate(metric.name, b)
 
 
+@pytest.mark.fault("F59")
 def test_a_ratio_over_nothing_or_over_the_unknown_is_unknown():
     assert evaluate("ctr", {"clicks": D(0), "impressions": D(0)}) is None
     assert evaluate("ctr", {"clicks": D(3), "impressions": None}) is None

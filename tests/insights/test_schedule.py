@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +34,7 @@ def test_a_watched_account_waits_no_longer_than_its_poll_seconds(look):
         assert (next_check(look, now=NOW) - NOW).total_seconds() == max(30, look.poll_seconds)
 
 
+@pytest.mark.fault("F43")
 @given(st.lists(looks, max_size=30, unique_by=lambda look: look.ad_account_id))
 def test_no_client_waits_for_all_accounts_of_another(given_looks):
     found = order(given_looks)

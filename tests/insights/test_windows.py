@@ -58,6 +58,7 @@ def test_the_share_of_the_day_that_is_over_is_between_none_and_all(moment, name)
     assert 0 <= fraction(moment.replace(tzinfo=UTC), name) < 1
 
 
+@pytest.mark.fault("F62")
 def test_an_account_ahead_of_utc_is_already_in_tomorrow():
     moment = datetime(2026, 11, 18, 16, 0, tzinfo=UTC)
     assert today(moment, "Asia/Tokyo") == date(2026, 11, 19)

@@ -44,6 +44,7 @@ def spend(use: str, times: int, *, at: datetime = NOW, scope: str = SCOPE) -> in
     return done
 
 
+@pytest.mark.fault("F41")
 def test_reads_end_at_42_points_and_leave_room_for_writing() -> None:
     assert spend("read", 100) == 42
     assert spend("verify", 100) == 8, "verifying goes on to 50"
