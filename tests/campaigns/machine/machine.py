@@ -1,0 +1,616 @@
+"""A hypothesis machine over the real change path: everybody acts in any order, Meta answers as badly as it can, and the
+process dies anywhere. After each step the statements of section 5 of the reliability reference are asked of Meta's own
+history.
+
+    people    file, approve, reject, undo, resolve, pull and release the switch, sync, reconnect
+    outside   edits in Ads Manager, the token revoked, time passing (seconds to days)
+    Meta      every fault of the sandbox around a read or a write
+    process   two sweeps at once or one that dies: before a call, after it, or before any statement that writes
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import uuid4
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+import accounts.access as access
+import campaigns.changes.approvals as approvals
+import campaigns.changes.request as request
+import campaigns.changes.switch as switch
+import campaigns.changes.undo as undoing
+from accounts.connections import connect
+from accounts.errors import Refused
+from accounts.models import Alert
+from campaigns.changes.invariants import check
+from campaigns.changes.switch import Scope
+from campaigns.models import Ad, Attempt, Change, LedgerLine, Switch
+from campaigns.states import TERMINAL, ChangeState, Evidence, Field, Level, Source
+from campaigns.tasks import step, sweep
+from metaads.graph import money
+from tests.campaigns.machine.history import History, Write
+from tests.campaigns.machine.stage import Killed, Stage, kill_in_sql
+
+SETTLE = 120
+FAULTS_OF_WRITES = (
+    ("applied_timeout", {}),
+    ("applied_500", {}),
+    ("lying_success", {}),
+    ("late", {"seconds": 20}),
+    ("late", {"seconds": 90}),
+    ("late", {"seconds": 45, "answer": "success"}),
+    ("human_edit_between", {"value": 7_700}),
+)
+FAULTS_OF_ALL = (
+    ("dropped", {}),
+    ("html", {}),
+    ("html", {"status": 200}),
+    ("empty", {}),
+    ("truncated", {}),
+    ("odd_body", {"body": {"error": None}}),
+    ("throttle", {}),
+    ("throttle", {"minutes": 5}),
+    ("permission", {}),
+    ("transient", {}),
+    ("gone33", {}),
+)
+FAULTS_AROUND_A_WRITE = (None, None, None, *FAULTS_OF_WRITES, *FAULTS_OF_ALL)
+SPANS = (0, 1, 2, 3, 4, 5, 15, 16, 60, 61, 119, 121, 300, 900, 1801, 3600, 7300, 90_000, 3 * 86_400)
+FACTORS = ("0.3", "0.9", "1", "1.1", "1.2", "1.5", "2", "5")
+DEAD = ("before_call", "after_call", "in_sql")
+#: What goes on by itself.
+MOVING = sorted(
+    state.value for state in set(ChangeState) - TERMINAL - {ChangeState.NEEDS_HUMAN, ChangeState.PROPOSED}
+)
+SILENT = frozenset(state.value for state in TERMINAL - {ChangeState.APPLIED, ChangeState.SUPERSEDED})
+
+
+@dataclass
+class Tally:
+    """What a whole run has met: too little of it, and the run has proven nothing."""
+
+    writes: int = 0
+    unknown: int = 0
+    edits: int = 0
+    kills: int = 0
+    applied: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+
+    def __str__(self) -> str:
+        ends = ", ".join(f"{state} {count}" for state, count in sorted(self.ends.items()))
+        return (
+            f"{self.writes} writes received, {self.unknown} without a clear answer, {self.edits} edits by people, "
+            f"{self.kills} deaths of the process; changes ended: {ends}"
+        )
+
+
+class ChangePath(RuleBasedStateMachine):
+    """Make a subclass with `agency` and `tally`; see `machine_for`."""
+
+    agency: ClassVar[Any]
+    tally: ClassVar[Tally]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stage = Stage(self.agency)
+        self.desk, self.clock, self.sandbox = self.stage.desk, self.stage.clock, self.stage.sandbox
+        self.history = History(self.sandbox)
+        self.wanted: dict[str, tuple[str, str, str]] = {}  # change -> before, target, key, as first filed
+        self.synced_at = self.clock.now()
+        self.told: set[str] = set()  # changes of which a person has said what became of them
+        ads = Ad.everything.order_by("meta_id").values_list("meta_id", flat=True)
+        self.objects = [
+            (Level.CAMPAIGN, self.desk.campaign.meta_id),
+            (Level.CAMPAIGN, self.desk.other.meta_id),
+            (Level.AD_SET, self.desk.ad_set.meta_id),
+            (Level.AD, ads[0]),
+        ]
+
+    # --- people ---------------------------------------------------------------------------------------------------
+
+    @rule(
+        which=st.sampled_from([0, 0, 2]),
+        factor=st.sampled_from(FACTORS),
+        fault=st.sampled_from(FAULTS_AROUND_A_WRITE),
+        rounds=st.integers(0, 6),
+        dies=st.sampled_from((None, None, *DEAD)),
+        count=st.integers(0, 9),
+    )
+    def move_a_budget(
+        self, which: int, factor: str, fault: Any, rounds: int, dies: str | None, count: int
+    ) -> None:
+        """The usual way, up to somewhere: asked for, approved, begun; Meta may fail the write, the worker die."""
+        self._ask(which, Field.DAILY_BUDGET, self._amount(which, factor), "alice", sure=True)
+        self._carry(fault, rounds, dies, count)
+
+    @rule(
+        which=st.integers(0, 3),
+        fault=st.sampled_from(FAULTS_AROUND_A_WRITE),
+        rounds=st.integers(0, 6),
+        dies=st.sampled_from((None, None, *DEAD)),
+        count=st.integers(0, 9),
+    )
+    def move_a_status(self, which: int, fault: Any, rounds: int, dies: str | None, count: int) -> None:
+        """The same, with whatever status the object has not got."""
+        other = "ACTIVE" if self._truth(self.objects[which][1], "status") == "PAUSED" else "PAUSED"
+        self._ask(which, Field.STATUS, other, "alice", sure=True)
+        self._carry(fault, rounds, dies, count)
+
+    @rule(
+        which=st.integers(0, 3),
+        field=st.sampled_from([Field.STATUS, Field.DAILY_BUDGET, Field.LIFETIME_BUDGET]),
+        factor=st.sampled_from(FACTORS),
+        word=st.sampled_from(["ACTIVE", "PAUSED"]),
+        who=st.sampled_from(["alice", "bob", "vera", "rule"]),
+        sure=st.booleans(),
+        by_hand=st.booleans(),
+        age=st.sampled_from([0, 60, 7200]),
+    )
+    def ask(
+        self,
+        which: int,
+        field: Field,
+        factor: str,
+        word: str,
+        who: str,
+        sure: bool,
+        by_hand: bool,
+        age: int,
+    ) -> None:
+        """Anybody asks for anything; where their role may, it passes at once. A rule brings evidence, old or not."""
+        target = word if field is Field.STATUS else self._amount(which, factor)
+        if who == "rule":
+            self._propose(which, field, target, age=age)
+            return
+        change = self._ask(which, field, target, who, sure=sure)
+        if change is not None and by_hand:
+            with contextlib.suppress(Refused):
+                principal = getattr(self.agency.principals, who)
+                approvals.approve_by_policy(change=change, policy="hand", principal=principal, now=self._now)
+
+    @rule(
+        what=st.sampled_from(["approve", "approve", "forge", "reject", "undo", "undo", "resolve"]),
+        index=st.integers(0, 50),
+        who=st.sampled_from(["alice", "vera", "bob"]),
+    )
+    def decide(self, what: str, index: int, who: str) -> None:
+        """Somebody says something about a change that waits, has been applied, or needs a person."""
+        wanted = {"undo": ChangeState.APPLIED, "resolve": ChangeState.NEEDS_HUMAN}.get(
+            what, ChangeState.PROPOSED
+        )
+        change = self._pick(index, wanted)
+        if change is None:
+            return
+        principal = getattr(self.agency.principals, who)
+        with contextlib.suppress(Refused):
+            if what in ("approve", "forge"):
+                digest = change.digest if what == "approve" else "0" * 64
+                approvals.approve(change=change, principal=principal, digest=digest, now=self._now)
+                assert what == "approve", "a wrong digest was taken"
+            elif what == "reject":
+                approvals.reject(change=change, principal=principal, reason="no", now=self._now)
+            elif what == "undo":
+                found = undoing.undo(change=change, principal=principal, now=self._now)
+                self._remember(found)
+                assert found.target == change.before, "N14: an undo leads elsewhere"
+            else:
+                self._say_what_is_seen(change)
+
+    def _say_what_is_seen(self, change: Change) -> None:
+        """A person looks into Ads Manager and says what they see there."""
+        self.told.add(str(change.uuid))
+        stands = self._truth(change.object_id, change.field)
+        seen = {_wire(change, change.target): "APPLIED", _wire(change, change.before): "FAILED"}
+        approvals.resolve(
+            change=change,
+            principal=self.agency.principals.alice,
+            outcome=seen.get(stands, "SUPERSEDED"),
+            reason=f"I see {stands}",
+            now=self._now,
+        )
+
+    @rule(
+        scope=st.sampled_from(["global", "client", "account", "strategy"]),
+        rounds=st.integers(0, 3),
+        on=st.sampled_from([True, True, False]),
+    )
+    def stop(self, scope: str, rounds: int, on: bool) -> None:
+        """The kill switch, for some sweeps or until somebody releases it."""
+        with contextlib.suppress(Refused):
+            principal = self.agency.principals.alice
+            switch.pull(scope=self._scope(scope), principal=principal, reason="wait", now=self._now)
+        self._carry(None, rounds, None, 0)
+        if on:
+            self._release_all()
+
+    # --- outside --------------------------------------------------------------------------------------------------
+
+    @rule(
+        which=st.integers(0, 2),
+        field=st.sampled_from(["status", "daily_budget", "daily_budget"]),
+        budget=st.sampled_from([5_000, 9_000, 10_000, 12_345]),
+    )
+    def edit(self, which: int, field: str, budget: int) -> None:
+        """Somebody edits in Ads Manager."""
+        _, object_id = self.objects[which]
+        if field == "status":
+            self._edit(object_id, field, "ACTIVE" if self._truth(object_id, field) == "PAUSED" else "PAUSED")
+        elif self._truth(object_id, field) != "None":
+            self._edit(object_id, field, budget)
+
+    @rule(
+        subcode=st.sampled_from([458, 460, 463]),
+        rounds=st.integers(0, 3),
+        soon=st.sampled_from([True, True, False]),
+    )
+    def revoke(self, subcode: int, rounds: int, soon: bool) -> None:
+        """The token dies; mostly somebody connects again."""
+        self.clock.advance(1)
+        self.sandbox.control.handle("POST", "revoke", {"user": "alice", "subcode": subcode})
+        self._carry(None, rounds, None, 0)
+        if soon:
+            self._reconnect()
+
+    @rule(seconds=st.sampled_from(SPANS), beat=st.sampled_from([True, True, True, False]))
+    def wait(self, seconds: int, beat: bool) -> None:
+        """Time passes, with the schedule running or not."""
+        self.clock.advance(seconds)
+        if beat:
+            self._release_all()
+            self._sync()
+            self._sweep(1)
+
+    # --- Meta -----------------------------------------------------------------------------------------------------
+
+    @rule(
+        fault=st.sampled_from(("calm", "stale", *FAULTS_OF_ALL)),
+        method=st.sampled_from(["GET", "POST"]),
+        times=st.sampled_from([1, 1, 2, 6]),
+    )
+    def fail(self, fault: Any, method: str, times: int) -> None:
+        """Meta fails some calls, answers reads from a minute ago, or is well again."""
+        if fault == "calm":
+            self._disarm()
+            self._reconnect()
+        elif fault == "stale":
+            self._arm(("stale_read", {"seconds": 60}), "GET", times)
+        else:
+            self._arm(fault, method, times)
+
+    # --- the process ------------------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0, 3, 4, 15]), twice=st.booleans())
+    def work(self, seconds: int, twice: bool) -> None:
+        """What beat does every few seconds; a doubled one finds nothing more to do."""
+        for _ in range(3):
+            self._sweep(1 + twice)
+            self.clock.advance(seconds)
+
+    @precondition(lambda self: self._moving())
+    @rule(how=st.sampled_from(DEAD), count=st.integers(0, 12), seconds=st.sampled_from([0, 4, 61]))
+    def die(self, how: str, count: int, seconds: int) -> None:
+        """The worker dies in the middle, and another one goes on later."""
+        self._sweep(1, how=how, count=count)
+        self.clock.advance(seconds)
+        self._sweep(1)
+
+    @rule(index=st.integers(0, 50))
+    def wake(self, index: int) -> None:
+        """A message that came twice."""
+        rows = list(Change.everything.order_by("pk"))
+        if rows:
+            change = rows[index % len(rows)]
+            with self._stops_hold():
+                step(str(change.uuid), self._now)
+                step(str(change.uuid), self._now)
+
+    # --- what must hold after every step ------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        self._look()
+        breaches = [
+            one for one in check(ad_account=self.desk.account, now=self._now) if one.invariant != "N27"
+        ]
+        assert breaches == [], breaches
+
+    @invariant()
+    def what_a_change_is_for_never_changes(self) -> None:
+        for uuid, before, target, key in Change.everything.values_list("uuid", "before", "target", "key"):
+            assert self.wanted.setdefault(str(uuid), (before, target, key)) == (before, target, key), "N3"
+
+    def _look(self) -> None:
+        for write in self.history.read():
+            self.tally.writes += 1
+            self.tally.unknown += write.answered == "unknown"
+            self._written_ahead(write)
+            self._no_more_than_four_an_hour(write)
+            self._settled_before_another_value(write)
+            self._no_raise_on_old_knowledge(write)
+        self._at_most_one_effect_each()
+
+    def _written_ahead(self, write: Write) -> None:
+        attempts = Attempt.everything.filter(object_id=write.object_id, field=write.field, value=write.value)
+        committed = [one for one in attempts if one.committed_at.timestamp() <= write.at]
+        assert attempts.count() >= len(self._alike(write)), f"N1: {write} without a row of its own"
+        assert committed, f"N1: {write} before its attempt was committed"
+
+    def _no_more_than_four_an_hour(self, write: Write) -> None:
+        if write.field != "status":
+            recent = [
+                one
+                for one in self.history.writes
+                if one.object_id == write.object_id
+                and one.field != "status"
+                and one.answered != "refused"
+                and write.at - 3600 < one.at <= write.at
+            ]
+            assert len(recent) <= 4, f"N6: {len(recent)} budget writes within an hour: {recent}"
+
+    def _settled_before_another_value(self, write: Write) -> None:
+        for one in self.history.writes:
+            other = (one.object_id, one.field) == (write.object_id, write.field) and one.value != write.value
+            if other and one.answered == "unknown" and one.n < write.n:
+                resolved = self._resolved_by_a_person(one)
+                assert resolved or write.at - one.at >= SETTLE, f"N10: {write} too soon after {one}"
+
+    def _resolved_by_a_person(self, write: Write) -> bool:
+        rows = Attempt.everything.filter(object_id=write.object_id, field=write.field, value=write.value)
+        return rows.filter(change__state="SUPERSEDED").exists()
+
+    def _no_raise_on_old_knowledge(self, write: Write) -> None:
+        change = (
+            Change.everything.filter(object_id=write.object_id, field=write.field, attempts__gt=0)
+            .order_by("-state_at", "-pk")
+            .first()
+        )
+        if (
+            change is not None
+            and change.direction.spends_more
+            and _wire(change, change.target) == write.value
+        ):
+            age = write.at - self.synced_at.timestamp()
+            assert age <= 2 * 3600, f"N18: a raise on a structure of {age:.0f} s"
+
+    def _at_most_one_effect_each(self) -> None:
+        for (object_id, name, value), count in Counter(
+            (one.object_id, one.field, one.value) for one in self.history.effects if one.ours and one.real
+        ).items():
+            rows = Change.everything.filter(object_id=object_id, field=name, attempts__gt=0)
+            changes = sum(_wire(change, change.target) == value for change in rows)
+            between = len(self.history.theirs(object_id, name))
+            assert count <= changes + between, f"N2: {value} of {object_id} took effect {count} times"
+
+    def _alike(self, write: Write) -> list[Write]:
+        return [
+            one
+            for one in self.history.writes
+            if (one.object_id, one.field, one.value) == (write.object_id, write.field, write.value)
+        ]
+
+    # --- the end: quiet ---------------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        try:
+            self._quiet()
+        finally:
+            self.stage.close()
+
+    def _quiet(self) -> None:
+        """When nothing fails any more, everything comes to an end, and the ledger says what is so."""
+        self._disarm()
+        self.clock.advance(61)
+        self._release_all()
+        self._reconnect()
+        self._sync()
+        for _ in range(200):
+            self._sweep(1)
+            if not self._moving():
+                break
+            self.clock.advance(15)
+        left = list(
+            Change.everything.filter(state__in=MOVING).values_list("state", "error_text", "not_before")
+        )
+        assert left == [], f"N27: still moving {left}"
+        self._look()
+        assert check(ad_account=self.desk.account, now=self._now) == []
+        for change in Change.everything.all():
+            self.tally.ends[change.state] += 1
+            self._ledger_is_true(change)
+
+    def _ledger_is_true(self, change: Change) -> None:
+        value = _wire(change, change.target)
+        ours = [one for one in self.history.ours(change.object_id, change.field) if one.value == value]
+        alike = Change.everything.filter(object_id=change.object_id, field=change.field, target=change.target)
+        said = alike.filter(uuid__in=self.told).exists()  # then it is that person's word
+        if change.state == ChangeState.APPLIED:
+            sent = [one for one in self.history.effects if one.ours and one.value == value]
+            assert sent, f"N15: {change} is applied, but Meta never set it"
+        elif change.state in SILENT and not said and not alike.exclude(state__in=SILENT).exists():
+            assert ours == [], f"N15: {change} is {change.state}, but it took effect: {ours}; {_told(change)}"
+        elif change.state == ChangeState.NEEDS_HUMAN:
+            assert Alert.everything.filter(key=f"change:{change.uuid}", closed_at__isnull=True).exists(), (
+                "N15"
+            )
+
+    def _moving(self) -> bool:
+        return Change.everything.filter(state__in=MOVING).exists()
+
+    # --- helpers --------------------------------------------------------------------------------------------------
+
+    def _ask(self, which: int, field: Field, target: str, who: str, *, sure: bool) -> Change | None:
+        level, object_id = self.objects[which]
+        with contextlib.suppress(Refused):
+            change = self.desk.file(
+                target, field=field, obj=_Named(level, object_id), who=who, acknowledged=sure
+            )
+            self._remember(change)
+            return change
+        return None
+
+    def _propose(self, which: int, field: Field, target: str, *, age: int) -> None:
+        now = self._now
+        level, object_id = self.objects[which]
+        evidence = Evidence(1, now - timedelta(seconds=age), "sum", now + timedelta(seconds=3600 - age))
+        with contextlib.suppress(Refused):
+            change = request.file(
+                principal=access.system(self.desk.account.client),
+                ad_account=self.desk.account,
+                level=level,
+                object_id=object_id,
+                field=field,
+                target=target,
+                reason="a rule",
+                source=Source.STRATEGY,
+                key=str(uuid4()),
+                evidence=evidence,
+                strategy_ref="s1",
+                now=now,
+            )
+            self._remember(change)
+
+    def _carry(self, fault: Any, rounds: int, dies: str | None, count: int) -> None:
+        """Approve what waits, and let the sweep do some rounds; the last one may be cut short by death."""
+        waiting = Change.everything.filter(state=ChangeState.PROPOSED.value).select_related(
+            "ad_account", "client"
+        )
+        for change in waiting:
+            with contextlib.suppress(Refused):
+                principal = self.agency.principals.alice
+                approvals.approve(change=change, principal=principal, digest=change.digest, now=self._now)
+        if fault is not None:
+            self._arm(fault, "POST", 1)
+        for _ in range(rounds):
+            self._sweep(1)
+            self.clock.advance(4)
+        if dies:
+            self._sweep(1, how=dies, count=count)
+
+    def _arm(self, fault: tuple[str, dict[str, Any]], method: str, times: int) -> None:
+        name, options = fault
+        self.sandbox.faults.arm(name, {"method": method}, times, at=self.clock.timestamp(), **options)
+
+    def _sync(self) -> None:
+        began = self._now
+        with contextlib.suppress(Refused):
+            if self.desk.sync().state == "complete":
+                self.synced_at = began
+
+    @property
+    def _now(self) -> datetime:
+        return self.clock.now()
+
+    def _remember(self, change: Change) -> None:
+        self.wanted.setdefault(str(change.uuid), (change.before, change.target, change.key))
+
+    def _pick(self, index: int, state: ChangeState) -> Change | None:
+        rows = list(
+            Change.everything.filter(state=state.value).select_related("client", "ad_account").order_by("pk")
+        )
+        return rows[index % len(rows)] if rows else None
+
+    def _amount(self, which: int, factor: str) -> str:
+        """What stands there, times `factor`."""
+        node = self.sandbox.world.nodes[self.objects[which][1]]
+        stands = node.get("daily_budget", self.clock.timestamp())
+        amount = Decimal(stands or 5_000) / 100 * Decimal(factor)
+        return str(amount.quantize(Decimal("0.01")))
+
+    def _truth(self, object_id: str, name: str) -> str:
+        return str(self.sandbox.world.nodes[object_id].get(name, self.clock.timestamp()))
+
+    def _edit(self, object_id: str, name: str, value: Any) -> None:
+        self.tally.edits += 1
+        body = {"object_id": object_id, "field": name, "value": value, "actor": "Hanna Human"}
+        self.sandbox.control.handle("POST", "edit", body)
+
+    def _scope(self, name: str) -> Scope:
+        return {
+            "global": Scope(),
+            "client": Scope(client=self.agency.northwind),
+            "account": Scope(ad_account=self.desk.account),
+            "strategy": Scope(client=self.agency.northwind, strategy_ref="s1"),
+        }[name]
+
+    def _release_all(self) -> None:
+        for name in ("global", "client", "account", "strategy"):
+            switch.release(
+                scope=self._scope(name), principal=self.agency.principals.alice, reason="go on", now=self._now
+            )
+
+    def _disarm(self) -> None:
+        self.sandbox.control.handle("DELETE", "faults", {})
+
+    def _reconnect(self) -> None:
+        with contextlib.suppress(Refused, Killed):
+            connect(
+                client=self.agency.northwind,
+                principal=self.agency.principals.alice,
+                token=self.sandbox.token("alice"),
+                now=self._now,
+                user=self.agency.users.alice,
+            )
+
+    @contextlib.contextmanager
+    def _stops_hold(self) -> Iterator[None]:
+        """N12: what is stopped before a step is not written to in it."""
+        pulled = set(Switch.everything.filter(released_at__isnull=True).values_list("scope", flat=True))
+        before = len(self.history.writes)
+        try:
+            yield
+        finally:
+            self._look()
+            sent = self.history.writes[before:]
+            assert not (pulled & {"global", "client", "account"}) or sent == [], f"N12: {sent} after {pulled}"
+
+    def _sweep(self, times: int, *, how: str = "", count: int = 0) -> None:
+        with self._stops_hold():
+            if how == "before_call":
+                self.stage.wire.before = count % 3
+            elif how == "after_call":
+                self.stage.wire.after = count % 3
+            try:
+                with kill_in_sql(count) if how == "in_sql" else contextlib.nullcontext():
+                    for _ in range(times):
+                        sweep()
+            except Killed:
+                self.tally.kills += 1
+            finally:
+                self.stage.wire.mend()
+
+
+@dataclass(frozen=True)
+class _Named:
+    """As much of an object as `Desk.file` asks for."""
+
+    level: Level
+    meta_id: str
+
+
+def _wire(change: Change, text: str) -> str:
+    """A value of the change as it goes over the wire."""
+    if change.field == Field.STATUS or not text:
+        return text
+    return str(money.to_minor(Decimal(text), change.currency))
+
+
+def _told(change: Change) -> list[str]:
+    """What the ledger says of the changes of the same field, for whoever reads a failure."""
+    lines = LedgerLine.everything.filter(object_id=change.object_id, field=change.field).order_by("seq")
+    return [
+        f"{one.at:%d %H:%M:%S} {one.change_id} {one.before}->{one.after} {one.state} {one.note[:60]}"
+        for one in lines
+    ]
+
+
+def machine_for(agency: Any) -> type[ChangePath]:
+    """The machine on this agency, with a tally of its own."""
+    return type("ChangePathOfAgency", (ChangePath,), {"agency": agency, "tally": Tally()})

@@ -1,0 +1,49 @@
+"""Everything at once, in any order: the machine of `tests.campaigns.machine`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.campaigns.machine.machine import Tally, machine_for
+
+pytestmark = pytest.mark.django_db
+
+
+def run(agency: Any, *, examples: int, steps: int) -> Tally:
+    machine = machine_for(agency)
+    run_state_machine_as_test(  # type: ignore[no-untyped-call]
+        machine,
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+            phases=(Phase.generate, Phase.shrink) if examples < 100 else (Phase.generate,),
+            print_blob=True,
+        ),
+    )
+    print(f"\n{examples} runs of up to {steps} steps: {machine.tally}")  # noqa: T201 - what a proof has met
+    return machine.tally
+
+
+def test_no_order_of_events_moves_money_twice_or_unseen(agency):
+    tally = run(agency, examples=25, steps=40)
+    assert tally.writes >= 10 and tally.edits >= 10 and tally.kills >= 5, str(tally)
+
+
+@pytest.mark.prove
+def test_no_order_of_events_moves_money_twice_or_unseen_at_length(agency):
+    """N runs of 50 steps; ten thousand of 80 by hand (N=10000)."""
+    n = int(os.environ.get("PROVE_N") or 200)
+    tally = run(agency, examples=n, steps=50 if n < 1000 else 80)
+    least = n // 2
+    assert min(tally.writes, tally.edits) >= least and min(tally.unknown, tally.kills) >= least // 5, str(
+        tally
+    )
