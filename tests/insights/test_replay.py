@@ -1,4 +1,4 @@
-"""The whole schedule on the limited tier: never throttled, never above 50 of 60 points, and how fresh the numbers are."""
+"""The whole schedule on the limited tier: no throttle, never above 50 of 60 points, and how fresh the numbers are."""
 
 from __future__ import annotations
 
