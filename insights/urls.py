@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
+from insights.api.benchmark import Benchmark
 from insights.api.comparison import Comparison
 from insights.api.own import OwnMetric, OwnMetrics
 from insights.api.past import Completeness, KnownAt
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/rhythm/<str:account_id>", Rhythm.as_view(), name="api_rhythm"),
     path("api/meta/comparison/<str:object_id>", Comparison.as_view(), name="api_comparison"),
     path("api/meta/ranking/<str:account_id>", Ranking.as_view(), name="api_ranking"),
+    path("api/meta/benchmark/<str:account_id>", Benchmark.as_view(), name="api_benchmark"),
     path("api/metrics/own", OwnMetrics.as_view(), name="api_own_metrics"),
     path("api/metrics/own/<str:name>", OwnMetric.as_view(), name="api_own_metric"),
     path("api/metrics", Metrics.as_view(), name="api_metrics"),

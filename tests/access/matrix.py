@@ -250,6 +250,7 @@ ROUTES: tuple[Route, ...] = (
     api("api_rhythm", "/api/meta/rhythm/{account}", get=READ),
     api("api_comparison", "/api/meta/comparison/{account}", get=READ),
     api("api_comparison", "/api/meta/comparison/{ad}?against=week", get=READ, label="api_comparison-of-ad"),
+    api("api_benchmark", "/api/meta/benchmark/{account}", get=READ),
     api("api_ranking", "/api/meta/ranking/{account}", get=READ),
     api("api_completeness", "/api/meta/completeness/{account}", get=READ),
     api("api_metrics", "/api/metrics", get=OWN_LIST),

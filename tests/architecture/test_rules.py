@@ -58,6 +58,7 @@ EVERYTHING: dict[str, str] = {
     "insights.interest": "accounts by id, from the floors above",
     "insights.management.commands.sync": "an operator's command",
     "insights.poll": "a scanner",
+    "insights.portfolio": "other clients' sums, for benchmarks that show nobody's number",
     "insights.receivers": "the account that a signal names",
     "insights.completeness": "writes curves of the account it is handed",
     "insights.report_runs": "files reports of the account it is handed; a scanner",

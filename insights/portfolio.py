@@ -1,0 +1,107 @@
+"""All of the agency's ad accounts, over one period and one campaign objective, for `benchmarks` alone.
+
+This reads across clients. What leaves here is for counting, never for showing: `benchmarks` answers with smoothed
+quartiles of groups that are large enough, or not at all. Kept for an hour under the agency's own key, so it moves at
+most that often; the period is the last full weeks, so it moves with restatements only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import Any, Final
+
+import redis
+from django.core.cache import cache
+from django.db.models import Count, Sum
+
+from accounts.models import AdAccount
+from campaigns.models import Campaign
+from insights.metrics import Terms
+from insights.models import CampaignDay, Slice
+from insights.windows import Period
+
+log = logging.getLogger(__name__)
+_SECONDS: Final = 3600
+
+
+@dataclass(frozen=True)
+class Member:
+    """One ad account's sums over its campaigns of one objective, and what its client calls a result."""
+
+    ad_account_id: int
+    client_id: int
+    currency: str
+    terms: Terms
+    sums: dict[str, Decimal | None]
+
+
+def members(*, objective: str, period: Period, columns: Collection[str]) -> tuple[Member, ...]:
+    """Accounts that are read, of living clients, whose every day of the period is complete and had such campaigns."""
+    names = sorted(columns)
+    text = repr((objective, period.since.isoformat(), period.until.isoformat(), names))
+    key = f"portfolio:{hashlib.sha256(text.encode()).hexdigest()}"
+    kept = _get(key)
+    if kept is not None:
+        found: tuple[Member, ...] = kept
+        return found
+    found = _read(objective, period, names)
+    _set(key, found)
+    return found
+
+
+def _read(objective: str, period: Period, names: list[str]) -> tuple[Member, ...]:
+    within: dict[str, tuple[date, date]] = {"day__range": (period.since, period.until)}
+    accounts = {
+        row.pk: row
+        for row in AdAccount.everything.filter(
+            archived_at__isnull=True, client__archived_at__isnull=True
+        ).select_related("client")
+        if row.enabled
+    }
+    complete = Slice.everything.filter(kind="day", level="ad", breakdown="", complete=True, **within)
+    whole = {
+        row["ad_account_id"]
+        for row in complete.values("ad_account_id").annotate(days=Count("day", distinct=True))
+        if row["days"] == period.days
+    }
+    mine: set[tuple[int, str]] = set(
+        Campaign.everything.filter(objective=objective).values_list("ad_account_id", "meta_id")
+    )
+    sums: dict[int, dict[str, Decimal | None]] = {}
+    rows: Any = CampaignDay.everything.filter(ad_account_id__in=whole & accounts.keys(), **within)
+    named = rows.values("ad_account_id", "campaign_id").annotate(**{f"sum_{one}": Sum(one) for one in names})
+    for row in named:
+        if (row["ad_account_id"], row["campaign_id"]) not in mine:
+            continue
+        into = sums.setdefault(row["ad_account_id"], dict.fromkeys(names, Decimal(0)))
+        for one in names:
+            into[one] = (into[one] or Decimal(0)) + Decimal(row[f"sum_{one}"] or 0)
+    return tuple(
+        Member(pk, accounts[pk].client_id, accounts[pk].currency, _terms(accounts[pk]), sums[pk])
+        for pk in sorted(sums)
+    )
+
+
+def _terms(account: AdAccount) -> Terms:
+    # Costs stay out: profit is never compared across clients.
+    return Terms(account.client.result_action)
+
+
+def _get(key: str) -> Any:
+    try:
+        return cache.get(key)
+    except redis.RedisError as error:
+        log.warning("The portfolio could not be looked up (%s).", type(error).__name__)
+        return None
+
+
+def _set(key: str, value: Any) -> None:
+    try:
+        cache.set(key, value, _SECONDS)
+    except redis.RedisError as error:
+        log.warning("The portfolio was not kept (%s).", type(error).__name__)
