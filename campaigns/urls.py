@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from campaigns.api.authority import ApprovalPolicyView, AuthorityView
+from campaigns.api.batches import ApproveBatch, FileBatch, OneBatch, RejectBatch, UndoBatch
 from campaigns.api.changes import Approve, Changes, ChangeView, Reject, Resolve, Undo
 from campaigns.api.envelopes import Envelopes
 from campaigns.api.stops import Holds, Release, Resume, Stop
@@ -14,6 +15,11 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/campaigns/<str:campaign_id>/status", CampaignStatus.as_view(), name="api_campaign_status"),
     path("api/meta/campaigns/<str:campaign_id>/budget", CampaignBudget.as_view(), name="api_campaign_budget"),
     path("api/changes", Changes.as_view(), name="api_changes"),
+    path("api/changes/batch", FileBatch.as_view(), name="api_changes_batch"),
+    path("api/batches/<uuid:uuid>", OneBatch.as_view(), name="api_batch"),
+    path("api/batches/<uuid:uuid>/approve", ApproveBatch.as_view(), name="api_batch_approve"),
+    path("api/batches/<uuid:uuid>/reject", RejectBatch.as_view(), name="api_batch_reject"),
+    path("api/batches/<uuid:uuid>/undo", UndoBatch.as_view(), name="api_batch_undo"),
     path("api/changes/<uuid:uuid>", ChangeView.as_view(), name="api_change"),
     path("api/changes/<uuid:uuid>/approve", Approve.as_view(), name="api_change_approve"),
     path("api/changes/<uuid:uuid>/reject", Reject.as_view(), name="api_change_reject"),

@@ -11,8 +11,9 @@ from rest_framework import serializers
 import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
 from accounts.tenancy import Principal
+from campaigns.changes.batches import Wish
 from campaigns.models import Change, Switch
-from campaigns.states import Field
+from campaigns.states import Field, canonical_amount
 
 _VALUE = {"oneOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
 
@@ -29,10 +30,10 @@ class Amount(serializers.DecimalField):
         return super().to_internal_value(data)
 
 
-def _choice(*words: str) -> serializers.ChoiceField:
+def _choice(*words: str, required: bool = True) -> serializers.ChoiceField:
     """One of `words`; the refusal lists them."""
     says = f"{{input}} is not possible here. One of: {', '.join(words)}."
-    return serializers.ChoiceField(choices=words, error_messages={"invalid_choice": says})
+    return serializers.ChoiceField(choices=words, required=required, error_messages={"invalid_choice": says})
 
 
 class StatusBody(serializers.Serializer[Any]):
@@ -243,6 +244,63 @@ def _value(change: Change, text: str) -> Decimal | str | None:
     if not text:
         return None
     return Decimal(text) if Field(change.field).is_money else text
+
+
+class BatchLine(serializers.Serializer[Any]):
+    """One change of a batch: a status word, or an amount in major units for a budget."""
+
+    object_id = serializers.CharField(max_length=40, help_text="Meta's id of a campaign, ad set or ad.")
+    status = _choice("ACTIVE", "PAUSED", required=False)
+    daily_budget = Amount(required=False)
+    lifetime_budget = Amount(required=False)
+    confirm_large_step = serializers.BooleanField(required=False, default=False)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if sum(name in attrs for name in ("status", "daily_budget", "lifetime_budget")) != 1:
+            raise serializers.ValidationError("Send one of status, daily_budget and lifetime_budget.")
+        return attrs
+
+
+class BatchBody(serializers.Serializer[Any]):
+    changes = serializers.ListField(child=BatchLine(), min_length=1, max_length=100)
+    reason = serializers.CharField(max_length=1000)
+
+    @staticmethod
+    def wish(line: dict[str, Any]) -> Wish:
+        field = next(one for one in Field if one.value in line)
+        value = line[field.value]
+        target = canonical_amount(value) if field.is_money else value
+        return Wish(line["object_id"], field, target, line["confirm_large_step"])
+
+
+class RejectBatchBody(DigestBody):
+    reason = serializers.CharField(max_length=500)
+
+
+class TotalRaise(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=6)
+
+
+class RefusedLine(serializers.Serializer[Any]):
+    object_id = serializers.CharField()
+    field = serializers.CharField()
+    target = serializers.CharField()
+    message = serializers.CharField()
+    advice = serializers.CharField()
+
+
+class BatchSheet(serializers.Serializer[Any]):
+    """The review sheet of a batch."""
+
+    id = serializers.CharField()
+    digest = serializers.CharField(help_text="Approve with it; empty when nothing waits.")
+    waiting = serializers.IntegerField()
+    total_raise = TotalRaise(many=True)
+    cannot_be_undone = serializers.ListField(child=serializers.CharField())
+    changes = ChangeShape(many=True)
+    joined = ChangeShape(many=True, help_text="Asked for before; not part of this batch.")
+    refused = RefusedLine(many=True, help_text="Not put on record, with the reason.")
 
 
 class LineShape(serializers.Serializer[Any]):

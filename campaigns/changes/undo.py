@@ -7,6 +7,7 @@ a learning phase that started again cannot be undone.
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from typing import Final
 
@@ -22,7 +23,7 @@ from campaigns.states import ChangeState, Field, Level, Source
 _ASK_AGAIN: Final = (ChangeState.REJECTED, ChangeState.EXPIRED, ChangeState.FAILED)
 
 
-def undo(*, change: Change, principal: Principal, now: datetime) -> Change:
+def undo(*, change: Change, principal: Principal, now: datetime, batch: uuid.UUID | None = None) -> Change:
     """File the opposite of `change`. It starts PROPOSED, like every change."""
     earlier = list(Change.objects.of(change.client_id).filter(undo_of=change).order_by("created_at", "pk"))
     if earlier and earlier[-1].state not in _ASK_AGAIN:
@@ -57,5 +58,6 @@ def undo(*, change: Change, principal: Principal, now: datetime) -> Change:
         key=f"undo:{change.uuid}" + (f":{len(earlier)}" if earlier else ""),
         evidence=None,
         undo_of=change,
+        batch=batch,
         now=now,
     )

@@ -50,7 +50,7 @@ def ids_in(route: Route, method: str, ids: dict[str, str]) -> set[str]:
     watched = Watched(ids)
     if body is not None:
         body(watched)
-    return watched.asked - {"digest", "proposal_digest", "token"}
+    return watched.asked - {"digest", "batch_digest", "proposal_digest", "token"}
 
 
 def rightful(route: Route, method: str) -> str:

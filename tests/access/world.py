@@ -105,6 +105,7 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
     from accounts.alerts import open_
     from accounts.links import address, invite, link
     from accounts.models import MetaConnection
+    from campaigns.changes.batches import sheet
     from campaigns.changes.request import file
     from campaigns.models import Ad, AdSet, Campaign, Change, Hold
     from campaigns.states import Field, Level, Source
@@ -137,6 +138,9 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
     type(running[1]).everything.filter(pk=running[1].pk).update(status="PAUSED")
     Change.everything.filter(pk=applied.pk).update(state="APPLIED", applied_at=now)
     Change.everything.filter(pk=stuck.pk).update(state="NEEDS_HUMAN")
+    batch, done = str(UUID(int=0xBA << 8 | 4 << 76 | 8 << 60)), str(UUID(int=0xBB << 8 | 4 << 76 | 8 << 60))
+    Change.everything.filter(pk=waiting.pk).update(batch=batch)
+    Change.everything.filter(pk=applied.pk).update(batch=done)
     campaign = Campaign.objects.of(client).get(name="Teapots - Sales")
     ad_set = AdSet.objects.of(client).get(name="Tea lovers")
     hold = Hold.everything.create(
@@ -165,6 +169,9 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
         "digest": waiting.digest,
         "applied": str(applied.uuid),
         "stuck": str(stuck.uuid),
+        "batch": batch,
+        "batch_digest": sheet(agency.principals.alice, batch).digest,
+        "done_batch": done,
         "strategy": str(strategy.uuid),
         "proposal": str(proposal.uuid),
         "proposal_digest": proposal.digest,
@@ -226,7 +233,7 @@ def lost(ids: dict[str, str]) -> dict[str, str]:
     """Ids of the same shapes that are nobody's; what the caller makes up itself (digests) stays."""
     strange = {}
     for number, (name, value) in enumerate(ids.items()):
-        if name in ("digest", "proposal_digest"):
+        if name in ("digest", "batch_digest", "proposal_digest"):
             strange[name] = value
         elif name == "link":  # well signed, for a row that is not there
             strange[name] = signing.Signer(salt="accounts.connect-link").sign_object(str(UUID(int=5)))
