@@ -89,17 +89,25 @@ def check(*, ad_account: AdAccount, state: PollState, look: Look, now: datetime)
         state.quiet += 1
         _save(state, look, now)
         return False
-    if moved and state.data_as_of is not None and state.probe:
-        state.period_seconds = learned(
-            state.period_seconds, interval=(now - state.data_as_of).total_seconds()
-        )
     if moved:
-        state.data_as_of, state.quiet, state.probe = now, 0, probe
+        _moved(state, probe, now)
     run = fetch.refresh(ad_account=ad_account, now=now)
     state.pending = run.state != "done"
     state.reason = run.sentence if state.pending else ""
     _save(state, look, now, until=run.not_before if run.state == "waiting" else None)
     return not state.pending
+
+
+def _moved(state: PollState, probe: dict[str, str], now: datetime) -> None:
+    """Learn when the data moves. The first look, and the one after midnight, see new numbers but no move."""
+    same_day = state.probe.get("day") == probe["day"]
+    if same_day and state.data_as_of is not None:
+        state.period_seconds = learned(
+            state.period_seconds, interval=(now - state.data_as_of).total_seconds()
+        )
+    if state.probe:
+        state.data_as_of = now if same_day else None
+    state.quiet, state.probe = 0, probe
 
 
 def next_look(ad_account: AdAccount) -> datetime | None:

@@ -54,13 +54,29 @@ def test_the_period_is_learned_and_a_night_does_not_spoil_it():
     assert learned(None, interval=900) == 900
     assert learned(900, interval=960) == 918
     assert learned(900, interval=30_000) == 900
-    assert learned(900, interval=3_000) == 900
+    assert learned(900, interval=3_000) == 945
     assert learned(None, interval=5) is None
 
 
-def test_an_unwatched_account_sleeps_to_85_percent_of_its_period():
+def test_a_period_that_was_learned_too_short_grows_to_what_it_is():
+    period = 300
+    for _ in range(40):
+        period = learned(period, interval=900)
+    assert 870 <= period <= 900
+
+
+def test_a_night_never_makes_it_sleep_over_a_whole_period():
+    period = 900
+    for _ in range(30):
+        period = learned(period, interval=6_000)
+        assert period * 0.92 < 900
+        for _ in range(8):
+            period = learned(period, interval=900)
+
+
+def test_an_unwatched_account_sleeps_to_92_percent_of_its_period():
     look = Look(1, 1, 30, data_as_of=NOW, period_seconds=900)
-    assert next_check(look, now=NOW) == NOW + timedelta(seconds=765)
+    assert next_check(look, now=NOW) == NOW + timedelta(seconds=828)
     assert next_check(
         Look(1, 1, 30, data_as_of=NOW, period_seconds=900, weight=10), now=NOW
     ) == NOW + timedelta(seconds=30)
