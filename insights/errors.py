@@ -1,6 +1,7 @@
 """What the measuring floor refuses. Pure; edges turn these into answers.
 
 UnknownMetric   no such name in the registry or its aliases
+UnknownBreakdown  parts that Meta does not tell
 UnknownPeriod   a preset or range that nobody defined
 BadFormula      a client's own metric that would be nonsense, with what to write instead
 TooFarBack      days that Meta does not keep any more, with the first day there is
@@ -26,6 +27,15 @@ class UnknownPeriod(ValueError):
 
     def __init__(self, name: str, allowed: tuple[str, ...]) -> None:
         super().__init__(f"There is no period {name!r}.")
+        self.name = name
+        self.allowed = allowed
+
+
+class UnknownBreakdown(ValueError):
+    """Breakdowns that Meta does not put together; `allowed` lists those it does."""
+
+    def __init__(self, name: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"Numbers cannot be parted by {name!r}.")
         self.name = name
         self.allowed = allowed
 

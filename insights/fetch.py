@@ -344,6 +344,13 @@ def _parts(work: Errand) -> None:
     inside = [day for day in due if day <= span.until and day not in ordered]
     run.total, run.done = span.days, span.days - len(inside)
     work.tell()
+    if questions.BY_REPORT & set(names):
+        for period in days_of.runs(inside, longest=run.days):
+            asked = questions.of_cells(run.level, period, names)
+            report_runs.order(
+                ad_account=work.ad_account, wholes=[asked], reason="Told by reports alone.", now=work.now
+            )
+        return
     for period in days_of.runs(inside, longest=max(1, _at_once(work, LONGEST_DAYS) // 4)):
         _read(work, [questions.of_cells(run.level, period, names)])
         run.done = min(run.total, run.done + period.days)

@@ -41,6 +41,9 @@ _CUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "ad": ("campaign", "adset", "ad"),
 }
 
+#: A synchronous read by these may be empty where an admin has not opted in; a report never is (docs/meta.md, 5.5).
+BY_REPORT: Final = frozenset({"impression_device"})
+
 Cut = Literal["days", "objects", "fields"]
 
 

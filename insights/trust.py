@@ -61,13 +61,23 @@ class Known:
     mark: str = ""
 
 
-def known(*, ad_account: AdAccount, period: Period, level: str, now: datetime, kind: str = "day") -> Known:
-    """What is known of a period of an account now. Days after the account's today are nobody's."""
+def known(
+    *,
+    ad_account: AdAccount,
+    period: Period,
+    level: str,
+    now: datetime,
+    kind: str = "day",
+    breakdown: str = "",
+) -> Known:
+    """What is known of a period of an account now. Days after the account's today are nobody's.
+
+    Cells of a `breakdown` are read by level, and nothing is added up of others' rows."""
     today = days_of.today(now, ad_account.timezone_name)
-    added = "ad" if kind == "day" else "campaign"
+    added = level if breakdown else "ad" if kind == "day" else "campaign"
     rows = list(
         Slice.objects.of(ad_account).filter(
-            kind=kind, breakdown="", level__in={added, level}, day__range=(period.since, period.until)
+            kind=kind, breakdown=breakdown, level__in={added, level}, day__range=(period.since, period.until)
         )
     )
     wanted = {day for day in period if day <= today}
@@ -75,7 +85,9 @@ def known(*, ad_account: AdAccount, period: Period, level: str, now: datetime, k
     own = frozenset(row.day for row in rows if row.level == level and row.complete)
     data = DataVersion.objects.of(ad_account).first()
     poll = PollState.objects.of(ad_account).first()
-    reads = [row.fetched_at for row in rows] + ([poll.checked_at] if poll and poll.checked_at else [])
+    # The tick looks at totals: parts are as old as their own read.
+    looked = poll.checked_at if poll and not breakdown else None
+    reads = [row.fetched_at for row in rows] + ([looked] if looked else [])
     checked = max(reads, default=None)
     trust = _trust(full, rows, wanted=wanted, today=today, checked=checked, poll=poll, now=now)
     header = Header(

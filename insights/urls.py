@@ -6,6 +6,7 @@ from django.urls import URLPattern, path
 
 from insights.api.benchmark import Benchmark
 from insights.api.comparison import Comparison
+from insights.api.history import History
 from insights.api.own import OwnMetric, OwnMetrics
 from insights.api.past import Completeness, KnownAt
 from insights.api.ranking import Ranking
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/ads/<str:adset_id>", Ads.as_view(), name="api_ads"),
     path("api/meta/known-at/<str:account_id>", KnownAt.as_view(), name="api_known_at"),
     path("api/meta/completeness/<str:account_id>", Completeness.as_view(), name="api_completeness"),
+    path("api/meta/history/<str:account_id>", History.as_view(), name="api_history"),
     path("api/meta/rhythm/<str:account_id>", Rhythm.as_view(), name="api_rhythm"),
     path("api/meta/comparison/<str:object_id>", Comparison.as_view(), name="api_comparison"),
     path("api/meta/ranking/<str:account_id>", Ranking.as_view(), name="api_ranking"),

@@ -65,7 +65,7 @@ def earliest(today: date, *, months: int = MONTHS) -> date:
 def reachable(*, days: int, today: date) -> None:
     """Raises `TooFarBack` if the last `days` days, today among them, begin before Meta's figures do."""
     first = earliest(today)
-    if today - DAY * (days - 1) < first:
+    if days > (today - first).days + 1:
         raise TooFarBack(first, MONTHS, "figures")
 
 

@@ -10,11 +10,12 @@ from drf_spectacular.utils import OpenApiParameter
 
 import accounts.access as access
 import insights.analytics as analytics
+import insights.breakdowns as breakdowns
 import insights.formulas as formulas
 from accounts.errors import Invalid
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
-from insights.errors import UnknownMetric, UnknownPeriod
+from insights.errors import TooFarBack, UnknownBreakdown, UnknownMetric, UnknownPeriod
 from insights.metrics import METRICS, named
 from insights.windows import PRESETS, Period
 
@@ -34,6 +35,12 @@ PERIOD: Final = [
     OpenApiParameter("since", date, description="First day in the ad account's time zone; with `until`."),
     OpenApiParameter("until", date, description="Last day, inside."),
 ]
+BREAKDOWNS: Final = OpenApiParameter(
+    "breakdowns",
+    str,
+    enum=[",".join(one) for one in breakdowns.COMBINATIONS],
+    description=f"Parts instead of totals, of the object itself, over at most {breakdowns.MOST_DAYS} days.",
+)
 METRIC_NAMES: Final = OpenApiParameter(
     "metrics", str, description=f"Names from /api/metrics, comma separated. Default: {', '.join(USUAL)}."
 )
@@ -87,6 +94,21 @@ def metrics(query: Mapping[str, str], *, who: Principal, client: Client) -> tupl
     if any(own[name].private if name in own else METRICS[name].private for name in names):
         access.require(who, "see_costs", client)
     return names
+
+
+def parts(query: Mapping[str, str], period: Period, *, today: date) -> tuple[str, ...]:
+    """The asked breakdowns in their order; () without any."""
+    text = query.get("breakdowns")
+    if not text:
+        return ()
+    try:
+        found = breakdowns.combination([word.strip() for word in text.split(",") if word.strip()])
+        breakdowns.reachable(period, today=today)
+    except UnknownBreakdown as unknown:
+        raise _invalid("breakdowns", str(unknown), f"One of: {'; '.join(unknown.allowed)}.") from None
+    except TooFarBack as gone:
+        raise _invalid("since", str(gone), f"Begin on {gone.first.isoformat()} or later.") from None
+    return found
 
 
 def one_of(query: Mapping[str, str], name: str, allowed: Iterable[str], default: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from insights.analytics import Header, TableRow
+from insights.breakdowns import COMBINATIONS, Cell
 from insights.completeness import Curve
 from insights.metrics import METRICS, Metric, rounded
 from insights.progress import Progress
@@ -87,6 +88,16 @@ def insight(level: str, since: date, until: date, row: TableRow) -> Body:
         "date_start": since.isoformat(),
         "date_stop": until.isoformat(),
         **numbers(row.values),
+    }
+
+
+def part(level: str, object_id: str, since: date, until: date, cell: Cell) -> Body:
+    """One part of an object, under Meta's names of the breakdowns."""
+    whole = insight(level, since, until, TableRow(object_id, cell.values))
+    return {
+        **{name: whole.pop(name) for name in ("id", "level", "date_start", "date_stop")},
+        **cell.names,
+        **whole,
     }
 
 
@@ -237,18 +248,21 @@ class AdsShape(HeaderShape):
     ads = AdShape(many=True)
 
 
+def _part_names() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+    names = dict.fromkeys(name for one in COMBINATIONS for name in one)
+    return {
+        name: serializers.CharField(required=False, help_text="Meta's value, where `breakdowns` names it.")
+        for name in names
+    }
+
+
 class InsightShape(serializers.Serializer[Any]):
     id = serializers.CharField()
     level = serializers.ChoiceField(["account", "campaign", "adset", "ad"])
     date_start = serializers.DateField()
     date_stop = serializers.DateField()
+    locals().update(_part_names())
     locals().update(_metrics())
-
-
-class InsightsShape(HeaderShape):
-    id = serializers.CharField()
-    level = serializers.ChoiceField(["account", "campaign", "adset", "ad"])
-    insights = InsightShape(many=True)
 
 
 class ProgressShape(serializers.Serializer[Any]):
@@ -256,6 +270,16 @@ class ProgressShape(serializers.Serializer[Any]):
     total = serializers.IntegerField()
     sentence = serializers.CharField()
     state = serializers.ChoiceField(["", "running", "waiting", "done", "failed"])
+
+
+class InsightsShape(HeaderShape):
+    id = serializers.CharField()
+    level = serializers.ChoiceField(["account", "campaign", "adset", "ad"])
+    breakdowns = serializers.ListField(child=serializers.CharField(), required=False)
+    reading = ProgressShape(
+        required=False, allow_null=True, help_text="With `breakdowns`: how far reading them is."
+    )
+    insights = InsightShape(many=True)
 
 
 class RealtimeShape(HeaderShape):

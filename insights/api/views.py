@@ -12,6 +12,7 @@ from rest_framework.response import Response
 import campaigns.queries as queries
 import insights.analytics as analytics
 import insights.api.params as params
+import insights.api.parts as parts
 import insights.api.shapes as shapes
 import insights.poll as poll
 from accounts.api.base import TenantAPIView
@@ -143,14 +144,20 @@ class Insights(OfObject):
             OpenApiParameter(
                 "time_increment", str, enum=["all_days", "1"], description="One row, or one a day."
             ),
+            params.BREAKDOWNS,
             params.METRIC_NAMES,
         ],
-        responses={200: shapes.InsightsShape, **ERRORS},
+        responses={200: shapes.InsightsShape, 202: shapes.InsightsShape, **ERRORS},
     )
     def get(self, request: Request, object_id: str) -> Response:
-        """Rows over the period, each with the brief's fields."""
+        """Rows over the period, each with the brief's fields.
+
+        With `breakdowns` one row per part; 202 while Meta is asked for them (`reading` says how far that is).
+        """
         account, own, meta_id = self.object_(object_id)
         at, query = now(), request.query_params
+        if query.get("breakdowns"):
+            return parts.answer(self.principal, account, level=own, object_id=meta_id, at=at, query=query)
         level = params.one_of(query, "level", LEVELS[LEVELS.index(own) :], own)
         daily = params.one_of(query, "time_increment", ("all_days", "1"), "all_days") == "1"
         period = params.period(

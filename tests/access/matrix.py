@@ -239,6 +239,10 @@ ROUTES: tuple[Route, ...] = (
     api("api_insights", "/api/meta/insights/{campaign}", get=READ),
     api("api_insights", "/api/meta/insights/{account}", get=READ, label="api_insights-of-account"),
     api("api_insights", "/api/meta/insights/{ad}", get=READ, label="api_insights-of-ad"),
+    api("api_insights", "/api/meta/insights/{campaign}?breakdowns=age,gender", label="api_insights-parted",
+        # Parts that nobody has read yet are asked for.
+        get=Rule(good=202, also=200, writes=frozenset({"insights_fetchrun"}))),
+    api("api_history", "/api/meta/history/{account}", post=Rule(AGENCY_ASKS, 202, _says(days=60))),
     api("api_realtime", "/api/meta/realtime/{account}", get=READ),
     api("api_ad_sets", "/api/meta/ad-sets/{campaign}", get=READ),
     api("api_ads", "/api/meta/ads/{adset}", get=READ),

@@ -115,3 +115,26 @@ def test_stops_holds_strategies_accounts_and_metrics_are_described(full_house, t
     found = told("alice", "post", "/api/meta/ad-accounts/discover", 200, query="?client=northwind")
     assert [row["id"] for row in found["ad_accounts"]] == [account]
     assert told("vic", "get", "/api/metrics", 200)["metrics"]
+
+
+def test_parts_are_described_before_and_after_they_are_read(full_house, told):
+    from insights.models import FetchRun
+    from insights.tasks import go_on_fetching
+
+    path = "/api/meta/insights/{object_id}"
+    asked = {
+        "query": "?breakdowns=publisher_platform,platform_position",
+        "object_id": full_house.campaign.meta_id,
+    }
+    first = told("vic", "get", path, 202, **asked)
+    assert (first["insights"], first["reading"]["state"]) == ([], "waiting")
+    go_on_fetching(FetchRun.objects.of(full_house.ad_account).get(kind="parts").pk)
+    then = told("vic", "get", path, 200, **asked)
+    assert then["reading"] is None and then["breakdowns"] == ["publisher_platform", "platform_position"]
+    assert {"publisher_platform", "platform_position", "spend"} <= then["insights"][0].keys()
+
+
+def test_more_history_is_described(full_house, told):
+    account = full_house.ad_account.act_id
+    body = told("bob", "post", "/api/meta/history/{account_id}", 202, {"days": 60}, account_id=account)
+    assert (body["account_id"], body["days"], body["progress"]["state"]) == (account, 60, "waiting")
