@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 from campaigns.mapping import ObjectRow
-from campaigns.states import canonical_amount
+from campaigns.states import canonical_amount, canonical_moment
 
 Row = TypeVar("Row", bound=ObjectRow)
 
@@ -26,6 +27,7 @@ WATCHED: Final = (
     "bid_amount",
     "bid_strategy",
     "name",
+    "start_time",
     "end_time",
 )
 
@@ -78,6 +80,6 @@ def written(value: Any) -> str:
         return ""
     if isinstance(value, Decimal):
         return canonical_amount(value)
-    if hasattr(value, "isoformat"):
-        return str(value.isoformat())
-    return str(value)[:200]
+    if isinstance(value, datetime):
+        return canonical_moment(value)
+    return str(value)[:400]

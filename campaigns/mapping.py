@@ -18,7 +18,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 import metaads.graph.money as money
-from campaigns.states import Field, Level, canonical_amount
+from campaigns.states import Field, Level, canonical_amount, canonical_moment
 
 STATUSES: Final = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
 EFFECTIVE: Final = frozenset(
@@ -209,13 +209,18 @@ def creative(row: Mapping[str, Any], *, currency: str) -> CreativeRow:
 def value_of(row: Mapping[str, Any], field: Field, *, currency: str) -> str:
     """The field's value in canonical text; "" when the object does not have it (the budget lives elsewhere).
 
-    An archived or deleted object has no budget that could be changed: its budgets read "" too.
+    An archived or deleted object has nothing that could be changed but its status: all else reads "".
     """
     status = configured(row)
     if field is Field.STATUS:
         return status
     if status in ("ARCHIVED", "DELETED"):
         return ""
+    if field is Field.NAME:
+        return text(row.get("name"), 400)
+    if field.is_time:
+        at = moment(row.get(field.value))
+        return "" if at is None else canonical_moment(at)
     value = amount(row.get(field.value), currency)
     return "" if value is None else canonical_amount(value)
 
@@ -229,14 +234,17 @@ def configured(row: Mapping[str, Any]) -> str:
 EVENTS: Final[Mapping[str, tuple[Level, Field | None]]] = {
     "update_campaign_budget": (Level.CAMPAIGN, Field.DAILY_BUDGET),
     "update_campaign_run_status": (Level.CAMPAIGN, Field.STATUS),
-    "update_campaign_name": (Level.CAMPAIGN, None),
+    "update_campaign_name": (Level.CAMPAIGN, Field.NAME),
     "create_campaign_group": (Level.CAMPAIGN, None),
     "update_ad_set_budget": (Level.AD_SET, Field.DAILY_BUDGET),
     "update_ad_set_run_status": (Level.AD_SET, Field.STATUS),
-    "update_ad_set_bidding": (Level.AD_SET, None),
+    "update_ad_set_bidding": (Level.AD_SET, Field.BID_AMOUNT),
+    "update_ad_set_name": (Level.AD_SET, Field.NAME),
+    "update_ad_set_duration": (Level.AD_SET, Field.END_TIME),
     "update_ad_set_bid_strategy": (Level.AD_SET, None),
     "create_ad_set": (Level.AD_SET, None),
     "update_ad_run_status": (Level.AD, Field.STATUS),
+    "update_ad_name": (Level.AD, Field.NAME),
     "update_ad_creative": (Level.AD, None),
     "create_ad": (Level.AD, None),
 }
@@ -253,6 +261,8 @@ def activity(row: Mapping[str, Any], *, currency: str) -> ActivityRow | None:
     extra = _extra(row.get("extra_data"))
     if field is Field.DAILY_BUDGET and "lifetime" in json.dumps(extra):
         field = Field.LIFETIME_BUDGET
+    if field is Field.END_TIME and extra.get("field") == Field.START_TIME:
+        field = Field.START_TIME
     identity = json.dumps(
         [
             str(row.get(name, ""))
@@ -291,6 +301,11 @@ def _spoken(value: object, field: Field | None, currency: str) -> str:
     if field is Field.STATUS:
         word = text(value, 200)
         return _SPOKEN.get(word.strip().lower(), word.strip().upper())[:40]
+    if field is not None and field.is_time:
+        at = moment(int(value)) if isinstance(value, int | float) else moment(value)
+        return "" if at is None else canonical_moment(at)
+    if field is Field.NAME:
+        return text(value, 400)
     if field is not None and field.is_money:
         found = amount(value, currency)
         return "" if found is None else canonical_amount(found)

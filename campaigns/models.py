@@ -172,8 +172,8 @@ class Change(Tenant):
     object_id = models.CharField(max_length=40)
     object_name = models.CharField(max_length=400, blank=True)
     field = models.CharField(max_length=20, choices=_choices(Field))
-    before = models.CharField(max_length=40)
-    target = models.CharField(max_length=40)
+    before = models.CharField(max_length=400)
+    target = models.CharField(max_length=400)
     currency = models.CharField(max_length=3)
     rise = MoneyField(
         default=0, help_text="target - before when it is more, else 0; what rolling limits sum."
@@ -252,7 +252,7 @@ class Attempt(Tenant):
     n = models.PositiveSmallIntegerField()
     object_id = models.CharField(max_length=40)
     field = models.CharField(max_length=20)
-    value = models.CharField(max_length=40, help_text="As on the wire: a status word, or whole minor units.")
+    value = models.CharField(max_length=400, help_text="As on the wire: a text, or whole minor units.")
     fence = models.BigIntegerField()
     build_id = models.CharField(max_length=60)
     committed_at = models.DateTimeField()
@@ -280,7 +280,7 @@ class Observation(Tenant):
     attempt = models.PositiveSmallIntegerField(help_text="How many attempts there were when it was read.")
     phase = models.CharField(max_length=8, help_text="prepare, verify or log")
     at = models.DateTimeField()
-    value = models.CharField(max_length=40, blank=True)
+    value = models.CharField(max_length=400, blank=True)
     error_text = models.CharField(max_length=300, blank=True, help_text="Why nothing could be read.")
 
     class Meta(Tenant.Meta):
@@ -386,8 +386,8 @@ class Hold(Tenant):
     level = models.CharField(max_length=10)
     object_id = models.CharField(max_length=40)
     field = models.CharField(max_length=20)
-    ours = models.CharField(max_length=40, help_text="The value that we knew or wanted.")
-    theirs = models.CharField(max_length=40, help_text="The value that stands now.")
+    ours = models.CharField(max_length=400, help_text="The value that we knew or wanted.")
+    theirs = models.CharField(max_length=400, help_text="The value that stands now.")
     reason = models.CharField(max_length=500)
     change = models.ForeignKey(Change, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     held_at = models.DateTimeField()

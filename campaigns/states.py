@@ -16,13 +16,17 @@ place that assigns a state, and it asks `check` first.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 
 from campaigns.errors import IllegalTransition
+
+#: Of a name, in characters; what Meta takes is not published, ours is what is stored.
+LONGEST_NAME = 400
 
 
 class Level(StrEnum):
@@ -41,10 +45,23 @@ class Field(StrEnum):
     STATUS = "status"
     DAILY_BUDGET = "daily_budget"
     LIFETIME_BUDGET = "lifetime_budget"
+    BID_AMOUNT = "bid_amount"
+    NAME = "name"
+    START_TIME = "start_time"
+    END_TIME = "end_time"
 
     @property
     def is_money(self) -> bool:
-        return self is not Field.STATUS
+        return self.is_budget or self is Field.BID_AMOUNT
+
+    @property
+    def is_time(self) -> bool:
+        return self in (Field.START_TIME, Field.END_TIME)
+
+    @property
+    def family(self) -> str:
+        """What Meta's log cannot tell apart: the two budgets are one."""
+        return "budget" if self.is_budget else self.value
 
     @property
     def is_budget(self) -> bool:
@@ -69,12 +86,13 @@ class Source(StrEnum):
 
 class Direction(StrEnum):
     """What a change does to spend: stops need nothing, cuts fresh data, raises and starts everything
-    healthy."""
+    healthy. An edit moves no money."""
 
     STOP = "stop"
     CUT = "cut"
     RAISE = "raise"
     START = "start"
+    EDIT = "edit"
 
     @property
     def spends_more(self) -> bool:
@@ -166,7 +184,8 @@ def canonical_amount(amount: Decimal) -> str:
 
 
 def canonical(field: Field, text: str) -> str:
-    """The one way to write a value of `field`: a status word in capitals, or an amount in major units.
+    """The one way to write a value of `field`: a status word in capitals, an amount in major units, a name of one
+    line, or a moment in UTC to the second (`2026-11-21T18:15:30+00:00`).
 
     Raises `ValueError` with a sentence for anything else.
     """
@@ -175,6 +194,10 @@ def canonical(field: Field, text: str) -> str:
         if word not in ("ACTIVE", "PAUSED"):
             raise ValueError("A status is ACTIVE or PAUSED.")
         return word
+    if field is Field.NAME:
+        return _canonical_name(text)
+    if field.is_time:
+        return canonical_moment(_moment(text))
     try:
         amount = Decimal(text.strip())
     except InvalidOperation:
@@ -182,11 +205,47 @@ def canonical(field: Field, text: str) -> str:
     return canonical_amount(amount)
 
 
+def _canonical_name(text: str) -> str:
+    name = unicodedata.normalize("NFC", text).strip()
+    if not 1 <= len(name) <= LONGEST_NAME:
+        raise ValueError(f"A name has 1 to {LONGEST_NAME} characters.")
+    if any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in name):
+        raise ValueError("A name is one line without control characters.")
+    return name
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise ValueError(f"{text!r} is not a time such as 2026-11-21T18:00:00+00:00.") from None
+    if found.tzinfo is None:
+        raise ValueError("A time needs its offset, such as +00:00 or Z.")
+    try:
+        return found.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{text!r} is out of range.") from None
+
+
+def canonical_moment(moment: datetime) -> str:
+    """UTC to the second: Meta's times have no parts of one."""
+    return moment.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
 def direction(field: Field, before: str, target: str) -> Direction:
     """Which way a change moves spend; `before` may be empty (unknown), which counts as the more careful
     side."""
     if field is Field.STATUS:
         return Direction.STOP if target == "PAUSED" else Direction.START
+    if field is Field.NAME:
+        return Direction.EDIT
+    if field.is_time:
+        # A later end and an earlier start spend longer. Without an end any end is a cut; that there is none is read
+        # twice before it is written.
+        longer = target > before if field is Field.END_TIME else target < before
+        if not before:
+            longer = field is Field.START_TIME
+        return Direction.RAISE if longer else Direction.CUT
     if not before:
         return Direction.RAISE
     return Direction.RAISE if Decimal(target) > Decimal(before) else Direction.CUT

@@ -12,6 +12,7 @@ import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
 from accounts.tenancy import Principal
 from campaigns.changes.batches import Wish
+from campaigns.diff import written
 from campaigns.models import Change, Switch
 from campaigns.states import Field, canonical_amount
 
@@ -247,17 +248,21 @@ def _value(change: Change, text: str) -> Decimal | str | None:
 
 
 class BatchLine(serializers.Serializer[Any]):
-    """One change of a batch: a status word, or an amount in major units for a budget."""
+    """One change of a batch: one field of one object. Amounts are major units, times carry their offset."""
 
     object_id = serializers.CharField(max_length=40, help_text="Meta's id of a campaign, ad set or ad.")
     status = _choice("ACTIVE", "PAUSED", required=False)
     daily_budget = Amount(required=False)
     lifetime_budget = Amount(required=False)
+    bid_amount = Amount(required=False, help_text="Of an ad set with a bid or cost cap.")
+    name = serializers.CharField(required=False, max_length=400)
+    start_time = serializers.DateTimeField(required=False, help_text="Of an ad set that has not started.")
+    end_time = serializers.DateTimeField(required=False, help_text="Of an ad set.")
     confirm_large_step = serializers.BooleanField(required=False, default=False)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if sum(name in attrs for name in ("status", "daily_budget", "lifetime_budget")) != 1:
-            raise serializers.ValidationError("Send one of status, daily_budget and lifetime_budget.")
+        if sum(field.value in attrs for field in Field) != 1:
+            raise serializers.ValidationError(f"Send one of {', '.join(Field)}.")
         return attrs
 
 
@@ -269,7 +274,7 @@ class BatchBody(serializers.Serializer[Any]):
     def wish(line: dict[str, Any]) -> Wish:
         field = next(one for one in Field if one.value in line)
         value = line[field.value]
-        target = canonical_amount(value) if field.is_money else value
+        target = canonical_amount(value) if field.is_money else written(value)
         return Wish(line["object_id"], field, target, line["confirm_large_step"])
 
 

@@ -1,8 +1,9 @@
 """Who may let a change pass, and letting it pass.
 
-    direction      approves (a person, against the digest)      passes at once under the policy "hand"
-    stop, cut      owner, manager, buyer, client's approver     when asked for by owner, manager or buyer
-    raise, start   owner, manager, client's approver            never: it takes a second, separate step
+    direction         approves (a person, against the digest)      passes at once under the policy "hand"
+    stop, cut, edit   owner, manager, buyer, client's approver     when asked for by owner, manager or buyer
+    raise, start      owner, manager, client's approver            never: it takes a second, separate step
+    any bid           as its direction says                        never
 
 The table is `WHO`; it is the only one. `authority` takes away from it: four eyes above the client's threshold, and what
 one person may let pass in a day. An approval is pinned to the change's digest and good for 30 minutes; then the change
@@ -44,6 +45,7 @@ _AGENCY: Final = frozenset({Role.OWNER, Role.MANAGER, Role.BUYER})
 WHO: Final[dict[Direction, tuple[frozenset[str], frozenset[str]]]] = {
     Direction.STOP: (frozenset(_ANY), _AGENCY),
     Direction.CUT: (frozenset(_ANY), _AGENCY),
+    Direction.EDIT: (frozenset(_ANY), _AGENCY),
     Direction.RAISE: (_CAREFUL, frozenset()),
     Direction.START: (_CAREFUL, frozenset()),
 }
@@ -93,16 +95,23 @@ def approve_by_policy(
         or Source(change.source) not in POLICIES[policy]
         or principal is None
         or change.requested_by_id != principal.user_id
-        or not at_once(principal, client_id=change.client_id, direction=change.direction)
+        or not at_once(
+            principal, client_id=change.client_id, direction=change.direction, field=Field(change.field)
+        )
     ):
         return change
     return _pass(change, principal=principal, policy=policy, now=now)
 
 
-def at_once(principal: Principal, *, client_id: int, direction: Direction) -> bool:
-    """Whether this person's own request in this direction needs no second step."""
+def at_once(principal: Principal, *, client_id: int, direction: Direction, field: Field) -> bool:
+    """Whether this person's own request in this direction needs no second step. A bid always does: a lower one may
+    stop delivery, and what it costs cannot be seen from its amount."""
     _, roles = WHO[direction]
-    return access.may(principal, "approve", client_id) and bool(principal.roles_at(client_id) & roles)
+    return (
+        field is not Field.BID_AMOUNT
+        and access.may(principal, "approve", client_id)
+        and bool(principal.roles_at(client_id) & roles)
+    )
 
 
 def _pass(change: Change, *, principal: Principal, policy: str, now: datetime) -> Change:

@@ -106,6 +106,8 @@ def situation(
         budget_elsewhere=_elsewhere(obj, owner),
         learning=bool(obj and obj.learning_stage == "LEARNING"),
         ends_at=None if obj is None or isinstance(obj, Ad) else obj.end_time,
+        starts_at=None if obj is None or isinstance(obj, Ad) else obj.start_time,
+        bid_amount=obj.bid_amount if isinstance(obj, AdSet) else None,
         structure_at=sync.started_at if sync else None,
         account_enabled=ad_account.enabled,
         account_active=ad_account.account_status in (1, 9, 201),
@@ -168,7 +170,7 @@ def _writes(
     ad_account: AdAccount, object_id: str, field: Field, now: datetime, *, without_undo: bool = False
 ) -> list[datetime]:
     """When we wrote a budget of the object in the last 24 hours (requests that certainly did nothing left out)."""
-    if not field.is_money:
+    if not field.is_budget:
         return []
     rows = Attempt.objects.of(ad_account.client_id).filter(
         object_id=object_id, committed_at__gt=now - timedelta(hours=24)

@@ -70,6 +70,8 @@ LIMITS: Final = {
     Source.WATCHDOG: _RULE,
 }
 HIGHEST: Final = Decimal(10) ** 10
+#: A schedule's new moment lies at least this far ahead: it has to be read twice and sent first.
+SCHEDULE_AHEAD: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class Situation:
     budget_elsewhere: str = ""  # where the budget is when the object has none: "campaign", "adset", or ""
     learning: bool = False
     ends_at: datetime | None = None
+    starts_at: datetime | None = None
+    bid_amount: Decimal | None = None
     structure_at: datetime | None = None
     account_enabled: bool = True
     account_active: bool = True
@@ -151,19 +155,24 @@ def evaluate(
     """Every reason against the change, the most basic first. Empty: it may go."""
     limits = limits or LIMITS[intent.source]
     reasons = _the_object(intent, situation)
-    if intent.field.is_money:
+    if intent.field.is_budget:
         reasons += _the_amount(intent, situation)
+    elif intent.field is Field.BID_AMOUNT:
+        reasons += _the_bid(intent, situation)
+    elif intent.field.is_time:
+        reasons += _the_time(intent, situation, now)
     if any(reason.kind == "input" for reason in reasons):
         return tuple(reasons)
     reasons += _switches(intent, situation)
-    if intent.direction is not Direction.STOP:
+    if intent.direction not in (Direction.STOP, Direction.EDIT):
         reasons += _freshness(intent, situation, limits, now)
     if intent.direction.spends_more:
         reasons += _health(intent, situation, now)
-    if intent.field.is_money:
+    if intent.field.is_budget:
         reasons += _pace(intent, situation, limits, now)
-        if intent.direction is Direction.RAISE:
-            reasons += _steps(intent, situation, limits)
+    if intent.field.is_money and intent.direction is Direction.RAISE:
+        reasons += _steps(intent, situation, limits)
+        if intent.field.is_budget:
             reasons += _around(intent, situation, limits)
     if intent.direction.spends_more:
         reasons += _envelopes(intent, situation)
@@ -218,6 +227,59 @@ def _the_amount(intent: Intent, at: Situation) -> list[Reason]:
     if intent.field is Field.LIFETIME_BUDGET and spent is not None and target <= spent:
         text = f"{canonical_amount(spent)} {intent.currency} are spent already."
         return [Reason("below_spend", text, "Ask for more than that, or pause it.", "input", name)]
+    return []
+
+
+def _the_bid(intent: Intent, at: Situation) -> list[Reason]:
+    name = intent.field.value
+
+    def wrong(code: str, text: str, advice: str) -> list[Reason]:
+        return [Reason(code, text, advice, "input", name)]
+
+    if intent.level is not Level.AD_SET:
+        return wrong(
+            "no_bid_here", f"The bid is set on ad sets, not on this {intent.level.words}.", "Name an ad set."
+        )
+    if not money.known(intent.currency):
+        text = f"The minor unit of {intent.currency} is not known, so bids in it are not changed."
+        return wrong("currency_unknown", text, "Change it in Ads Manager.")
+    if at.bid_amount is None:
+        text = "This ad set has no bid: its bid strategy sets none."
+        return wrong("no_bid_here", text, "Choose a bid cap or a cost cap in Ads Manager first.")
+    target, unit = Decimal(intent.target), money.minor_unit(intent.currency)
+    if target != target.quantize(unit):
+        text = f"{intent.target} {intent.currency} is not a whole number of {unit} {intent.currency}."
+        return wrong("not_whole_minor_unit", text, f"Round it to {unit}.")
+    budget = max((one for one in (at.daily_budget, at.lifetime_budget) if one is not None), default=HIGHEST)
+    if not 0 < target <= budget:
+        most = f"{canonical_amount(budget)} {intent.currency}"
+        return wrong(
+            "amount_out_of_range", f"A bid is more than 0 and at most the budget, {most}.", "Mend the bid."
+        )
+    return []
+
+
+def _the_time(intent: Intent, at: Situation, now: datetime) -> list[Reason]:
+    name, target = intent.field.value, datetime.fromisoformat(intent.target)
+
+    def wrong(code: str, text: str, advice: str) -> list[Reason]:
+        return [Reason(code, text, advice, "input", name)]
+
+    if intent.level is not Level.AD_SET:
+        text = f"The schedule is set on ad sets, not on this {intent.level.words}."
+        return wrong("no_schedule_here", text, "Name an ad set.")
+    if target <= now + SCHEDULE_AHEAD:
+        return wrong(
+            "time_past", "This time has passed, or is a moment away.", "Choose a later one, or pause it."
+        )
+    if intent.field is Field.END_TIME:
+        if at.starts_at is not None and target <= at.starts_at:
+            return wrong("end_before_start", "The end is before the start.", "Choose a later end.")
+        return []
+    if at.starts_at is not None and at.starts_at <= now:
+        return wrong("has_started", "This ad set has started already.", "Pause it instead.")
+    if at.ends_at is not None and target >= at.ends_at:
+        return wrong("end_before_start", "The start is after the end.", "Choose an earlier start.")
     return []
 
 
@@ -304,7 +366,7 @@ def _health(intent: Intent, at: Situation, now: datetime) -> list[Reason]:
                 "Solve it in Meta Business settings.",
             )
         )
-    if at.ends_at is not None and at.ends_at <= now:
+    if at.ends_at is not None and at.ends_at <= now and intent.field is not Field.END_TIME:
         reasons.append(Reason("ended", f"This {intent.level.words} has ended.", "Move its end first."))
     if intent.by_rule and at.learning:
         reasons.append(Reason("learning", "It is in its learning phase; a raise would start that again."))
@@ -343,7 +405,7 @@ def _steps(intent: Intent, at: Situation, limits: Limits) -> list[Reason]:
     before, target = Decimal(intent.before), Decimal(intent.target)
     most = limits.acknowledged_percent if intent.acknowledged else limits.step_percent
     if (target - before) * 100 > before * most:
-        text = f"This raises the budget by more than {most} %."
+        text = f"This raises the {'bid' if intent.field is Field.BID_AMOUNT else 'budget'} by more than {most} %."
         advice = f"Raise it by at most {most} %"
         advice += (
             ", or confirm that the large step is meant."

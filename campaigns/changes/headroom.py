@@ -252,6 +252,10 @@ class Tree:
                 self._own_active[one.object_id] = True
                 if one.object_id in self._campaign_active:
                     self._campaign_active[one.object_id] = True
+            elif one.field is Field.END_TIME:
+                end = datetime.fromisoformat(one.target)
+                self._ends[one.object_id] = end
+                owner = replace(owner, ends_on=end.astimezone(ZoneInfo(self.account.timezone_name)).date())
             elif one.field is Field.DAILY_BUDGET:
                 owner = replace(owner, daily=max(owner.daily or Decimal(0), Decimal(one.target)))
             elif one.field is Field.LIFETIME_BUDGET:

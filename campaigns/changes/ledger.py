@@ -341,6 +341,11 @@ def _what(change: Change) -> str:
         return f"pause {name}"
     if change.direction is Direction.START:
         return f"start {name}"
+    if change.field == Field.NAME:
+        return f"rename {name} to “{change.target}”"
+    if Field(change.field).is_time:
+        words = Field(change.field).words
+        return f"move the {words} of {name} from {change.before or 'none'} to {change.target}"
     verb = "raise" if change.direction is Direction.RAISE else "cut"
     words = Field(change.field).words
     return f"{verb} the {words} of {name} from {change.before} to {change.target} {change.currency}"

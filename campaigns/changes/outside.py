@@ -189,7 +189,8 @@ def _line(
         currency=ad_account.currency,
         note=note_,
     )
-    if edit.field in (Field.STATUS, *_MONEY):
+    # A campaign's times follow its ad sets', ours among them: no reason to hold it.
+    if edit.field in set(Field) and not (level is Level.CAMPAIGN and Field(edit.field).is_time):
         _human_wins(ad_account, level, edit, by, now)
 
 
@@ -198,6 +199,8 @@ def _human_wins(ad_account: AdAccount, level: Level, edit: Edit, by: Actor, now:
     for change in mine.filter(state__in=[state.value for state in WAITING]).exclude(before=edit.after):
         why = f"It was changed outside to {edit.after or 'nothing'} meanwhile."
         ledger.transition(change, to=ChangeState.EXPIRED, now=now, note=why, error_text=why, **ledger.free())
+    if edit.field == Field.NAME:
+        return  # another name is no reason to leave its money alone
     recent = Attempt.objects.of(ad_account.client_id).filter(
         object_id=edit.object_id, committed_at__gt=now - RECENT
     )

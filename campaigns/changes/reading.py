@@ -88,7 +88,9 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
     account = change.ad_account
     try:
         use = "pause_read" if phase == "prepare" and change.direction is Direction.STOP else "verify"
-        node = tokens.reader(account, use=use).node(change.object_id, _fields(Level(change.level)))
+        node = tokens.reader(account, use=use).node(
+            change.object_id, _fields(Level(change.level), change.field)
+        )
         if (
             str(node.get("id")) != change.object_id
             or str(node.get("account_id", account.meta_id)) != account.meta_id
@@ -96,8 +98,8 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
             error_text = "Meta answered with another object."
         else:
             value = mapping.value_of(node, Field(change.field), currency=change.currency)
-            if change.field == Field.STATUS and not value:
-                error_text = "Meta answered without a status."
+            if change.field in (Field.STATUS, Field.NAME) and not value:
+                error_text = f"Meta answered without a {change.field}."
     except GraphError as error:
         error_text = str(error)
     except (Blocked, Refused) as error:
@@ -114,8 +116,9 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
     return seen
 
 
-def _fields(level: Level) -> tuple[str, ...]:
-    return tuple(name for name in FIELDS if level is not Level.AD or not name.endswith("_budget"))
+def _fields(level: Level, field: str) -> tuple[str, ...]:
+    names = tuple(name for name in FIELDS if level is not Level.AD or not name.endswith("_budget"))
+    return names if field in names else (*names, field)
 
 
 def agreed(change: Change, *, phase: str, since: datetime) -> str | None:
@@ -183,7 +186,7 @@ def traces(change: Change, *, clock: Clock) -> tuple[ActivityRow, ...] | None:
         if row is not None
         and row.object_id == change.object_id
         and row.field is not None
-        and row.field.is_money == Field(change.field).is_money
+        and row.field.family == Field(change.field).family
         and row.at >= since
     )
 
@@ -196,7 +199,11 @@ def store(change: Change, *, value: str) -> None:
         # The effective status follows by itself at Meta; where it equalled the status, it does so here too.
         rows.filter(effective_status=F("status")).update(effective_status=value)
         rows.update(status=value)
-    elif value:
-        rows.update(**{change.field: Decimal(value)})
-    else:
+    elif change.field == Field.NAME:
+        rows.update(name=value)
+    elif not value:
         rows.update(**{change.field: None})
+    elif Field(change.field).is_time:
+        rows.update(**{change.field: datetime.fromisoformat(value)})
+    else:
+        rows.update(**{change.field: Decimal(value)})

@@ -84,7 +84,7 @@ def file(
         # Whose own wish passes at once does not wait behind somebody else's that needs an approval.
         wish = direction(field, _before(obj, field, target), target)
         passes = source in (Source.PERSON, Source.UNDO) and approvals.at_once(
-            principal, client_id=ad_account.client_id, direction=wish
+            principal, client_id=ad_account.client_id, direction=wish, field=field
         )
         known = Change.everything.filter(key=key).first() or _joined(
             ad_account, object_id, field, target, now, only_of=principal.user_id if passes else None
@@ -169,7 +169,7 @@ def _new(
 ) -> Change:
     before = _before(obj, field, target)
     rise = Decimal(0)
-    if field.is_money and before and direction(field, before, target) is Direction.RAISE:
+    if field.is_budget and before and direction(field, before, target) is Direction.RAISE:
         rise = min(Decimal(target) - Decimal(before), Decimal(10) ** 12).quantize(Decimal("0.000001"))
     return Change(
         client_id=ad_account.client_id,

@@ -204,7 +204,7 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
 
 
 def _wire_value(change: Change) -> str | int:
-    if change.field == Field.STATUS:
+    if not Field(change.field).is_money:
         return change.target
     return money.to_minor(Decimal(change.target), change.currency)
 

@@ -39,6 +39,11 @@ def undo(*, change: Change, principal: Principal, now: datetime, batch: uuid.UUI
     )
     if later.exists():
         raise Closed("A later change of the same field was applied.", advice="Undo the later one first.")
+    if not change.before:
+        raise Closed(
+            "There was nothing set before this change, so nothing can be set back.",
+            advice="File a new change, or take the value away in Ads Manager.",
+        )
     obj = queries.stored(ad_account=change.ad_account, level=Level(change.level), object_id=change.object_id)
     stands = diff.written(getattr(obj, change.field, None)) if obj is not None else ""
     if stands != change.target:

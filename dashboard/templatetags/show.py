@@ -97,11 +97,13 @@ def figure(value: Decimal | None, unit: str, currency: str = "", decimals: int |
 
 @register.simple_tag
 def field_value(value: str, field: str, currency: str) -> SafeString:
-    """A change's before or target: a status in words, or an amount."""
-    if field.endswith("budget"):
+    """A change's before or target: a status in words, an amount, or the text as it is."""
+    if field.endswith("budget") or field == "bid_amount":
         return money(value, currency)
     if not value:
         return NONE
+    if field != "status":
+        return format_html("<span>{}</span>", value)
     return format_html(
         "<span>{}</span>", STATUS_WORDS.get(value, (value.replace("_", " ").capitalize(), ""))[0]
     )
