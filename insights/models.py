@@ -142,11 +142,19 @@ class Revision(AccountFacts):
         ]
 
 
+class Odd(models.TextChoices):
+    """Why a day's numbers cannot be taken at their word, and what that says after "On 2 days"."""
+
+    NEGATIVE = "negative", "Meta has taken money or value back, so the numbers are not what the ads earned"
+    UNSEEN = "unseen", "money was spent and no ad was seen"
+    VANISHED = "vanished", "all results that were reported before are gone"
+
+
 class Slice(AccountFacts):
     """One (grain, level, day) of an account: whether it was read to the end, when, and in which zone.
 
     `as_of` is when its numbers last moved, `whole_from` when it was first read to the end. `agrees` is False while
-    its rows do not add up to the account's.
+    its rows do not add up to the account's; `odd` says what else keeps its numbers from being taken at their word.
     """
 
     kind = models.CharField(max_length=6)  # day, hour
@@ -160,6 +168,7 @@ class Slice(AccountFacts):
     zone = models.CharField(max_length=64)
     rows = models.PositiveIntegerField(default=0)
     agrees = models.BooleanField(default=True)
+    odd = models.CharField(max_length=12, blank=True, choices=Odd.choices)  # insights.store.oddities
 
     class Meta(AccountFacts.Meta):
         constraints = [

@@ -157,16 +157,16 @@ def _number(value: object) -> Decimal:
         number = Decimal(str(value))
     except InvalidOperation:
         raise BadRow("A number is not a number.") from None
-    if not number.is_finite() or number < 0:
-        raise BadRow("A number is negative or endless.")
+    if not number.is_finite():
+        raise BadRow("A number is endless.")
     return number
 
 
 def _micro(value: object) -> int:
     if value in (0, "0"):
         return 0
-    number = _number(value)
-    if number > _MOST / _MICRO:
+    number = _number(value)  # money that was credited back is below nothing, and is kept so
+    if abs(number) > _MOST / _MICRO:
         raise BadRow("A number is too large.")
     return int((number * _MICRO).to_integral_value(ROUND_HALF_UP))
 
@@ -182,7 +182,7 @@ def _default(windows: Mapping[str, str] | None) -> int:
 
 def _whole(value: object) -> int:
     number = _number(value)
-    if number != number.to_integral_value() or number > _MOST:
+    if number != number.to_integral_value() or not 0 <= number <= _MOST:
         raise BadRow("A count is not a whole number.")
     return int(number)
 

@@ -17,7 +17,7 @@ from django.conf import settings
 
 import insights.windows as days_of
 from accounts.models import AdAccount
-from insights.models import DataVersion, PollState, Slice
+from insights.models import DataVersion, Odd, PollState, Slice
 from insights.windows import DAY, Period
 
 State = Literal["ready", "partial", "stale", "unavailable", "empty"]
@@ -131,14 +131,23 @@ def _trust(
         return Trust("partial", (words, *why))
     apart = {row.day for row in rows if not row.agrees}
     if apart:
-        days = "1 day" if len(apart) == 1 else f"{len(apart)} days"
-        return Trust("partial", (f"On {days} the parts do not add up to the account's total.", *why))
+        return Trust(
+            "partial", (f"On {_days(len(apart))} the parts do not add up to the account's total.", *why)
+        )
+    odd = [row.odd for row in full.values() if row.odd]
+    if odd:
+        said = (f"On {_days(odd.count(word))} {word.label}." for word in Odd if word in odd)
+        return Trust("partial", (*said, *why))
     late = _late(full, today=today, checked=checked, now=now)
     if late:
         return Trust("stale", (late, *why))
     if not any(row.rows for row in full.values()):
         return Trust("empty", ("Nothing was delivered in this period.",))
     return Trust("ready")
+
+
+def _days(count: int) -> str:
+    return "1 day" if count == 1 else f"{count} days"
 
 
 def _late(full: dict[date, Slice], *, today: date, checked: datetime | None, now: datetime) -> str:

@@ -11,7 +11,7 @@ rows + slices of one read
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -19,6 +19,7 @@ from decimal import Decimal
 from django.db import transaction
 
 import campaigns.changes.exposure as exposure
+import insights.store.oddities as oddities
 import insights.store.rollups as rollups
 from accounts.models import AdAccount
 from insights.models import DataVersion, PeriodReach, Slice
@@ -90,6 +91,8 @@ def upsert(
         late = {key for key, seen in stored.items() if seen.fetched_at > as_old_as}
         current = [one for one in slices if (one.kind, one.level, one.day) not in late]
         kept = _once(row for row in rows if (_kind(row), row.level, row.day) not in late)
+        read_days = {one.day for one in current if (one.kind, one.level, one.breakdown) == ("day", "ad", "")}
+        before = oddities.results(account_id=account_id, days=read_days) if read_days else {}
         merged = {
             name: merge(
                 grain=grain(name),
@@ -108,13 +111,19 @@ def upsert(
         if hours := {day for level, day in _moved(merged, "hour") if level == rollups.HOUR_LEVEL}:
             rollups.refresh_hours(account_id=account_id, days=hours)
         _windows(version, days, until=day_now - DAY)
-        _slices(ad_account, current, stored, merged, kept, now=now, fetched_at=as_old_as)
+        known = {day: stored[key].odd for day in read_days if (key := ("day", "ad", day)) in stored}
+        odd = (
+            oddities.find(account_id=account_id, days=read_days, before=before, known=known)
+            if read_days
+            else {}
+        )
+        _slices(ad_account, current, stored, merged, kept, odd, now=now, fetched_at=as_old_as)
         _report(
             account_id,
             merged,
             days,
             covered={one.day for one in current if one.complete and (one.kind, one.level) == ("day", "ad")},
-            trust="ready" if all(one.complete for one in current) else "partial",
+            trust="ready" if not odd and all(one.complete for one in current) else "partial",
             now=now,
         )
         if any(one.inserted or one.changed for one in merged.values()):
@@ -213,6 +222,7 @@ def _slices(
     stored: dict[tuple[str, str, date], Slice],
     merged: dict[str, Merged],
     rows: Sequence[Row],
+    odd: Mapping[date, str],
     *,
     now: datetime,
     fetched_at: datetime,
@@ -242,13 +252,14 @@ def _slices(
                 zone=ad_account.timezone_name,
                 rows=counts.get(key, 0),
                 agrees=one.kind != "day" or (one.level, one.day) not in apart,
+                odd=odd.get(one.day, "") if (one.kind, one.level) == ("day", "ad") else "",
             )
         )
     Slice.everything.bulk_create(
         fresh,
         update_conflicts=True,
         unique_fields=["ad_account_id", "kind", "level", "day", "breakdown"],
-        update_fields=["complete", "whole_from", "fetched_at", "as_of", "zone", "rows", "agrees"],
+        update_fields=["complete", "whole_from", "fetched_at", "as_of", "zone", "rows", "agrees", "odd"],
         batch_size=500,
     )
 

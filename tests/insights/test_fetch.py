@@ -278,6 +278,7 @@ def test_a_paused_connection_is_a_sentence_and_no_crash(connected, clock):
     assert "revoked" in run.sentence.lower()
 
 
+@pytest.mark.fault("F61")
 def test_a_fetch_that_was_killed_is_taken_up_again_after_a_minute(connected, clock):
     from accounts.leases import take
     from insights.models import FetchRun

@@ -68,7 +68,7 @@ def test_what_was_asked_for_and_left_out_is_zero_and_hourly_reach_is_unknown():
     "broken",
     [
         {"spend": "NaN"},
-        {"spend": "-1"},
+        {"impressions": "-1"},
         {"spend": "1e30"},
         {"impressions": "1.5"},
         {"impressions": "many"},
@@ -90,6 +90,10 @@ def test_a_row_that_cannot_be_what_it_says_is_refused(broken):
 
 def test_an_amount_with_more_digits_than_we_keep_is_rounded_half_up():
     assert values(row(spend="0.0000005"))["spend"] == 1
+
+
+def test_money_that_was_credited_back_is_below_nothing():
+    assert values(row(spend="-1.25"))["spend"] == -1_250_000
 
 
 def test_keys_tell_rows_apart():

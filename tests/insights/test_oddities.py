@@ -1,0 +1,67 @@
+"""Numbers that Meta says and nobody should act on: kept as they are, and said to be odd."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from campaigns.models import ExposureRow
+from insights.analytics import totals
+from insights.models import Slice
+from insights.store.write import Read, upsert
+from tests.insights.conftest import NOW, TODAY, row
+
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F60")]
+DAY = TODAY - timedelta(days=1)
+LEVELS = ("ad", "adset", "campaign", "account")
+
+
+def store(ad_account, *, now=NOW, **fields):
+    rows = [row(level=level, day=DAY, **{"impressions": "1000", **fields}) for level in LEVELS]
+    upsert(ad_account=ad_account, rows=rows, slices=[Read("day", level, DAY) for level in LEVELS], now=now)
+
+
+def answer(ad_account, now=NOW):
+    found = totals(ad_account, since=DAY, until=DAY, metrics=["spend", "purchases"], now=now)
+    return found.values, found.header.trust
+
+
+def test_what_was_credited_back_is_stored_told_and_keeps_rules_from_raising(ad_account):
+    store(ad_account, spend="-12.50")
+    values, trust = answer(ad_account)
+    assert values["spend"] == Decimal("-12.5")
+    assert trust.state == "partial" and "taken money or value back" in trust.reasons[0]
+    assert set(ExposureRow.everything.values_list("trust", flat=True)) == {"partial"}
+    store(ad_account, spend="12.50", now=NOW + timedelta(hours=1))
+    assert answer(ad_account, NOW + timedelta(hours=1))[1].state == "ready"
+    assert set(ExposureRow.everything.values_list("trust", flat=True)) == {"ready"}
+
+
+def test_money_that_ran_without_anybody_seeing_an_ad_is_told(ad_account):
+    store(ad_account, spend="30", impressions="0", clicks="0")
+    assert "no ad was seen" in answer(ad_account)[1].reasons[0]
+
+
+def purchases(count):
+    return [{"action_type": "omni_purchase", "value": str(count)}] if count else []
+
+
+def test_results_that_are_all_gone_are_told_until_they_are_back(ad_account):
+    store(ad_account, actions=purchases(9))
+    assert answer(ad_account)[1].state == "ready"
+    for hour in (1, 2):  # still gone at the second look
+        store(ad_account, actions=purchases(0), now=NOW + timedelta(hours=hour))
+        values, trust = answer(ad_account, NOW + timedelta(hours=hour))
+        assert values["purchases"] == 0
+        assert trust.state == "partial" and "results that were reported before are gone" in trust.reasons[0]
+    store(ad_account, actions=purchases(8), now=NOW + timedelta(hours=3))
+    assert answer(ad_account, NOW + timedelta(hours=3))[1].state == "ready"
+
+
+def test_a_few_results_that_are_taken_back_are_nothing_odd(ad_account):
+    store(ad_account, actions=purchases(3))
+    store(ad_account, actions=purchases(0), now=NOW + timedelta(hours=1))
+    assert answer(ad_account, NOW + timedelta(hours=1))[1].state == "ready"
+    assert not Slice.everything.exclude(odd="").exists()
