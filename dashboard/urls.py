@@ -12,8 +12,10 @@ from dashboard.pages import (
     connections,
     doctor,
     overview,
+    patterns,
     people,
     proposals,
+    standing,
     strategies,
 )
 
@@ -23,6 +25,8 @@ urlpatterns: list[URLPattern] = [
     path("c/<slug:slug>/", overview.client, name="client"),
     path("a/<str:act_id>/", account.account, name="account"),
     path("a/<str:act_id>/campaigns/<str:meta_id>/", campaign.campaign, name="campaign"),
+    path("a/<str:act_id>/patterns/", patterns.patterns, name="patterns"),
+    path("a/<str:act_id>/standing/", standing.standing, name="standing"),
     path("proposals/", proposals.listing, name="proposals"),
     path("proposals/<uuid:uuid>/", proposals.one, name="proposal"),
     path("changes/<uuid:uuid>/", changes.one, name="change"),

@@ -36,6 +36,8 @@ LEAST: Final[Mapping[str, int]] = {
 }
 #: Where it is divided by money, from this share of all spend of the level on (amounts differ by currency).
 LEAST_SPEND_PERCENT: Final = Decimal(1)
+BEST: Final[Order] = "best"
+WORST: Final[Order] = "worst"
 MOST: Final = 50
 _OTHERS: Final = "impressions"
 

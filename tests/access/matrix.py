@@ -337,6 +337,8 @@ ROUTES: tuple[Route, ...] = (
     page("clients", "/clients/", foreign=None),
     Route("client", "/c/{client}/", "page", {"get": CHOICE}),
     Route("account", "/a/{account}/", "page", {"get": CHOICE}),
+    Route("patterns", "/a/{account}/patterns/", "page", {"get": CHOICE}),
+    Route("standing", "/a/{account}/standing/", "page", {"get": CHOICE}),
     Route("campaign", "/a/{account}/campaigns/{campaign}/", "page", {"get": CHOICE}),
     page("proposals", "/proposals/", foreign=None),
     page("proposal", "/proposals/{proposal}/"),

@@ -13,10 +13,12 @@ from tests.dashboard.conftest import ASKS
 #: Four of them ask who looks: session, person, roles, and what these roles must have.
 QUERIES = 19
 #: Pages that add up figures of several levels or accounts may ask more, but a fixed number.
-HEAVY = {"account": 45, "campaign": 45, "client": 29}
+HEAVY = {"account": 38, "campaign": 38, "client": 27, "patterns": 31, "standing": 40}
 PAGES = (
     "client",
     "account",
+    "patterns",
+    "standing",
     "campaign",
     "proposals",
     "proposal",
@@ -29,9 +31,11 @@ PAGES = (
     "people",
 )
 OWN = tuple(
-    name for name in PAGES if name in ("client", "account", "campaign", "proposal", "change", "strategy")
+    name
+    for name in PAGES
+    if name in ("client", "account", "patterns", "standing", "campaign", "proposal", "change", "strategy")
 )
-WITH_FIGURES = ("client", "account", "campaign")
+WITH_FIGURES = ("client", "account", "patterns", "standing", "campaign")
 
 
 def address(world, name: str) -> str:
@@ -39,6 +43,8 @@ def address(world, name: str) -> str:
     return {
         "client": "/c/northwind/",
         "account": f"/a/{act}/",
+        "patterns": f"/a/{act}/patterns/",
+        "standing": f"/a/{act}/standing/",
         "campaign": f"/a/{act}/campaigns/{world.campaign_id}/",
         "proposals": "/proposals/",
         "proposal": f"/proposals/{world.proposal.uuid}/",
@@ -176,6 +182,43 @@ def test_a_wrong_query_is_refused_with_what_to_do(furnished):
         answer = bob.get(address(furnished, "ledger" if "page" in query else "account") + query)
         assert answer.status_code == 400, query
         assert "To the overview" in answer.content.decode()
+
+
+def test_a_period_is_held_against_what_the_page_is_asked_for(furnished):
+    bob = signed_in("bob")
+    for page in ("account", "campaign"):
+        for against, words in (("week", "the same weekdays before"), ("year", "the same days a year before")):
+            text = bob.get(address(furnished, page), {"compare": against}).content.decode()
+            assert f"compare={against}" in text and words in text
+        assert bob.get(address(furnished, page), {"compare": "never"}).status_code == 400
+    week = bob.get(address(furnished, "account"), {"part": "kpis"}).content.decode()
+    assert "vs the period before" in week and "not comparable yet" in week
+    today = bob.get(address(furnished, "account"), {"part": "kpis", "period": "today"}).content.decode()
+    assert "Today is compared up to 10:00, with the same hours." in today
+
+
+def test_patterns_say_what_is_missing_and_what_meta_does_not_tell(furnished):
+    bob, page = signed_in("bob"), address(furnished, "patterns")
+    text = bob.get(page).content.decode()
+    assert "Not enough to tell yet." in text and "of 4 weeks are there yet" in text
+    assert "0 of 12 months were seen in 2 years yet" in text
+    roas = bob.get(page, {"metric": "roas"}).content.decode()
+    assert "Meta tells no ROAS by the hour" in roas and "Days younger than 28 days are left out" in roas
+    for query in ({"metric": "spend"}, {"metric": "reach"}, {"weeks": "5"}):
+        assert bob.get(page, query).status_code == 400, query
+    assert signed_in("vic").get(page, {"metric": "profit_margin"}).status_code == 403
+
+
+def test_the_standing_ranks_by_any_metric_and_shows_no_group_that_is_too_small(furnished):
+    bob, page = signed_in("bob"), address(furnished, "standing")
+    for query in ({"metric": "cpa"}, {"metric": "spend", "level": "campaign"}, {"metric": "frequency"}):
+        assert bob.get(page, query).status_code == 200, query
+    assert "Highest" in bob.get(page, {"metric": "spend"}).content.decode()
+    text = bob.get(page, {"days": "7"}).content.decode()
+    assert "give somebody&#x27;s numbers away" in text and "not shown" in text
+    for query in ({"metric": "luck"}, {"level": "account"}, {"days": "9"}):
+        assert bob.get(page, query).status_code == 400, query
+    assert signed_in("vic").get(page, {"metric": "profit"}).status_code == 403
 
 
 def test_every_period_opens(furnished):
