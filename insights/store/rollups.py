@@ -16,7 +16,7 @@ from typing import Any, Final
 from django.db import connection
 
 from insights.metrics import ADDITIVE
-from insights.models import AccountDay, AccountHour, CampaignDay, DayRow, HourRow, WindowSum
+from insights.models import AccountDay, AccountHour, CampaignDay, DataVersion, DayRow, HourRow, WindowSum
 from insights.store.staging import as_date
 from insights.windows import Period, sliding
 
@@ -134,26 +134,53 @@ def disagreeing(*, account_id: int, days: Collection[date]) -> set[tuple[str, da
 
 
 def checksum(*, account_id: int) -> dict[str, int]:
-    """How many rollup rows differ from the facts, per rollup; all zero unless something is broken."""
+    """How many rows of sums differ from the facts, by table; all zero unless something is broken."""
     ads = f"{DayRow._meta.db_table} WHERE ad_account_id = %s AND level = 'ad' AND breakdown = ''"
     hours = f"{HourRow._meta.db_table} WHERE ad_account_id = %s AND level = '{HOUR_LEVEL}' AND breakdown = ''"
-    return {
-        model._meta.db_table: _differ(model._meta.db_table, source, names, account_id)
+    found = {
+        model._meta.db_table: _differ(
+            f"SELECT {names}, {_SUMS} FROM {source} GROUP BY {names}",  # noqa: S608
+            f"SELECT {names}, {_COLUMNS} FROM {model._meta.db_table} WHERE ad_account_id = %s",  # noqa: S608
+            [account_id],
+            [account_id],
+        )
         for model, source, names in (
             (CampaignDay, ads, "campaign_id, day"),
             (AccountDay, ads, "day"),
             (AccountHour, hours, "day, hour"),
         )
     }
+    return found | {WindowSum._meta.db_table: _windows_differ(account_id, ads)}
 
 
-def _differ(table: str, source: str, names: str, account_id: int) -> int:
-    facts = f"SELECT {names}, {_SUMS} FROM {source} GROUP BY {names}"  # noqa: S608
-    kept = f"SELECT {names}, {_COLUMNS} FROM {table} WHERE ad_account_id = %s"  # noqa: S608
+def _windows_differ(account_id: int, ads: str) -> int:
+    """Window sums are compared for the day that they say they end at."""
+    table = WindowSum._meta.db_table
+    until = DataVersion.objects.of(account_id).values_list("windows_until", flat=True).first()
+    if until is None:
+        return int(WindowSum.objects.of(account_id).count())
+    total: int = WindowSum.objects.of(account_id).exclude(until=until).count()
+    last = connection.ops.adapt_datefield_value(until)
+    for period in sliding(until):
+        first = connection.ops.adapt_datefield_value(period.since)
+        for level, owner in (*OWNER.items(), ("account", "")):
+            named, group = (owner, owner) if owner else ("'account'", "ad_account_id")
+            total += _differ(
+                f"SELECT {named} AS object_id, COUNT(DISTINCT CASE WHEN impressions > 0 THEN day END) AS active_days,"  # noqa: S608
+                f" {_SUMS} FROM {ads} AND day BETWEEN %s AND %s GROUP BY {group}",
+                f"SELECT object_id, active_days, {_COLUMNS} FROM {table}"  # noqa: S608
+                f" WHERE ad_account_id = %s AND level = '{level}' AND days = {period.days}",
+                [account_id, first, last],
+                [account_id],
+            )
+    return total
+
+
+def _differ(facts: str, kept: str, of_facts: list[Any], of_kept: list[Any]) -> int:
     total = 0
     with connection.cursor() as cursor:
-        for left, right in ((facts, kept), (kept, facts)):
-            cursor.execute(f"SELECT COUNT(*) FROM ({left} EXCEPT {right}) x", [account_id, account_id])  # noqa: S608
+        for left, right, values in ((facts, kept, of_facts + of_kept), (kept, facts, of_kept + of_facts)):
+            cursor.execute(f"SELECT COUNT(*) FROM ({left} EXCEPT {right}) x", values)  # noqa: S608
             total += int(cursor.fetchone()[0])
     return total
 

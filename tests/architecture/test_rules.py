@@ -56,6 +56,7 @@ EVERYTHING: dict[str, str] = {
     "insights.erasure": "a Meta user is forgotten at every client",
     "insights.fetch": "files a run for the account it is handed",
     "insights.interest": "accounts by id, from the floors above",
+    "insights.management.commands.checksum": "an operator's command",
     "insights.management.commands.sync": "an operator's command",
     "insights.poll": "a scanner",
     "insights.portfolio": "other clients' sums, for benchmarks that show nobody's number",
