@@ -281,7 +281,11 @@ class _Handler(wsgiref.simple_server.WSGIRequestHandler):
 
 
 def serve(
-    sandbox: Sandbox, *, port: int, host: str = "127.0.0.1", silence: float = 90.0
+    sandbox: Callable[[dict[str, Any], StartResponse], Iterable[bytes]],
+    *,
+    port: int,
+    host: str = "127.0.0.1",
+    silence: float = 90.0,
 ) -> wsgiref.simple_server.WSGIServer:
     """A threading server bound to the port (0 = any free one), not yet running: call ``serve_forever``.
 

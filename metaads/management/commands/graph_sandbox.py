@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from metaads.sandbox.app import Sandbox, serve
 from metaads.sandbox.csv_world import BadExport
 from metaads.sandbox.journal import JournalMismatch
+from metaads.sandbox.replay import Replayed
 from metaads.sandbox.scenarios.worlds import UnknownWorld
 
 VERSION = "v26.0"
@@ -28,13 +29,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8010, help="0 = any free port")
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--world", default="demo", help="demo, tiny, zones, many, or csv:PATH")
+        parser.add_argument("--world", default="demo", help="demo, tiny, zones, many, bench, or csv:PATH")
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument(
             "--speed", type=float, default=1.0, help="divides the 15-minute refresh period, nothing else"
         )
         parser.add_argument(
             "--journal", type=pathlib.Path, help="a directory; without it the world is forgotten at the end"
+        )
+        parser.add_argument(
+            "--replay",
+            action="store_true",
+            help="for benchmarks: answer a repeated insights read from memory, until something changes the world",
         )
         parser.add_argument("--app-id", default="1000000000000001")
         parser.add_argument("--app-secret", default="sandbox-secret")
@@ -62,7 +68,8 @@ class Command(BaseCommand):
         except (UnknownWorld, BadExport, JournalMismatch) as error:
             raise CommandError(str(error)) from None
         try:
-            server = serve(sandbox, port=options["port"], host=options["host"])
+            answering = Replayed(sandbox) if options["replay"] else sandbox
+            server = serve(answering, port=options["port"], host=options["host"])
         except OSError as error:
             raise CommandError(
                 f"Port {options['port']} on {options['host']} cannot be used ({error.strerror}). "

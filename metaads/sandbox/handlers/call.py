@@ -30,6 +30,8 @@ class Desk:
     app_secret: str
     retired: set[str] = dataclasses.field(default_factory=set)
     looks: dict[str, int] = dataclasses.field(default_factory=dict)
+    #: The rows of the insights read that is being paged, when the sandbox replays (see ``replay``).
+    replayed: dict[Any, list[dict[str, Any]]] | None = None
 
 
 @dataclasses.dataclass(slots=True)

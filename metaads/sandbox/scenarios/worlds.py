@@ -3,7 +3,7 @@
 Each builder fills a ``World`` from its seed and first start; nothing here depends on the machine's time. ``demo`` is an
 agency with three accounts, ``tiny`` is for fast tests, ``zones`` has one account in each awkward time zone,
 ``currencies`` four small accounts that differ in money, zone and what their campaigns are after, ``many`` is a big
-agency's list of accounts, one in each status that Meta knows.
+agency's list of accounts, one in each status that Meta knows, ``bench`` one account of a thousand ads for benchmarks.
 """
 
 from __future__ import annotations
@@ -237,6 +237,7 @@ def populate(world: World) -> None:
         "many": _many,
         "tracking_break": _tracking_break,
         "runaway": _runaway,
+        "bench": _bench,
     }
     if world.name not in builders:
         raise UnknownWorld(f"no world {world.name!r}; there are: {', '.join(sorted(builders))}, csv:PATH")
@@ -316,3 +317,14 @@ def _runaway(builder: Builder) -> None:
     """``tiny``, where a person typed two zeros too many this morning."""
     _tiny(builder)
     builder.past("Teapots - Sales", "daily_budget", 1_000_000, days_ago=0.2)
+
+
+def _bench(builder: Builder) -> None:
+    """50 campaigns of 4 ad sets of 5 ads, all of them older than 90 days: 90,000 ad-days."""
+    adsets = tuple((f"Set {part}", *(f"Ad {part}{letter}" for letter in "ABCDE")) for part in range(1, 5))
+    plans = tuple(
+        Plan(f"Campaign {number:02d} - Sales", "OUTCOME_SALES", 40_000, adsets, age=100)
+        for number in range(50)
+    )
+    shop = Shop("1950000000000001", "Bench", "USD", "UTC", "US", 900.0, 4000.0, plans)
+    builder.person("alice", 1, "Alice Agency", {builder.shop(shop).id: MANAGE})

@@ -1,0 +1,44 @@
+"""A replaying sandbox says what the plain one says, and forgets as soon as the world changes."""
+
+from metaads.sandbox.app import Sandbox
+from metaads.sandbox.clock import ManualClock
+from metaads.sandbox.replay import Replayed
+from tests import door
+from tests.metaads.sandbox.conftest import ACCOUNT, START, Graph
+
+QUESTION = {"level": "ad", "fields": "ad_id,spend,impressions", "date_preset": "last_7d", "time_increment": 1}
+
+
+def graph(*, replay):
+    sandbox = Sandbox(world="tiny", seed=7, clock=ManualClock(START))
+    answering = Replayed(sandbox) if replay else sandbox
+    return answering, Graph(sandbox, sandbox.token(), door.session(answering))
+
+
+def test_it_pages_like_the_plain_one_and_is_worked_out_once():
+    replayed, fast = graph(replay=True)
+    _, plain = graph(replay=False)
+    for _ in range(2):
+        for limit in (5, 500):
+            assert fast.rows(f"{ACCOUNT}/insights", limit=limit, **QUESTION) == plain.rows(
+                f"{ACCOUNT}/insights", limit=limit, **QUESTION
+            )
+    asked = len(replayed.sandbox.history)
+    assert replayed.requests == 2 * asked
+
+
+def test_an_effect_makes_it_forget():
+    replayed, alice = graph(replay=True)
+    before = alice.get(f"{ACCOUNT}/insights", **QUESTION)
+    campaign = alice.get(f"{ACCOUNT}/campaigns", fields="id")["data"][0]["id"]
+    assert alice.post(campaign, status="PAUSED")["success"]
+    asked = len(replayed.sandbox.history)
+    assert alice.get(f"{ACCOUNT}/insights", **QUESTION)["data"] == before["data"]
+    assert len(replayed.sandbox.history) == asked + 1
+
+
+def test_a_token_that_meta_refuses_is_not_answered_from_memory():
+    _, alice = graph(replay=True)
+    assert alice.get(f"{ACCOUNT}/insights", **QUESTION)["data"]
+    answer = alice.raw("GET", f"{ACCOUNT}/insights", **{**QUESTION, "access_token": "EAAwrong"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, 190)
