@@ -5,11 +5,14 @@
 #   make server    the server form: several processes on PostgreSQL and Redis                            PORT= DATABASE_URL= REDIS_URL=
 #   make test      the test suite on SQLite            make browser   the tests that need Chromium
 #   make prove     large counts, real processes        N= (how much)
+#   make bench     benchmarks, beside the official SDK  DAYS= (how much)  BENCH_POSTGRES_URL=
 #   make check     format, lint, types, imports, migrations, deployment          make fix   mend what can be mended
 
 PORT ?= 8000
 GRAPH_PORT ?= 8010
 N ?= 200
+DAYS ?= 90
+B ?=
 DEMO_DIR ?= var/demo
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -29,7 +32,7 @@ DEV := $(VENV)/.dev-$(call sum,requirements.txt requirements-dev.txt)
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install -qq --require-hashes --no-deps
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo run server test browser prove check fix lock install clean
+.PHONY: help demo run server test browser prove bench check fix lock install clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -106,6 +109,10 @@ browser: $(DEV)
 prove: export PROVE_N := $(N)
 prove: $(DEV)
 	$(PY) -m pytest $(T) -m prove -q
+
+# Prints tables and writes var/bench.json. With BENCH_POSTGRES_URL, a server where databases may be made, PostgreSQL too.
+bench: $(DEV)
+	@$(PY) -m tests.bench $(B) --days $(DAYS)
 
 check: $(DEV)
 	$(PY) -m ruff format --check .
