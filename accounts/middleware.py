@@ -104,6 +104,9 @@ class SessionLimits:
         if was_in and not is_in:
             sessions.gone(key=str(key), user_id=int(person or 0))
             response.headers["Clear-Site-Data"] = _CLEAR
+            if why:
+                # Once: the next request comes without the cookie. The page hands it on to the other tabs.
+                response.headers["X-Session-Ended"] = why
         return response
 
 

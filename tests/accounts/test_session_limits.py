@@ -54,7 +54,9 @@ def test_it_stands_for_thirty_minutes_and_not_a_second_longer(agency, clock, nam
     clock.advance(30 * MINUTE)
     assert told(browser)["idle_seconds"] == 0
     clock.advance(1)
-    assert browser.get("/api/session", headers=POLL).status_code == 401
+    last = browser.get("/api/session", headers=POLL)
+    assert last.status_code == 401
+    assert last.headers["X-Session-Ended"] == "idle"  # the page says so, whatever its computer's clock says
     assert not Session.objects.filter(session_key=browser.cookies["session"].value).exists()
 
 

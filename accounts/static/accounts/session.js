@@ -3,7 +3,8 @@
 //   GET  /api/session (X-Poll: 1)   how long it lasts; asking is no activity
 //   POST /api/session               the person is there: Stay signed in, a key, a click
 //   two minutes before the end      ask again (another tab may have put it off), then warn and count down
-//   the end, or 401 from anybody    wipe the page, clear what the browser keeps, go to the sign-in page
+//   the end, or 401 from anybody    wipe the page, clear what the browser keeps, go to the sign-in page, which says why
+//                                   (X-Session-Ended of the answer that ended it; else this browser's own clock)
 //   other tabs                      hear of each answer and of each end; they ask the server before they believe it
 
 const SIGN_IN = "/accounts/login/";
@@ -23,6 +24,7 @@ let told = Date.now();
 let busy = false;
 let over = false;
 let signedOut = false;
+let said = ""; // why the server ended it: it tells so once, to the first who asks
 let leaving = 0; // when this very tab sent its sign-out: the answer to that form says so, and nothing overtakes it
 let title = "";
 
@@ -60,6 +62,7 @@ function token() {
 const rest = () => Math.min(idleEnd, absoluteEnd) - Date.now();
 
 function why() {
+  if (said === "absolute" || said === "idle") return said;
   if (absoluteEnd <= Date.now()) return "absolute";
   if (idleEnd <= Date.now()) return "idle";
   return signedOut ? "signed_out" : "ended";
@@ -86,7 +89,7 @@ async function leave(reason) {
   dialog?.close();
   document.body.replaceChildren();
   document.title = "Signed out · metaads";
-  channel?.postMessage({ kind: "look" });
+  channel?.postMessage({ kind: "look", said });
   await Promise.race([clear(), new Promise((done) => setTimeout(done, 500))]);
   location.replace(`${SIGN_IN}?${query}`);
 }
@@ -101,6 +104,7 @@ function take(answer, { spread = true } = {}) {
     return;
   }
   ({ idleEnd, absoluteEnd } = answer);
+  document.documentElement.dataset.session = "known";
   if (rest() > warn) quiet();
   if (spread) channel?.postMessage({ kind: "lasts", ...answer });
 }
@@ -117,6 +121,7 @@ async function ask(method = "GET") {
     return false;
   }
   if (answer.status === 401) {
+    said ||= answer.headers.get("X-Session-Ended") ?? "";
     leave(why());
     return true;
   }
@@ -206,7 +211,10 @@ function begin() {
     channel?.postMessage({ kind: "signing out" });
   });
   // Another script was answered 401, or its socket was closed.
-  document.addEventListener("metaads:signed-out", () => ask());
+  document.addEventListener("metaads:signed-out", ({ detail }) => {
+    said ||= detail ?? "";
+    ask();
+  });
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) tick();
   });
@@ -221,7 +229,10 @@ function begin() {
   });
   channel?.addEventListener("message", ({ data }) => {
     if (data.kind === "signing out") signedOut = true;
-    else if (data.kind === "look" && !over) ask();
+    else if (data.kind === "look" && !over) {
+      said ||= data.said ?? "";
+      ask();
+    }
     else if (data.kind === "lasts" && !over) take(data, { spread: false });
   });
   setInterval(tick, 1000);

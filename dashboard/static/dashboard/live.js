@@ -10,10 +10,12 @@ const badge = document.getElementById("live");
 const banner = document.getElementById("silent");
 const POLL = Math.max(5, Number(document.body.dataset.poll) || 30) * 1000;
 const MOVING = 1000;
+const AGAIN = 3000; // a part that a person has in hand is asked for again a little later
 const SILENT = 3;
 
 const sequences = new Map();
 const busy = new Map();
+const held = new Map();
 let failures = 0;
 let socketTries = 0;
 let socket = null;
@@ -48,11 +50,20 @@ function answer(form) {
   return form.querySelector(".act-answer");
 }
 
+/** The fields of a part that a person types into: [form and name, field]. A tick is never carried over: it is given anew. */
+function fields(part) {
+  return [...part.querySelectorAll("form.act")].flatMap((form) => [...form.elements]
+    .filter((one) => one.name && one.matches('input:not([type="hidden"], [type="checkbox"], [type="radio"])'))
+    .map((one) => [`${asked(form)} ${one.name}`, one]));
+}
+
 /** Put the new markup in place: typing, open folds and focus stay; figures that moved are marked for a moment. */
 function swap(part, markup) {
   const focused = document.activeElement;
   if (focused && part.contains(focused) && focused.matches("input, textarea, select") && focused.value) return false;
   if (part.querySelector('[aria-busy="true"]')) return false;
+  if (part.querySelector("button:active, a:active, summary:active")) return false; // a press is under way
+  const kept = fields(part).filter(([, one]) => one.value !== one.defaultValue && one.value !== "");
   const before = new Map([...part.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, one.textContent]));
   const open = [...part.querySelectorAll("details")].map((one) => one.open);
   const answers = [...part.querySelectorAll("form.act")].map((one) => [asked(one), answer(one)]);
@@ -62,6 +73,8 @@ function swap(part, markup) {
   part.replaceChildren(next.content);
   const folds = part.querySelectorAll("details");
   if (folds.length === open.length) folds.forEach((one, index) => { one.open = open[index]; });
+  const now = new Map(fields(part));
+  for (const [name, { value }] of kept) if (now.has(name)) now.get(name).value = value;
   const forms = [...part.querySelectorAll("form.act")];
   const known = new Map(answers);
   forms.forEach((form, index) => {
@@ -75,6 +88,11 @@ function swap(part, markup) {
   }
   tellAges(part);
   return true;
+}
+
+function later(part) {
+  clearTimeout(held.get(part));
+  held.set(part, setTimeout(() => { if (!over) read(part, { poll: true }); }, AGAIN));
 }
 
 async function read(part, { poll = false } = {}) {
@@ -94,11 +112,11 @@ async function read(part, { poll = false } = {}) {
       socket?.close();
       say("gone");
       silent("You are signed out. Reload the page to sign in again.");
-      document.dispatchEvent(new CustomEvent("metaads:signed-out"));
+      document.dispatchEvent(new CustomEvent("metaads:signed-out", { detail: answer.headers.get("X-Session-Ended") }));
       return;
     }
     if (!answer.ok) throw new Error(String(answer.status));
-    swap(part, await answer.text());
+    if (!swap(part, await answer.text())) later(part);
     failures = 0;
     if (!over) silent("");
   } catch {
