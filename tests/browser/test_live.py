@@ -6,10 +6,11 @@ import re
 from datetime import timedelta
 
 import pytest
+from playwright.sync_api import expect
 
 from dashboard.pages.tiles import period
 from insights.analytics import totals
-from tests.browser.conftest import sign_in
+from tests.browser.conftest import sign_in, until
 from tests.walks.desk import control, until_quiet, writes
 
 pytestmark = pytest.mark.chromium
@@ -115,7 +116,7 @@ def test_nothing_is_called_applied_before_it_was_read_back(page, live_app, furni
 def test_a_page_reads_without_javascript_and_says_what_needs_it(browser, live_app, furnished):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    sign_in(page, live_app, "bob")
+    sign_in(page, live_app, "bob", scripts=False)
     page.goto(f"{live_app}/a/{furnished.ad_account.act_id}/")
     assert re.search(r"\d", page.locator('[data-key="spend"]').inner_text())
     assert page.locator(".plot svg path.line").count() > 0
@@ -203,3 +204,18 @@ def test_a_buyer_asks_for_a_budget_and_a_pause_and_sees_each_confirmed(
     page.get_by_role("button", name="Request this budget").click()
     page.locator(".act-answer.poor").wait_for()  # refused, with what to do
     assert [one for one in console if "409" not in one and "400" not in one] == []
+
+
+def test_what_is_typed_stays_when_the_part_is_read_again_and_a_tick_is_given_anew(page, live_app, synced):
+    from campaigns.models import Campaign
+
+    campaign = Campaign.objects.of(synced.northwind).filter(daily_budget__isnull=False).order_by("pk").first()
+    sign_in(page, live_app, "bob")
+    page.goto(f"{live_app}/a/{synced.ad_account.act_id}/campaigns/{campaign.meta_id}/")
+    page.get_by_label("New daily budget").fill("12.50")
+    page.get_by_label("More than 50 % up is meant").check()
+    page.evaluate("window.before = document.getElementById('budget'); document.activeElement.blur()")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    until(page, "document.getElementById('budget') !== window.before")
+    expect(page.get_by_label("New daily budget")).to_have_value("12.50")
+    expect(page.get_by_label("More than 50 % up is meant")).not_to_be_checked()

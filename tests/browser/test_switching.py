@@ -76,7 +76,7 @@ def test_arrow_keys_walk_the_list(page, live_app, furnished):
 def test_without_javascript_the_menu_opens_and_leads_on(browser, live_app, furnished):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    sign_in(page, live_app, "bob")
+    sign_in(page, live_app, "bob", scripts=False)
     page.goto(f"{live_app}/alerts/")
     opened(page)
     page.locator("#account-switcher .items a").first.click()
