@@ -89,6 +89,7 @@ def sign_in(page, base: str, name: str, *, scripts: bool = True) -> None:
     page.get_by_label("Email").fill(f"{name}@example.com")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
-    page.wait_for_url(re.compile(r"//[^/]+/(c/.*)?$"))
+    # To the first page, a client, or the ad account where the person was last.
+    page.wait_for_url(re.compile(r"//[^/]+/([ac]/.*)?$"))
     if scripts:
         settled(page)
