@@ -40,6 +40,7 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
     "poll: insights": ("insights.tasks.poll_tick", float(max(30, settings.POLL_SECONDS)), "live"),
     "sync: structure": ("campaigns.tasks.sync_due", 15 * MINUTE, "sync"),
     "learn: how complete young numbers are": ("insights.tasks.learn_completeness", 60 * MINUTE, "reports"),
+    "thin: looks that are long past": ("insights.tasks.thin_samples", 60 * MINUTE, "reports"),
     "judge: strategies": ("strategies.tasks.evaluate_due", MINUTE, "sync"),
     "watch: connections and tokens": ("accounts.tasks.sentinel", 5 * MINUTE, "sync"),
     "erase: record of changes": ("campaigns.tasks.erase", MINUTE, "sync"),

@@ -386,6 +386,20 @@ class Interest(AccountFacts):
         constraints = [models.UniqueConstraint(fields=["ad_account_id", "reason"], name="interest_once")]
 
 
+class Sample(AccountFacts):
+    """What one look saw of the account's running day: its totals so far. Thinned with age (`insights.samples`)."""
+
+    day = models.DateField()
+    at = models.DateTimeField()
+    spend = MoneyField()
+    impressions = models.BigIntegerField()
+    clicks = models.BigIntegerField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [models.UniqueConstraint(fields=["ad_account_id", "at"], name="sample_once")]
+        indexes = [models.Index(fields=["at"], name="sample_by_age")]
+
+
 class PollState(AccountFacts):
     """Where the 30-second tick stands with one account: last look, when the data last moved, next look."""
 

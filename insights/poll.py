@@ -20,6 +20,7 @@ import accounts.ad_accounts as ad_accounts
 import accounts.claims as claims
 import insights.fetch as fetch
 import insights.interest as interest
+import insights.samples as samples
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from insights.models import FetchRun, PollState
@@ -82,7 +83,9 @@ def check(*, ad_account: AdAccount, state: PollState, look: Look, now: datetime)
         _failed(state, look, str(no), now)
         return False
     ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
-    probe = {**found, "day": today(now, ad_account.timezone_name).isoformat()}
+    day = today(now, ad_account.timezone_name)
+    samples.keep(ad_account=ad_account, day=day, totals=found, now=now)
+    probe = {**found, "day": day.isoformat()}
     moved = probe != state.probe
     state.checked_at, state.failures, state.reason = now, 0, ""
     if not moved and not state.pending:

@@ -20,6 +20,7 @@ import insights.erasure as erasure
 import insights.fetch as fetch
 import insights.poll as poll
 import insights.report_runs as report_runs
+import insights.samples as samples
 from accounts.errors import Refused
 from accounts.models import AdAccount, Alert, MetaConnection
 from insights.live import publish
@@ -179,3 +180,9 @@ def _marks(model: type[Alert] | type[MetaConnection]) -> dict[int | None, str]:
 def erase() -> None:
     """Do this floor's part of what Meta users asked to have deleted."""
     erasure.sweep(now=now())
+
+
+@shared_task
+def thin_samples() -> None:
+    """Keep fewer of the looks that are long past."""
+    samples.thin(now=now())

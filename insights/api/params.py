@@ -41,6 +41,12 @@ BREAKDOWNS: Final = OpenApiParameter(
     enum=[",".join(one) for one in breakdowns.COMBINATIONS],
     description=f"Parts instead of totals, of the object itself, over at most {breakdowns.MOST_DAYS} days.",
 )
+MOST_SAMPLE_MINUTES: Final = 24 * 60
+SAMPLES: Final = OpenApiParameter(
+    "samples",
+    int,
+    description=f"Also what each look of the last so many minutes saw of its day, 1 to {MOST_SAMPLE_MINUTES}.",
+)
 METRIC_NAMES: Final = OpenApiParameter(
     "metrics", str, description=f"Names from /api/metrics, comma separated. Default: {', '.join(USUAL)}."
 )
@@ -69,6 +75,18 @@ def period(
     except UnknownPeriod as unknown:
         raise _invalid("date_preset", str(unknown), f"One of: {', '.join(unknown.allowed)}.") from None
     return _not_longer(found, "date_preset", most)
+
+
+def samples(query: Mapping[str, str]) -> int:
+    """How many minutes of looks are asked for; 0: none."""
+    text = query.get("samples", "")
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:6]) <= MOST_SAMPLE_MINUTES:
+        raise _invalid(
+            "samples", f"{text[:20]!r} is no number of minutes.", f"From 1 to {MOST_SAMPLE_MINUTES}."
+        )
+    return int(text)
 
 
 def _not_longer(period: Period, field: str, most: int) -> Period:

@@ -5,7 +5,7 @@ A number is null where it is unknown; 0 means that it was measured and is 0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
@@ -17,6 +17,7 @@ from insights.breakdowns import COMBINATIONS, Cell
 from insights.completeness import Curve
 from insights.metrics import METRICS, Metric, rounded
 from insights.progress import Progress
+from insights.samples import Seen
 
 Body = dict[str, Any]
 #: A column counts as settled when this share of its final sum is there.
@@ -39,6 +40,13 @@ def header(found: Header) -> Body:
 
 def numbers(values: Mapping[str, Decimal | None]) -> Body:
     return {name: rounded(value) for name, value in values.items()}
+
+
+def samples(found: Iterable[Seen]) -> list[Body]:
+    return [
+        {"at": one.at, "spend": rounded(one.spend), "impressions": one.impressions, "clicks": one.clicks}
+        for one in found
+    ]
 
 
 def campaign(row: Any, values: Mapping[str, Decimal | None]) -> Body:
@@ -282,6 +290,13 @@ class InsightsShape(HeaderShape):
     insights = InsightShape(many=True)
 
 
+class SampleShape(serializers.Serializer[Any]):
+    at = serializers.DateTimeField(help_text="When Meta was asked.")
+    spend = _number()
+    impressions = serializers.IntegerField()
+    clicks = serializers.IntegerField()
+
+
 class RealtimeShape(HeaderShape):
     account_id = serializers.CharField()
     next_check_at = serializers.DateTimeField(allow_null=True)
@@ -291,6 +306,9 @@ class RealtimeShape(HeaderShape):
         help_text="Today's full hours less yesterday's same hours; null where an hour was not read.",
     )
     progress = ProgressShape()
+    samples = SampleShape(
+        many=True, required=False, help_text="With `samples`: the day so far, look by look."
+    )
     locals().update(_metrics())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +16,7 @@ import insights.api.params as params
 import insights.api.parts as parts
 import insights.api.shapes as shapes
 import insights.poll as poll
+import insights.samples as samples
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS
 from accounts.errors import NotFound
@@ -183,7 +185,7 @@ class Insights(OfObject):
 class Realtime(TenantAPIView):
     @extend_schema(
         summary="Today so far",
-        parameters=[params.METRIC_NAMES],
+        parameters=[params.METRIC_NAMES, params.SAMPLES],
         responses={200: shapes.RealtimeShape, **ERRORS},
     )
     def get(self, request: Request, account_id: str) -> Response:
@@ -191,12 +193,15 @@ class Realtime(TenantAPIView):
         account, at = self.ad_account(account_id), now()
         today = analytics.account_today(account, at)
         names = params.metrics(request.query_params, who=self.principal, client=account.client)
+        minutes = params.samples(request.query_params)
+        start = at - timedelta(minutes=minutes)
         found = analytics.totals(account, since=today, until=today, metrics=names, now=at)
         return Response(
             {
                 "account_id": account.act_id,
                 **shapes.header(found.header),
                 **shapes.numbers(found.values),
+                **({"samples": shapes.samples(samples.since(account, start=start))} if minutes else {}),
                 "against_yesterday": shapes.numbers(analytics.against_yesterday(account, now=at)),
                 "next_check_at": poll.next_look(account),
                 "poll_seconds": account.poll_seconds or settings.POLL_SECONDS,

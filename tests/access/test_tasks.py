@@ -37,6 +37,7 @@ TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "insights.tasks.go_on_fetching": (("fetch_run_id",), "the run's row names its ad account"),
     "insights.tasks.advance_reports": (("ad_account_id",), "the ad account's row names its client"),
     "insights.tasks.scan": ((), "scans ad accounts, fetches, reports, alerts and connections"),
+    "insights.tasks.thin_samples": ((), "scans samples of all ad accounts, and reads none of them out"),
     "metaads.tasks.process_webhooks": ((), "scans deliveries; listeners look the ad account up"),
     "strategies.tasks.erase": ((), "scans deletions; what names a Meta user at any client"),
     "strategies.tasks.evaluate_due": ((), "scans strategies"),

@@ -1,0 +1,101 @@
+"""What each look at an account saw of its running day, so that "when did it begin to run away?" has an answer.
+
+every look       one sample: the day's totals so far, as Meta had them
+after 7 days     the last one of each quarter of an hour stays
+after 90 days    the last one of each account day stays
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+from django.db.models import Count
+
+from accounts.models import AdAccount
+from insights.models import Sample
+
+#: Older than this, at most one in so long; None: one a day. The oldest tier first.
+TIERS: Final[Sequence[tuple[timedelta, timedelta | None]]] = (
+    (timedelta(days=90), None),
+    (timedelta(days=7), timedelta(minutes=15)),
+)
+_DAY: Final = timedelta(days=1)
+_MOST_DAYS_AT_ONCE: Final = 500
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The account day's totals at `at`; money in the account's currency, in major units."""
+
+    at: datetime
+    spend: Decimal
+    impressions: int
+    clicks: int
+
+
+def keep(*, ad_account: AdAccount, day: date, totals: Mapping[str, str], now: datetime) -> None:
+    """Keep what a look at `now` saw. Words that are no numbers are not kept; the row's own read says so."""
+    try:
+        seen = Sample(
+            ad_account_id=ad_account.pk,
+            day=day,
+            at=now,
+            spend=Decimal(totals.get("spend", "0")),
+            impressions=int(totals.get("impressions", "0")),
+            clicks=int(totals.get("clicks", "0")),
+        )
+    except (InvalidOperation, ValueError):
+        return
+    Sample.everything.bulk_create(
+        [seen],
+        update_conflicts=True,
+        unique_fields=["ad_account_id", "at"],
+        update_fields=["day", "spend", "impressions", "clicks"],
+    )
+
+
+def since(ad_account: AdAccount, *, start: datetime) -> list[Seen]:
+    """Samples from `start` on, oldest first."""
+    rows = Sample.objects.of(ad_account).filter(at__gte=start).order_by("at")
+    return [Seen(row.at, row.spend, row.impressions, row.clicks) for row in rows]
+
+
+def surplus(samples: Iterable[tuple[int, datetime]], *, apart: timedelta | None) -> list[int]:
+    """Ids of an account day's samples (id, at) that may go: all but the last one of each stretch of `apart`, which
+    is counted from the epoch (None: of the whole day)."""
+    last: dict[float, tuple[datetime, int]] = {}
+    everything = []
+    for pk, at in samples:
+        everything.append(pk)
+        stretch = 0.0 if apart is None else at.timestamp() // apart.total_seconds()
+        if stretch not in last or last[stretch] < (at, pk):
+            last[stretch] = (at, pk)
+    kept = {pk for _, pk in last.values()}
+    return [pk for pk in everything if pk not in kept]
+
+
+def thin(*, now: datetime) -> int:
+    """Take out what the tiers do not keep; how many went. Killed anywhere, the next run goes on: a day that is thin
+    already is not looked at again."""
+    gone = 0
+    for age, apart in TIERS:
+        most = 1 if apart is None else _DAY // apart + 4  # a day of 25 hours has four more quarters
+        days = (
+            Sample.everything.filter(at__lt=now - age)
+            .values("ad_account_id", "day")
+            .annotate(n=Count("id"))
+            .filter(n__gt=most)
+            .order_by("day")[:_MOST_DAYS_AT_ONCE]
+        )
+        for row in list(days):
+            mine = Sample.everything.filter(
+                ad_account_id=row["ad_account_id"], day=row["day"], at__lt=now - age
+            )
+            ids = surplus(mine.values_list("id", "at"), apart=apart)
+            for start in range(0, len(ids), 500):
+                gone += Sample.everything.filter(pk__in=ids[start : start + 500]).delete()[0]
+    return gone
