@@ -32,7 +32,7 @@ _HOUR_FIELDS: Final = (
     "account_id", "campaign_id", "date_start", "date_stop", "spend", "impressions", "clicks", "inline_link_clicks",
 )  # fmt: skip
 #: Never cut away: they say whose row it is, and of which day.
-_NAMES: Final = frozenset({*IDS.values(), "account_currency", "date_start", "date_stop"})
+_NAMES: Final = frozenset({*IDS.values(), "date_start", "date_stop"})
 #: Which objects a level's question may be cut by, the widest first.
 _CUTS: Final[Mapping[str, tuple[str, ...]]] = {
     "account": (),

@@ -137,7 +137,6 @@ _INSIGHTS_IDS: Final = (
     "campaign_id",
     "adset_id",
     "ad_id",
-    "account_currency",
     "date_start",
     "date_stop",
 )
@@ -148,7 +147,6 @@ INSIGHTS: Final = (
     *_INSIGHTS_IDS,
     *_INSIGHTS_COUNTS,
     "reach",
-    "frequency",
     *_INSIGHTS_ACTIONS,
     "outbound_clicks",
     "video_play_actions",
