@@ -79,13 +79,17 @@ class User(AbstractBaseUser, PermissionsMixin):
 
 
 class Client(models.Model):
-    """The agency's customer: the tenant. `result_action` names the Meta action that counts as its result."""
+    """The agency's customer: the tenant. `result_action` names the Meta action that counts as its result
+    (docs/metrics.md); empty: each ad set has the result that it is optimised for."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=200, unique=True)
     slug = models.SlugField(max_length=60, unique=True)
     result_action = models.CharField(
-        max_length=100, default="omni_purchase", help_text="Checked by the insights floor."
+        max_length=100,
+        blank=True,
+        default="",
+        help_text="Meta's action type, e.g. omni_purchase. Empty: what each ad set is optimised for.",
     )
     target_cpa = MoneyField(null=True, blank=True)
     target_roas = models.DecimalField(max_digits=9, decimal_places=4, null=True, blank=True)

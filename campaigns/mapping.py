@@ -74,6 +74,7 @@ class AdSetRow:
     bid_strategy: str
     bid_amount: Decimal | None
     optimization_goal: str
+    conversion_event: str
     billing_event: str
     learning_stage: str
     start_time: datetime | None
@@ -151,7 +152,7 @@ def campaign(row: Mapping[str, Any], *, currency: str) -> CampaignRow:
 
 def ad_set(row: Mapping[str, Any], *, currency: str) -> AdSetRow:
     status, effective, known = _statuses(row)
-    learning = row.get("learning_stage_info")
+    learning, promoted = row.get("learning_stage_info"), row.get("promoted_object")
     return AdSetRow(
         meta_id=_id(row, "id"),
         campaign_id=_id(row, "campaign_id"),
@@ -164,6 +165,7 @@ def ad_set(row: Mapping[str, Any], *, currency: str) -> AdSetRow:
         bid_strategy=text(row.get("bid_strategy"), 60),
         bid_amount=amount(row.get("bid_amount"), currency),
         optimization_goal=text(row.get("optimization_goal"), 60),
+        conversion_event=text(promoted.get("custom_event_type"), 60) if isinstance(promoted, Mapping) else "",
         billing_event=text(row.get("billing_event"), 60),
         learning_stage=text(learning.get("status"), 40) if isinstance(learning, Mapping) else "",
         start_time=moment(row.get("start_time")),

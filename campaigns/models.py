@@ -95,6 +95,9 @@ class AdSet(Budgeted):
 
     campaign = models.ForeignKey(Campaign, on_delete=models.CASCADE, related_name="+")
     optimization_goal = models.CharField(max_length=60, blank=True)
+    conversion_event = models.CharField(
+        max_length=60, blank=True, help_text="Of its pixel: PURCHASE, LEAD ..."
+    )
     billing_event = models.CharField(max_length=60, blank=True)
     bid_amount = MoneyField(null=True, blank=True)
     learning_stage = models.CharField(

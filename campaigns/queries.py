@@ -128,6 +128,14 @@ def structure(*, ad_account: AdAccount, include_removed: bool = False) -> list[O
     return rows
 
 
+def goals(*, ad_account: AdAccount) -> dict[str, tuple[str, str, str]]:
+    """Ad set id -> optimisation goal, event of its pixel, objective of its campaign; removed ones too, since their rows
+    stay. For callers that got the account from `access`."""
+    rows = AdSet.objects.of(ad_account.client_id).filter(ad_account=ad_account)
+    found = rows.values_list("meta_id", "optimization_goal", "conversion_event", "campaign__objective")
+    return {meta_id: (goal, event, objective) for meta_id, goal, event, objective in found}
+
+
 def stored(*, ad_account: AdAccount, level: Level, object_id: str) -> Campaign | AdSet | Ad | None:
     """The stored object of that account and level, removed ones too; trusted callers only."""
     rows = MODELS[level].objects.of(ad_account.client_id).filter(ad_account=ad_account, meta_id=object_id)

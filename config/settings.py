@@ -368,6 +368,14 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "CampaignStatus": ["ACTIVE", "PAUSED"],
         "StrategyStatus": ["active", "paused", "completed"],
+        # Of "not null" and "may be null" the generator makes two names; all rankings are one enum.
+        "RankingEnum": [
+            "BELOW_AVERAGE_10",
+            "BELOW_AVERAGE_20",
+            "BELOW_AVERAGE_35",
+            "AVERAGE",
+            "ABOVE_AVERAGE",
+        ],
         "AnyRole": ["owner", "manager", "buyer", "analyst", "approver", "viewer", "integrator"],
         "Level": ["account", "campaign", "adset", "ad"],
         "ObjectLevel": ["campaign", "adset", "ad"],

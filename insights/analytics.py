@@ -19,49 +19,44 @@ from decimal import Decimal
 from typing import Final, Literal
 
 import insights.answers as answers
-import insights.formulas as formulas
+import insights.asked as asking
 import insights.history as history
 import insights.windows as days_of
 from accounts.models import AdAccount
+from insights.asked import Question, question
+from insights.attribution import ATTRIBUTED, DEFAULT
 from insights.errors import UnknownMetric
-from insights.expressions import Formula
-from insights.metrics import (
-    ADDITIVE,
-    HOURLY,
-    METRICS,
-    Metric,
-    Terms,
-    evaluate,
-    measured,
-    named,
-    needed,
-    with_terms,
-)
+from insights.metrics import ADDITIVE, HOURLY, METRICS, Metric, named
 from insights.models import DataVersion, WindowSum
 from insights.patterns import Family, Pattern, find
 from insights.progress import Progress, progress
+from insights.results import Result
 from insights.trust import Header, Known, Trust, known
 from insights.windows import Period
 
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Rhythm", "Series", "Table", "TableRow",
-    "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence", "pattern",
-    "preset", "progress", "question", "series", "table", "totals", "windows",
+    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Series", "Table",
+    "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence",
+    "pattern", "preset", "progress", "question", "result_of", "series", "table", "totals", "windows",
 ]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Totals:
+    """`result`: what counts as a conversion here, or why nothing does; None where it was not asked for."""
+
     header: Header
     values: Values
+    result: Result | None = None
 
 
 @dataclass(frozen=True)
 class TableRow:
     object_id: str
     values: Values
+    result: Result | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +77,7 @@ class Point:
 class Series:
     header: Header
     points: tuple[Point, ...]
+    result: Result | None = None
 
 
 @dataclass(frozen=True)
@@ -122,6 +118,7 @@ class WindowTable:
     object_ids: tuple[str, ...]
     days: int
     columns: Mapping[str, Mapping[str, Decimal | None]]
+    results: Mapping[str, Result]
 
 
 @dataclass(frozen=True)
@@ -153,8 +150,12 @@ def totals(
     object_id: str | None = None,
     metrics: Sequence[str],
     now: datetime,
+    attribution: str = DEFAULT,
 ) -> Totals:
-    """One object's metrics over a period; the account's without `object_id`."""
+    """One object's metrics over a period; the account's without `object_id`.
+
+    `attribution` is a window of `insights.attribution.CHOICES`; raises `UnknownAttribution` for others.
+    """
     found = table(
         ad_account,
         level=level,
@@ -163,8 +164,9 @@ def totals(
         object_ids=[_object(ad_account, level, object_id)],
         metrics=metrics,
         now=now,
+        attribution=attribution,
     )
-    return Totals(found.header, found.rows[0].values)
+    return Totals(found.header, found.rows[0].values, found.rows[0].result)
 
 
 def table(
@@ -177,23 +179,25 @@ def table(
     object_ids: Collection[str] | None = None,
     metrics: Sequence[str],
     now: datetime,
+    attribution: str = DEFAULT,
 ) -> Table:
     """Metrics of every object of a level that had rows, by id; of exactly `object_ids` where they are given.
 
-    `parent_id` narrows ad sets to a campaign, and ads to an ad set or campaign.
+    `parent_id` narrows ad sets to a campaign, and ads to an ad set or campaign. Each row says what its result is.
     """
     period = Period(since, until)
-    state = known(ad_account=ad_account, period=period, level=level, now=now)
-    asked = question(ad_account, metrics)
+    asked = question(ad_account, metrics, attribution)
+    state = asking.known_in(ad_account, period, level, now, asked)
     bases = asked.columns
     found = answers.by_object(
         ad_account=ad_account,
         mark=state.mark,
         level=level,
         period=period,
-        bases=bases & ADDITIVE.keys(),
+        bases=asked.additive,
         parent_id=parent_id,
         object_ids=object_ids,
+        window=asked.window,
     )
     ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
     people: Mapping[str, int] = {}
@@ -201,11 +205,14 @@ def table(
         people = answers.reach(
             ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids
         )
+    ranks = asking.ranks(ad_account, state, level, period, asked, object_ids)
+    result = asking.results(ad_account, state, level, period, asked, object_ids)
     rows = []
     for one in ids:
-        mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(bases, state))
+        mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(asked.additive, state))
         mine["reach"] = _reach(people.get(one), mine, state, single=period.days == 1)
-        rows.append(TableRow(one, asked.values(mine)))
+        mine |= ranks.get(one, {})
+        rows.append(TableRow(one, asked.values(mine, result(one)), result(one)))
     return Table(state.header, tuple(rows))
 
 
@@ -221,18 +228,20 @@ def as_known_at(
 ) -> PastTable:
     """What `table` said at `at` (aware, not in the future): the rows of then, before later restatements.
 
-    Reach is None: Meta's answers for periods are kept as they are, not as they were. So are the parents of
-    an object and the client's result: today's are used.
+    Reach and rankings are None: Meta's answers for periods are kept as they are, not as they were. So are the parents
+    of an object, the client's result and what an ad set is optimised for: today's are used.
     """
     period = Period(since, until)
     asked = question(ad_account, metrics)
-    bases = asked.columns & ADDITIVE.keys()
+    bases = asked.additive
     past = history.known_at(
         ad_account=ad_account, level=level, period=period, at=at, bases=bases, object_ids=object_ids
     )
     ids = sorted(past.sums) if object_ids is None else list(dict.fromkeys(object_ids))
     empty = dict.fromkeys(bases, Decimal(0) if past.days else None)
     wanted = {day for day in period if day <= days_of.today(at, ad_account.timezone_name)}
+    state = known(ad_account=ad_account, period=period, level=level, now=at)
+    result = asking.results(ad_account, state, level, period, asked, object_ids)
     return PastTable(
         currency=ad_account.currency,
         zone=ad_account.timezone_name,
@@ -241,7 +250,9 @@ def as_known_at(
         at=at,
         answers_for=past.answers_for,
         unread=len(wanted - past.days),
-        rows=tuple(TableRow(one, asked.values(past.sums.get(one, empty))) for one in ids),
+        rows=tuple(
+            TableRow(one, asked.values(past.sums.get(one, empty), result(one)), result(one)) for one in ids
+        ),
     )
 
 
@@ -255,18 +266,20 @@ def series(
     metrics: Sequence[str],
     by: Literal["day", "hour"] = "day",
     now: datetime,
+    attribution: str = DEFAULT,
 ) -> Series:
     """Metrics day by day, or hour by hour (accounts and campaigns; others are unknown by the hour).
 
-    A day that was not read to the end is None; future days and hours are left out.
+    A day that was not read to the end is None; future days and hours are left out. The result is one for the whole
+    series, so that its points can be compared.
     """
     one = _object(ad_account, level, object_id)
     today = account_today(ad_account, now)
     if by == "hour":
-        return _hours(ad_account, level, one, Period(since, until), metrics, now)
+        return _hours(ad_account, level, one, Period(since, until), metrics, now, attribution)
     period = Period(since, until)
-    state = known(ad_account=ad_account, period=period, level=level, now=now)
-    asked = question(ad_account, metrics)
+    asked = question(ad_account, metrics, attribution)
+    state = asking.known_in(ad_account, period, level, now, asked)
     bases = asked.columns
     found = answers.by_day(
         ad_account=ad_account,
@@ -274,7 +287,8 @@ def series(
         level=level,
         object_id=one,
         period=period,
-        bases=bases & ADDITIVE.keys(),
+        bases=asked.additive,
+        window=asked.window,
     )
     people = (
         answers.reach_by_day(
@@ -283,17 +297,20 @@ def series(
         if "reach" in bases
         else {}
     )
+    result = asking.results(ad_account, state, level, period, asked, [one])(one)
+    ranks = asking.ranks_by_day(ad_account, state, level, period, asked, one)
     points = []
     for day in period:
         if day > today:
             break
         mine: dict[str, Decimal | None] = dict.fromkeys(bases)
         if day in state.days:
-            mine = dict(found.get(day) or dict.fromkeys(bases & ADDITIVE.keys(), Decimal(0)))
+            mine = dict(found.get(day) or dict.fromkeys(asked.additive, Decimal(0)))
         if day in state.own_days:
             mine["reach"] = Decimal(people.get(day, 0))
-        points.append(Point(day, asked.values(mine)))
-    return Series(state.header, tuple(points))
+        mine |= ranks.get(day, {})
+        points.append(Point(day, asked.values(mine, result)))
+    return Series(state.header, tuple(points), result)
 
 
 def pattern(
@@ -328,11 +345,19 @@ def pattern(
     return Rhythm(state.header, asked, find(seen, family=family, up_is_good=asked.good != "down"))
 
 
-def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENGINE_DAYS) -> WindowTable:
+def windows(
+    ad_account: AdAccount,
+    *,
+    level: str,
+    now: datetime,
+    days: int = ENGINE_DAYS,
+    attribution: str = DEFAULT,
+) -> WindowTable:
     """Every metric of every object of a level over the last full days: what rules are judged on."""
     today = account_today(ad_account, now)
     period = days_of.last(days, today)
-    state = known(ad_account=ad_account, period=period, level=level, now=now)
+    asked = question(ad_account, tuple(METRICS), attribution)
+    state = asking.known_in(ad_account, period, level, now, asked)
     rows = WindowSum.objects.of(ad_account).filter(level=level, days=days, until=period.until)
     found: dict[str, dict[str, Decimal | None]] = {
         str(ad_account.meta_id) if level == "account" else row.object_id: {
@@ -344,16 +369,28 @@ def windows(ad_account: AdAccount, *, level: str, now: datetime, days: int = ENG
         found = answers.by_object(
             ad_account=ad_account, mark=state.mark, level=level, period=period, bases=ADDITIVE.keys()
         )
+    if asked.window != DEFAULT:
+        inside = answers.by_object(
+            ad_account=ad_account,
+            mark=state.mark,
+            level=level,
+            period=period,
+            bases=ATTRIBUTED,
+            window=asked.window,
+        )
+        found = {one: {**mine, **inside[one]} for one, mine in found.items()}
     ids = tuple(sorted(found))
     people = answers.reach(ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids)
-    asked = question(ad_account, tuple(METRICS))
+    ranks = asking.ranks(ad_account, state, level, period, asked, None)
+    result = asking.results(ad_account, state, level, period, asked, None)
     columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found[one])
         mine["reach"] = _reach(people.get(one), mine, state, single=days == 1)
-        for name, value in asked.values(mine).items():
+        mine |= ranks.get(one, {})
+        for name, value in asked.values(mine, result(one)).items():
             columns[name][one] = value
-    return WindowTable(state.header, ids, days, columns)
+    return WindowTable(state.header, ids, days, columns, {one: result(one) or Result("") for one in ids})
 
 
 def evidence(ad_account: AdAccount, now: datetime) -> EvidenceParts:
@@ -398,12 +435,18 @@ def _added(values: Sequence[Decimal | None]) -> Decimal | None:
 
 
 def _hours(
-    ad_account: AdAccount, level: str, object_id: str, period: Period, metrics: Sequence[str], now: datetime
+    ad_account: AdAccount,
+    level: str,
+    object_id: str,
+    period: Period,
+    metrics: Sequence[str],
+    now: datetime,
+    attribution: str,
 ) -> Series:
-    state = known(ad_account=ad_account, period=period, level="campaign", now=now, kind="hour")
+    asked = question(ad_account, metrics, attribution)
+    state = asking.known_in(ad_account, period, "campaign", now, asked, kind="hour")
     zone = days_of.zone(ad_account.timezone_name)
-    asked = question(ad_account, metrics)
-    bases = asked.columns & ADDITIVE.keys()
+    bases = asked.additive
     found = answers.by_hour(
         ad_account=ad_account, mark=state.mark, level=level, object_id=object_id, period=period, bases=bases
     )
@@ -419,7 +462,7 @@ def _hours(
             mine: dict[str, Decimal | None] = {}
             if day in state.days and found is not None:
                 mine = dict(found.get((day, label), zero))
-            values = asked.values(mine)
+            values = asked.values(mine, None)
             points.append(
                 Point(at, {name: value if asked.hourly(name) else None for name, value in values.items()})
             )
@@ -432,41 +475,21 @@ def _object(ad_account: AdAccount, level: str, object_id: str | None) -> str:
     return object_id
 
 
-def terms_of(ad_account: AdAccount) -> Terms:
-    """What the account's client calls a result, and its costs."""
-    client = ad_account.client
-    return Terms(client.result_action, client.goods_cost_percent, client.fee_percent)
-
-
-@dataclass(frozen=True)
-class Question:
-    """What was asked for, resolved once: the registry's metrics, the client's own (`my.…`), and the columns behind."""
-
-    names: tuple[str, ...]
-    own: Mapping[str, Formula]
-    terms: Terms
-    columns: frozenset[str]
-
-    def values(self, bases: Values) -> dict[str, Decimal | None]:
-        complete = with_terms(bases, self.terms)
-        return {
-            name: self.own[name].evaluate(complete) if name in self.own else evaluate(name, complete)
-            for name in self.names
-        }
-
-    def hourly(self, name: str) -> bool:
-        """Whether Meta answers it by the hour."""
-        return self.own[name].hourly if name in self.own else named(name).hourly
-
-
-def question(ad_account: AdAccount, metrics: Sequence[str]) -> Question:
-    """Raises `UnknownMetric`."""
-    own = formulas.named(ad_account.client_id, metrics)
-    bases = set(needed(name for name in metrics if name not in own))
-    bases.update(base for formula in own.values() for base in formula.bases)
-    terms = terms_of(ad_account)
-    # A period without impressions reaches nobody, so reach needs them to be known as 0.
-    return Question(tuple(metrics), own, terms, measured(bases, terms) | {"impressions"})
+def result_of(
+    ad_account: AdAccount,
+    *,
+    since: date,
+    until: date,
+    level: str = "account",
+    object_id: str | None = None,
+    metrics: Sequence[str],
+    now: datetime,
+) -> Result | None:
+    """What counts as a conversion of one object over a period; None where the metrics do not rest on it."""
+    asked, period = question(ad_account, metrics), Period(since, until)
+    state = asking.known_in(ad_account, period, level, now, asked)
+    one = _object(ad_account, level, object_id)
+    return asking.results(ad_account, state, level, period, asked, [one])(one)
 
 
 def _absent(bases: Collection[str], state: Known) -> dict[str, Decimal | None]:

@@ -18,6 +18,7 @@ from django.core.cache import cache
 
 import insights.sums as sums
 from accounts.models import AdAccount
+from insights.attribution import DEFAULT
 from insights.sums import Bases
 from insights.windows import Period
 
@@ -37,10 +38,11 @@ def by_object(
     bases: Collection[str],
     parent_id: str | None = None,
     object_ids: Collection[str] | None = None,
+    window: str = DEFAULT,
 ) -> dict[str, Bases]:
     """`sums.by_object` of the data that `mark` names."""
     ids = None if object_ids is None else tuple(object_ids)
-    question = ("by_object", level, _days(period), tuple(sorted(bases)), parent_id, ids)
+    question = ("by_object", level, _days(period), tuple(sorted(bases)), parent_id, ids, window)
     return _kept(
         ad_account,
         mark,
@@ -52,21 +54,34 @@ def by_object(
             bases=bases,
             parent_id=parent_id,
             object_ids=ids,
+            window=window,
         ),
     )
 
 
 def by_day(
-    *, ad_account: AdAccount, mark: str, level: str, object_id: str, period: Period, bases: Collection[str]
+    *,
+    ad_account: AdAccount,
+    mark: str,
+    level: str,
+    object_id: str,
+    period: Period,
+    bases: Collection[str],
+    window: str = DEFAULT,
 ) -> dict[date, Bases]:
     """`sums.by_day` of the data that `mark` names."""
-    question = ("by_day", level, object_id, _days(period), tuple(sorted(bases)))
+    question = ("by_day", level, object_id, _days(period), tuple(sorted(bases)), window)
     return _kept(
         ad_account,
         mark,
         question,
         lambda: sums.by_day(
-            ad_account=ad_account, level=level, object_id=object_id, period=period, bases=bases
+            ad_account=ad_account,
+            level=level,
+            object_id=object_id,
+            period=period,
+            bases=bases,
+            window=window,
         ),
     )
 
@@ -110,6 +125,47 @@ def reach_by_day(
         lambda: dict(
             sums.reach_by_day(ad_account=ad_account, level=level, object_id=object_id, period=period)
         ),
+    )
+
+
+def rankings(
+    *, ad_account: AdAccount, mark: str, period: Period, object_ids: Collection[str] | None = None
+) -> dict[str, Bases]:
+    """`sums.rankings` of the data that `mark` names."""
+    ids = None if object_ids is None else tuple(object_ids)
+    return _kept(
+        ad_account,
+        mark,
+        ("rankings", _days(period), ids),
+        lambda: sums.rankings(ad_account=ad_account, period=period, object_ids=ids),
+    )
+
+
+def rankings_by_day(*, ad_account: AdAccount, mark: str, period: Period, object_id: str) -> dict[date, Bases]:
+    """`sums.rankings_by_day` of the data that `mark` names."""
+    return _kept(
+        ad_account,
+        mark,
+        ("rankings_by_day", _days(period), object_id),
+        lambda: sums.rankings_by_day(ad_account=ad_account, period=period, object_id=object_id),
+    )
+
+
+def ad_sets(
+    *,
+    ad_account: AdAccount,
+    mark: str,
+    level: str,
+    period: Period,
+    object_ids: Collection[str] | None = None,
+) -> dict[str, frozenset[str]]:
+    """`sums.ad_sets` of the data that `mark` names."""
+    ids = None if object_ids is None else tuple(object_ids)
+    return _kept(
+        ad_account,
+        mark,
+        ("ad_sets", level, _days(period), ids),
+        lambda: sums.ad_sets(ad_account=ad_account, level=level, period=period, object_ids=ids),
     )
 
 

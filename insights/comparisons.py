@@ -21,7 +21,7 @@ import insights.completeness as completeness
 import insights.maturity as maturity
 import insights.windows as days_of
 from accounts.models import AdAccount
-from insights.analytics import Point, Question, Totals
+from insights.analytics import Point, Question, Result, Totals
 from insights.metrics import HOURLY, METRICS
 from insights.windows import DAY, Period
 
@@ -110,6 +110,10 @@ def compare(
     )
     both = _Both(ad_account, Period(since, until), against, level, object_id, now)
     asked = analytics.question(ad_account, metrics)
+    # One result for all that is held side by side: where the two periods have different ones, there is none.
+    both.result = analytics.result_of(
+        ad_account, since=both.before.since, until=until, level=level, object_id=object_id, metrics=metrics, now=now
+    )  # fmt: skip
     last = drawn_to or until
     shown = Period(last - DAY * (max(drawn, both.period.days) - 1), last)
     both.read_days(asked, shown)
@@ -147,6 +151,7 @@ class _Both:
         self.today = analytics.account_today(ad_account, now)
         self.hour = now.astimezone(days_of.zone(ad_account.timezone_name)).hour
         self.running = self.before.since + (self.today - period.since) if self.today in period else None
+        self.result: Result | None = None
         self.values: dict[date, Mapping[str, Decimal | None]] = {}
         self.pairs: tuple[tuple[date, date], ...] = ()
         #: Columns known by the hour -> (today so far, its partner's same hours).
@@ -210,6 +215,8 @@ class _Both:
         """One metric over the pairs."""
         if "reach" in asked.columns:
             return self._people(name)
+        if asked.ranked:
+            return Compared(None, None, None, "", "Classes have an order and no percent.")
         hours = self.hours if asked.hourly(name) else {}
         if not self.pairs and not hours:
             why = _NO_PAIRS
@@ -230,11 +237,11 @@ class _Both:
             ]
             for which in ("reported", "expected")
         )
-        value, before = (asked.values(one)[name] for one in reported)
+        value, before = (asked.values(one, self.result)[name] for one in reported)
         young = any(one.young for side in sums for one in side.values())
         if not young:
             return _moved(value, before, value, before, "reported")
-        finals = [asked.values(one)[name] for one in final]
+        finals = [asked.values(one, self.result)[name] for one in final]
         unknown = any(one.young and one.expected is None for side in sums for one in side.values())
         if unknown:
             return Compared(value, before, None, "", _NOT_YET)
@@ -283,7 +290,7 @@ class _Both:
         for day in period:
             if day <= self.today:
                 values = {**self.values.get(day, {}), "reach": None}
-                found.append(Point(day, asked.values(values)))
+                found.append(Point(day, asked.values(values, self.result)))
         return tuple(found)
 
 

@@ -3,6 +3,7 @@
 UnknownMetric   no such name in the registry or its aliases
 UnknownBreakdown  parts that Meta does not tell
 UnknownPeriod   a preset or range that nobody defined
+UnknownAttribution  a window that is not read, or that Meta retired
 BadFormula      a client's own metric that would be nonsense, with what to write instead
 TooFarBack      days that Meta does not keep any more, with the first day there is
 UnknownZone     the account's time zone is not in the zone database
@@ -49,6 +50,15 @@ class TooFarBack(ValueError):
         )
         self.first = first
         self.months = months
+
+
+class UnknownAttribution(ValueError):
+    """No attribution window of that name; `allowed` lists those there are."""
+
+    def __init__(self, name: str, why: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(f"There is no attribution window {name!r} here. {why}")
+        self.name = name
+        self.allowed = allowed
 
 
 class BadFormula(ValueError):

@@ -77,7 +77,8 @@ class Kind:
 @dataclass(frozen=True)
 class Formula:
     """A checked formula. `bases` are columns of the sums; `summable` whether adding its values over days or objects is
-    right; `lag_days` the longest that Meta restates any of it; `private` if it rests on costs."""
+    right; `lag_days` the longest that Meta restates any of it; `attributed` if its number depends on the attribution
+    window, `of_result` if on what counts as a conversion; `private` if it rests on costs."""
 
     text: str
     unit: Unit
@@ -87,6 +88,8 @@ class Formula:
     summable: bool
     hourly: bool
     private: bool
+    attributed: bool
+    of_result: bool
     lag_days: int
     _tree: ast.expr
 
@@ -127,6 +130,8 @@ def parse(text: str) -> Formula:
         summable=found.linear and all(one.summable for one in metrics),
         hourly=all(one.hourly for one in metrics),
         private=any(one.private for one in metrics),
+        attributed=any(one.attributed for one in metrics),
+        of_result=any(one.of_result for one in metrics),
         lag_days=max(one.lag_days for one in metrics),
         _tree=tree,
     )
@@ -152,6 +157,11 @@ def _check(node: ast.expr, names: dict[str, None], depth: int) -> _Found:
             metric = named(node.id)
         except UnknownMetric as unknown:
             raise BadFormula(str(unknown), _nearest(node.id)) from None
+        if metric.unit == "rank":
+            raise BadFormula(
+                f"{metric.label} is an order of classes, not an amount: nothing can be computed with it.",
+                "Ask for it by its own name.",
+            )
         names.setdefault(metric.name)
         return _Found(_kind_of(metric.name), linear=metric.summable)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):

@@ -16,7 +16,7 @@ from typing import Final, Literal
 
 from insights.errors import UnknownMetric
 
-Unit = Literal["money", "count", "ratio", "percent"]
+Unit = Literal["money", "count", "ratio", "percent", "rank"]
 Bases = Mapping[str, Decimal | None]
 
 #: Additive columns of every fact and rollup, in column order: name -> is it money in the account's currency.
@@ -87,12 +87,24 @@ RESULTS: Final[Mapping[str, str]] = {
 }
 
 
+#: Meta's classes of an ad against those that competed for the same people, worst first: an order, not an amount. They
+#: are given per ad, from about 500 impressions on (docs/meta.md, section 5.4).
+RANKS: Final[Mapping[str, str]] = {
+    "BELOW_AVERAGE_10": "Bottom 10 %",
+    "BELOW_AVERAGE_20": "Bottom 20 %",
+    "BELOW_AVERAGE_35": "Bottom 35 %",
+    "AVERAGE": "Average",
+    "ABOVE_AVERAGE": "Above average",
+}
+#: Base -> Meta's field.
+RANKINGS: Final = ("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking")
 #: Bases that a client's terms make of the others.
 TERMS: Final = frozenset({"conversions", "conversion_value", "profit"})
 #: What happens on Meta's own screens; everything else is credited to an ad within an attribution window.
-_UNATTRIBUTED: Final = frozenset(
+UNATTRIBUTED: Final = frozenset(
     {"spend", "impressions", "reach", "clicks", "link_clicks", "outbound_clicks", "engagements", "thruplays"}
     | {name for name in ADDITIVE if name.startswith("video_")}
+    | set(RANKINGS)
 )
 
 
@@ -134,12 +146,26 @@ class Metric:
     @property
     def attributed(self) -> bool:
         """Whether it counts what Meta attributes: then the attribution window is a part of the number."""
-        return not _UNATTRIBUTED.issuperset(self.bases)
+        return not UNATTRIBUTED.issuperset(self.bases)
 
     @property
     def of_result(self) -> bool:
         """Whether it depends on what the client calls a result; different results are never added."""
         return not TERMS.isdisjoint(self.bases)
+
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """Where it exists: Meta ranks ads and nothing above them."""
+        return ("ad",) if self.unit == "rank" else ("account", "campaign", "adset", "ad")
+
+    @property
+    def not_added(self) -> str:
+        """Why its values are not added over objects or days, in words; "" for what adds up."""
+        if self.unit == "rank":
+            return "classes"
+        if self.summable:
+            return ""
+        return "people counted once" if self.over is None else "divided last"
 
     @property
     def hourly(self) -> bool:
@@ -239,10 +265,22 @@ _ALL: Final = (
          " client's cost of goods and fee are set."),
     Metric("profit_margin", "Profit margin", "percent", "profit", "conversion_value", 100, decimals=1, good="up",
            lag_days=28, private=True, description="Profit per hundred of conversion value."),
+    Metric("quality_ranking", "Quality ranking", "rank", "quality_ranking", good="up",
+           description="How people rate the ad against those that competed for them, as Meta last ranked it in the"
+           " period. Known from about 500 impressions on."),
+    Metric("engagement_rate_ranking", "Engagement ranking", "rank", "engagement_rate_ranking", good="up",
+           description="Its expected engagement, ranked in the same way."),
+    Metric("conversion_rate_ranking", "Conversion ranking", "rank", "conversion_rate_ranking", good="up",
+           description="Its expected conversion rate, among ads with the same optimisation goal."),
     _sum("purchases", "Purchases", "count", good="up", lag_days=28),
     _sum("purchase_value", "Purchase value", "money", decimals=2, good="up", lag_days=28),
+    Metric("cost_per_purchase", "Cost per purchase", "money", "spend", "purchases", decimals=2, good="down",
+           lag_days=28),
+    Metric("purchase_roas", "Purchase ROAS", "ratio", "purchase_value", "spend", decimals=2, good="up", lag_days=28,
+           description="Purchase value per unit of spend, whatever the client calls a result."),
     _sum("leads", "Leads", "count", good="up", lag_days=28),
     _sum("lead_value", "Lead value", "money", decimals=2, good="up", lag_days=28),
+    Metric("cost_per_lead", "Cost per lead", "money", "spend", "leads", decimals=2, good="down", lag_days=28),
     _sum("add_to_carts", "Adds to cart", "count", good="up", lag_days=28),
     _sum("add_to_cart_value", "Add-to-cart value", "money", decimals=2, good="up", lag_days=28),
     _sum("checkouts", "Checkouts started", "count", good="up", lag_days=28),
@@ -253,8 +291,45 @@ _ALL: Final = (
 
 METRICS: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _ALL}
 
-#: The brief's and Meta's own names, so that old rules and reports load unchanged.
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(part.capitalize() for part in rest)
+
+
+#: The brief's and Meta's own names (of insights fields, action types and rule filters), so that old rules and reports
+#: load unchanged. The brief writes every name in camelCase.
 ALIASES: Final[Mapping[str, str]] = {
+    **{_camel(name): name for name in METRICS if "_" in name},
+    "spent": "spend",
+    "link_click": "link_clicks",
+    "outbound_click": "outbound_clicks",
+    "landing_page_view": "landing_page_views",
+    "cost_per_landing_page_views": "cost_per_landing_page_view",
+    "post_engagement": "engagements",
+    "video_view": "video_views",
+    "video_play": "video_plays",
+    "videoViewRate": "view_rate",
+    "costPerVideoView": "cost_per_view",
+    "purchase": "purchases",
+    "omni_purchase": "purchases",
+    "offsite_conversion.fb_pixel_purchase": "purchases",
+    "lead": "leads",
+    "leadgen": "leads",
+    "offsite_conversion.fb_pixel_lead": "leads",
+    "add_to_cart": "add_to_carts",
+    "omni_add_to_cart": "add_to_carts",
+    "initiate_checkout": "checkouts",
+    "omni_initiated_checkout": "checkouts",
+    "complete_registration": "registrations",
+    "omni_complete_registration": "registrations",
+    "cost_per_purchase_fb": "cost_per_purchase",
+    "cost_per_lead_fb": "cost_per_lead",
+    "website_purchase_roas": "purchase_roas",
+    "engagement_ranking": "engagement_rate_ranking",
+    "engagementRanking": "engagement_rate_ranking",
+    "conversion_ranking": "conversion_rate_ranking",
+    "conversionRanking": "conversion_rate_ranking",
     "inline_link_clicks": "link_clicks",
     "inline_link_click_ctr": "link_ctr",
     "cost_per_inline_link_click": "cost_per_link_click",
@@ -263,27 +338,14 @@ ALIASES: Final[Mapping[str, str]] = {
     "cost_per_conversion": "cpa",
     "cost_per_result": "cpa",
     "results": "conversions",
-    "conversionValue": "conversion_value",
-    "valuePerConversion": "value_per_conversion",
-    "purchase_roas": "roas",
     "costPerConversion": "cpa",
-    "linkClicks": "link_clicks",
-    "landingPageViewRate": "landing_page_view_rate",
     "hook_rate": "view_rate",
     "hookRate": "view_rate",
-    "viewRate": "view_rate",
     "video_view_rate": "view_rate",
-    "holdRate": "hold_rate",
-    "videoViews": "video_views",
-    "costPerView": "cost_per_view",
     "cost_per_video_view": "cost_per_view",
-    "reachEfficiency": "reach_efficiency",
-    "engagementRate": "engagement_rate",
-    "profitMargin": "profit_margin",
     "conversion_value_cost_ratio": "roas",
     "conversionValueCostRatio": "roas",
     "outbound_clicks_ctr": "outbound_ctr",
-    "outboundCtr": "outbound_ctr",
     "video_play_actions": "video_plays",
     "video_p25_watched_actions": "video_p25",
     "video_p50_watched_actions": "video_p50",
@@ -355,6 +417,17 @@ def measured(bases: Iterable[str], terms: Terms) -> frozenset[str]:
     if "profit" in asked:
         asked.add("spend")
     return frozenset(asked & {*ADDITIVE, "reach"})
+
+
+def rank(word: str) -> Decimal | None:
+    """The class as a place in the order, 1 the worst; None for UNKNOWN and for words that nobody knows."""
+    places = {name: Decimal(place) for place, name in enumerate(RANKS, 1)}
+    return places.get(word)
+
+
+def ranked(value: Decimal | None) -> str | None:
+    """Meta's word for a place in the order."""
+    return None if value is None else list(RANKS)[int(value) - 1]
 
 
 def result_label(result_action: str) -> str:

@@ -15,14 +15,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 import insights.windows as days_of
+from insights.attribution import DEFAULT, FETCHED
 from insights.rows import HOUR, IDS
 from insights.windows import Period
-from metaads.graph.fields import INSIGHTS
+from metaads.graph.fields import INSIGHTS, INSIGHTS_AD
 
 #: Read together and stored together, so that parts and whole come from the same minute.
 LEVELS: Final = ("ad", "adset", "campaign", "account")
 #: "default" first: `value` is the account's own window, the rest is kept beside it.
-ATTRIBUTION: Final = ("default", "1d_click", "7d_click", "1d_view")
+ATTRIBUTION: Final = (DEFAULT, *FETCHED)
 #: Without a status filter Meta leaves out what is archived or deleted, and the parts no longer add up.
 STATUSES: Final = (
     "ACTIVE", "PAUSED", "ARCHIVED", "DELETED", "CAMPAIGN_PAUSED", "ADSET_PAUSED", "PENDING_REVIEW", "DISAPPROVED",
@@ -106,7 +107,7 @@ class Question:
 
 def of_days(level: str, period: Period) -> Question:
     """A level's rows of these days, with everything that is kept of them."""
-    return Question(level, period, INSIGHTS, windows=ATTRIBUTION)
+    return Question(level, period, INSIGHTS_AD if level == "ad" else INSIGHTS, windows=ATTRIBUTION)
 
 
 def of_hours(level: str, period: Period) -> Question:
@@ -116,7 +117,7 @@ def of_hours(level: str, period: Period) -> Question:
 
 def of_cells(level: str, period: Period, breakdowns: tuple[str, ...]) -> Question:
     """A level's rows of these days, parted by breakdowns."""
-    return replace(of_days(level, period), breakdowns=breakdowns)
+    return Question(level, period, INSIGHTS, breakdowns, ATTRIBUTION)
 
 
 def about(question: Question, period: Period) -> Question:

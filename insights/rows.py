@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Final
 
 from insights.errors import BadRow
-from insights.metrics import ADDITIVE, FAMILIES, VALUES
+from insights.metrics import ADDITIVE, FAMILIES, RANKINGS, VALUES
 
 HOUR: Final = "hourly_stats_aggregated_by_advertiser_time_zone"
 #: Meta's name of the object's id at each level.
@@ -47,7 +47,7 @@ class Row:
     """One object on one account day (or in one of its hours; `hour` -1: the whole day).
 
     `values` follow `metrics.ADDITIVE`; `reach` is None where Meta cannot know it; `actions` is canonical
-    JSON of every action type and window.
+    JSON of every action type and window, and of the rankings that Meta gave.
     """
 
     level: str
@@ -100,7 +100,7 @@ def read(row: Mapping[str, Any], *, level: str, breakdowns: Sequence[str] = ()) 
         breakdown=cell(row, breakdowns),
         values=tuple(values.values()),
         reach=_reach(row, hour, breakdowns),
-        actions=_canonical(counts, amounts),
+        actions=_canonical(counts, amounts, {} if breakdowns else _rankings(row)),
     )
 
 
@@ -202,10 +202,18 @@ def _lists(items: object) -> dict[str, dict[str, str]]:
     return found
 
 
-def _canonical(counts: Mapping[str, object], amounts: Mapping[str, object]) -> str:
-    if not counts and not amounts:
+def _rankings(row: Mapping[str, Any]) -> dict[str, str]:
+    """Meta's words. One that nobody knows yet is kept; UNKNOWN says that there is none."""
+    words = {name: str(row[name])[:40] for name in RANKINGS if row.get(name)}
+    return {name: word for name, word in words.items() if word != "UNKNOWN"}
+
+
+def _canonical(
+    counts: Mapping[str, object], amounts: Mapping[str, object], rankings: Mapping[str, str]
+) -> str:
+    if not counts and not amounts and not rankings:
         return _NO_ACTIONS
-    kept = {"actions": counts, "action_values": amounts}
+    kept = {"actions": counts, "action_values": amounts, "rankings": rankings}
     text = json.dumps(
         {name: part for name, part in kept.items() if part}, sort_keys=True, separators=(",", ":")
     )

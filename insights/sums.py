@@ -10,9 +10,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
 from accounts.models import AdAccount
+from insights.attribution import ATTRIBUTED, DEFAULT, credited
+from insights.metrics import RANKINGS, rank
 from insights.models import AccountDay, AccountHour, CampaignDay, DayRow, HourRow, PeriodReach
 from insights.windows import Period
 
@@ -28,28 +30,43 @@ def by_object(
     bases: Collection[str],
     parent_id: str | None = None,
     object_ids: Collection[str] | None = None,
+    window: str = DEFAULT,
 ) -> dict[str, Bases]:
-    """Object id -> sums over the period, for objects that have rows."""
+    """Object id -> sums over the period, for objects that have rows; what is attributed, in `window`."""
+    if window != DEFAULT and not ATTRIBUTED.isdisjoint(bases):
+        only = {"ad_account": ad_account, "level": level, "period": period}
+        narrow = {"parent_id": parent_id, "object_ids": object_ids}
+        found = by_object(bases=bases, **only, **narrow)  # type: ignore[arg-type]
+        rows, owner = _ads(ad_account, level)
+        rows = _narrow(_within(rows, period), owner, level, **narrow)  # type: ignore[arg-type]
+        return _in_window(found, rows, owner, ad_account, set(bases) & ATTRIBUTED, window)
     if level == "account":
         total = _within(AccountDay.objects.of(ad_account), period).aggregate(**_sums(bases))
         empty = all(value is None for value in total.values())
         return {} if empty else {str(ad_account.meta_id): _exact(total, bases)}
     rows, owner = _source(ad_account, level)
-    rows = _within(rows, period)
-    if parent_id is not None and level == "adset":
-        rows = rows.filter(campaign_id=parent_id)
-    elif parent_id is not None and level == "ad":
-        rows = rows.filter(adset_id=parent_id) | rows.filter(campaign_id=parent_id)
-    if object_ids is not None:
-        rows = rows.filter(**{f"{owner}__in": list(object_ids)})
+    rows = _narrow(_within(rows, period), owner, level, parent_id=parent_id, object_ids=object_ids)
     found = rows.order_by().values(owner).annotate(**_sums(bases))
     return {str(row[owner]): _exact(row, bases) for row in found}
 
 
 def by_day(
-    *, ad_account: AdAccount, level: str, object_id: str, period: Period, bases: Collection[str]
+    *,
+    ad_account: AdAccount,
+    level: str,
+    object_id: str,
+    period: Period,
+    bases: Collection[str],
+    window: str = DEFAULT,
 ) -> dict[date, Bases]:
-    """Account day -> sums of one object, for days that have rows."""
+    """Account day -> sums of one object, for days that have rows; what is attributed, in `window`."""
+    if window != DEFAULT and not ATTRIBUTED.isdisjoint(bases):
+        by_default = by_day(
+            ad_account=ad_account, level=level, object_id=object_id, period=period, bases=bases
+        )
+        ads, owner = _ads(ad_account, level)
+        ads = _within(ads.filter(**{owner: object_id}) if owner else ads, period)
+        return _in_window(by_default, ads, "day", ad_account, set(bases) & ATTRIBUTED, window)
     if level == "account":
         rows: QuerySet[Any] = AccountDay.objects.of(ad_account)
     else:
@@ -94,6 +111,81 @@ def reach_by_day(*, ad_account: AdAccount, level: str, object_id: str, period: P
         DayRow.objects.of(ad_account).filter(level=level, breakdown="", object_id=object_id), period
     )
     return {day: int(people) for day, people in rows.values_list("day", "reach") if people is not None}
+
+
+def rankings(
+    *, ad_account: AdAccount, period: Period, object_ids: Collection[str] | None = None
+) -> dict[str, Bases]:
+    """Ad id -> Meta's classes on the last day of the period that has any, as places in their order."""
+    rows = _within(DayRow.objects.of(ad_account).filter(level="ad", breakdown=""), period)
+    rows = rows.filter(actions__has_key="rankings")
+    if object_ids is not None:
+        rows = rows.filter(object_id__in=list(object_ids))
+    found = rows.order_by("day").values_list("object_id", "actions__rankings")
+    return {object_id: {name: rank(words.get(name, "")) for name in RANKINGS} for object_id, words in found}
+
+
+def rankings_by_day(*, ad_account: AdAccount, period: Period, object_id: str) -> dict[date, Bases]:
+    """Account day -> Meta's classes of one ad on it."""
+    rows = _within(
+        DayRow.objects.of(ad_account).filter(level="ad", breakdown="", object_id=object_id), period
+    )
+    found = rows.filter(actions__has_key="rankings").values_list("day", "actions__rankings")
+    return {day: {name: rank(words.get(name, "")) for name in RANKINGS} for day, words in found}
+
+
+def ad_sets(
+    *, ad_account: AdAccount, level: str, period: Period, object_ids: Collection[str] | None = None
+) -> dict[str, frozenset[str]]:
+    """Object id -> ids of the ad sets that its rows of the period belong to."""
+    rows, owner = _ads(ad_account, level)
+    rows = _narrow(_within(rows, period), owner, level, object_ids=object_ids if owner else None)
+    found: dict[str, set[str]] = {}
+    for row in rows.order_by().values("adset_id", *([owner] if owner else [])).distinct():
+        found.setdefault(row[owner] if owner else str(ad_account.meta_id), set()).add(row["adset_id"])
+    return {one: frozenset(ids) for one, ids in found.items()}
+
+
+def _in_window(
+    found: Mapping[Any, Bases],
+    rows: QuerySet[Any],
+    owner: str,
+    ad_account: AdAccount,
+    bases: Collection[str],
+    window: str,
+) -> dict[Any, Bases]:
+    """`found` with the attributed bases as Meta credits them in `window`: exact sums of what the rows list."""
+    wanted = {key: {**mine, **dict.fromkeys(bases, Decimal(0))} for key, mine in found.items()}
+    keys = F(owner) if owner else F("ad_account_id")
+    for key, actions in rows.exclude(actions={}).values_list(keys, "actions").iterator(chunk_size=2000):
+        mine = wanted[key if owner else str(ad_account.meta_id)]
+        for base, number in credited(actions, window=window).items():
+            if base in bases:
+                mine[base] = (mine[base] or Decimal(0)) + number
+    return wanted
+
+
+def _ads(ad_account: AdAccount, level: str) -> tuple[QuerySet[Any], str]:
+    """The rows that everything is a sum of, and which of their columns names the object ("": the account)."""
+    rows = DayRow.objects.of(ad_account).filter(level="ad", breakdown="")
+    return rows, "" if level == "account" else "campaign_id" if level == "campaign" else _OWNER[level]
+
+
+def _narrow(
+    rows: QuerySet[Any],
+    owner: str,
+    level: str,
+    *,
+    parent_id: str | None = None,
+    object_ids: Collection[str] | None = None,
+) -> QuerySet[Any]:
+    if parent_id is not None and level == "adset":
+        rows = rows.filter(campaign_id=parent_id)
+    elif parent_id is not None and level == "ad":
+        rows = rows.filter(adset_id=parent_id) | rows.filter(campaign_id=parent_id)
+    if object_ids is not None and owner:
+        rows = rows.filter(**{f"{owner}__in": list(object_ids)})
+    return rows
 
 
 def _source(ad_account: AdAccount, level: str) -> tuple[QuerySet[Any], str]:

@@ -17,6 +17,7 @@ from django.conf import settings
 
 import insights.windows as days_of
 from accounts.models import AdAccount
+from insights.attribution import DEFAULT
 from insights.models import DataVersion, Odd, PollState, Slice
 from insights.windows import DAY, Period
 
@@ -46,6 +47,8 @@ class Header:
     checked_at: datetime | None
     data_as_of: datetime | None
     trust: Trust
+    #: The window in which conversions are credited; "default": each ad set's own setting.
+    attribution: str = DEFAULT
 
 
 @dataclass(frozen=True)

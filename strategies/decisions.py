@@ -17,7 +17,7 @@ from django.db.models import F, QuerySet
 
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
-from insights.metrics import METRICS
+from insights.metrics import ALIASES, METRICS
 from strategies.engine.evaluate import hold, judge
 from strategies.engine.rules import RuleSet, dump_set, metrics_of, parse_set
 from strategies.engine.types import CaseTrace, Judgement, Snapshot, Subject, Trace, Trust, Verdict
@@ -239,7 +239,11 @@ def replay(decision: Decision) -> Judgement:
         trust_reasons=tuple(record["snapshot"]["trust_reasons"]),
         subjects=(subject,),
     )
-    rule_set = parse_set(record["rules"], units={name: str(metric.unit) for name, metric in METRICS.items()})
+    rule_set = parse_set(
+        record["rules"],
+        units={name: str(metric.unit) for name, metric in METRICS.items() if "campaign" in metric.levels},
+        aliases=ALIASES,
+    )
     judged = judge(rule_set, subject, snapshot, now=decision.last_at)
     judged = hold(judged, [(field, code, reason) for field, code, reason in record["blocks"]])
     if record.get(_NOTE):

@@ -90,8 +90,9 @@ def found_agency() -> Any:
     from accounts.access import principal_of
     from accounts.models import Client, Membership, Role, User
 
-    northwind = Client.objects.create(name="Northwind", slug="northwind")
-    southwind = Client.objects.create(name="Southwind", slug="southwind")
+    sales = {"result_action": "omni_purchase"}
+    northwind = Client.objects.create(name="Northwind", slug="northwind", **sales)
+    southwind = Client.objects.create(name="Southwind", slug="southwind", **sales)
     people = {
         "alice": (Role.OWNER, None, True),
         "bob": (Role.BUYER, northwind, True),

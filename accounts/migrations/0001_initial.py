@@ -81,7 +81,10 @@ class Migration(migrations.Migration):
                 (
                     "result_action",
                     models.CharField(
-                        default="omni_purchase", help_text="Checked by the insights floor.", max_length=100
+                        blank=True,
+                        default="",
+                        help_text="Meta's action type, e.g. omni_purchase. Empty: what each ad set is optimised for.",
+                        max_length=100,
                     ),
                 ),
                 ("target_cpa", accounts.fields.MoneyField(blank=True, null=True)),

@@ -156,6 +156,10 @@ class Migration(migrations.Migration):
                 ("start_time", models.DateTimeField(blank=True, null=True)),
                 ("end_time", models.DateTimeField(blank=True, null=True)),
                 ("optimization_goal", models.CharField(blank=True, max_length=60)),
+                (
+                    "conversion_event",
+                    models.CharField(blank=True, help_text="Of its pixel: PURCHASE, LEAD ...", max_length=60),
+                ),
                 ("billing_event", models.CharField(blank=True, max_length=60)),
                 ("bid_amount", accounts.fields.MoneyField(blank=True, null=True)),
                 (

@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 import accounts.ad_accounts as ad_accounts
 import accounts.capabilities as capabilities
 from accounts.models import AdAccount
+from insights.metrics import RANKS, ranked
 from metaads.graph.money import OFFSETS
 
 register = template.Library()
@@ -85,6 +86,8 @@ def figure(value: Decimal | None, unit: str, currency: str = "", decimals: int |
         return NONE
     if unit == "money":
         return money(value, currency)
+    if unit == "rank":
+        return format_html('<span class="rank">{}</span>', RANKS[ranked(value) or ""])
     places = {"percent": 2, "ratio": 2}.get(unit, 0)
     if unit == "count" and value != value.to_integral_value():
         places = 1

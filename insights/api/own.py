@@ -35,6 +35,8 @@ class OwnMetricShape(serializers.Serializer[Any]):
     formula = serializers.CharField()
     summable = serializers.BooleanField()
     hourly = serializers.BooleanField()
+    attributed = serializers.BooleanField()
+    of_result = serializers.BooleanField()
     private = serializers.BooleanField()
     lag_days = serializers.IntegerField()
     decimals = serializers.IntegerField()
@@ -91,6 +93,8 @@ def _shape(one: formulas.Own) -> dict[str, Any]:
         "formula": one.formula.text,
         "summable": one.formula.summable,
         "hourly": one.formula.hourly,
+        "attributed": one.formula.attributed,
+        "of_result": one.formula.of_result,
         "private": one.formula.private,
         "lag_days": one.formula.lag_days,
         "decimals": one.row.decimals,

@@ -15,7 +15,8 @@ import insights.formulas as formulas
 from accounts.errors import Invalid
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
-from insights.errors import TooFarBack, UnknownBreakdown, UnknownMetric, UnknownPeriod
+from insights.attribution import CHOICES, DEFAULT, chosen
+from insights.errors import TooFarBack, UnknownAttribution, UnknownBreakdown, UnknownMetric, UnknownPeriod
 from insights.metrics import METRICS, named
 from insights.windows import PRESETS, Period
 
@@ -50,6 +51,21 @@ SAMPLES: Final = OpenApiParameter(
 METRIC_NAMES: Final = OpenApiParameter(
     "metrics", str, description=f"Names from /api/metrics, comma separated. Default: {', '.join(USUAL)}."
 )
+
+ATTRIBUTION: Final = OpenApiParameter(
+    "attribution",
+    str,
+    enum=list(CHOICES),
+    description="The window in which conversions are credited. Default: each ad set's own setting.",
+)
+
+
+def attribution(query: Mapping[str, str]) -> str:
+    """The asked attribution window under its one name."""
+    try:
+        return chosen(query.get("attribution") or DEFAULT)
+    except UnknownAttribution as unknown:
+        raise _invalid("attribution", str(unknown), f"One of: {', '.join(unknown.allowed)}.") from None
 
 
 def period(

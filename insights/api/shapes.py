@@ -13,10 +13,12 @@ from typing import Any, Final
 from rest_framework import serializers
 
 from insights.analytics import Header, TableRow
+from insights.attribution import CHOICES
 from insights.breakdowns import COMBINATIONS, Cell
 from insights.completeness import Curve
-from insights.metrics import METRICS, Metric, rounded
+from insights.metrics import METRICS, RANKINGS, RANKS, Metric, ranked, rounded
 from insights.progress import Progress
+from insights.results import Result
 from insights.samples import Seen
 
 Body = dict[str, Any]
@@ -34,12 +36,14 @@ def header(found: Header) -> Body:
         "data_version": found.data_version,
         "checked_at": found.checked_at,
         "data_as_of": found.data_as_of,
+        "attribution": found.attribution,
         "trust": {"state": found.trust.state, "reasons": list(found.trust.reasons)},
     }
 
 
 def numbers(values: Mapping[str, Decimal | None]) -> Body:
-    return {name: rounded(value) for name, value in values.items()}
+    """Numbers at six decimals; a ranking is Meta's word, since its place in the order is ours."""
+    return {name: ranked(value) if name in RANKINGS else rounded(value) for name, value in values.items()}
 
 
 def samples(found: Iterable[Seen]) -> list[Body]:
@@ -49,7 +53,18 @@ def samples(found: Iterable[Seen]) -> list[Body]:
     ]
 
 
-def campaign(row: Any, values: Mapping[str, Decimal | None]) -> Body:
+def result(found: Result | None) -> Body:
+    """What counts as a conversion here; nothing where no such metric was asked for."""
+    if found is None:
+        return {}
+    return {
+        "result_action": found.action,
+        "result_label": found.label,
+        "result_reason": found.reason,
+    }
+
+
+def campaign(row: Any, found: TableRow) -> Body:
     """The brief's Campaign."""
     return {
         **_object(row),
@@ -57,12 +72,13 @@ def campaign(row: Any, values: Mapping[str, Decimal | None]) -> Body:
         "daily_budget": row.daily_budget,
         "lifetime_budget": row.lifetime_budget,
         "bid_strategy": row.bid_strategy,
-        **numbers(values),
+        **numbers(found.values),
+        **result(found.result),
         **_times(row),
     }
 
 
-def ad_set(row: Any, values: Mapping[str, Decimal | None]) -> Body:
+def ad_set(row: Any, found: TableRow) -> Body:
     return {
         **_object(row),
         "campaign_id": row.campaign.meta_id,
@@ -72,18 +88,20 @@ def ad_set(row: Any, values: Mapping[str, Decimal | None]) -> Body:
         "lifetime_budget": row.lifetime_budget,
         "bid_strategy": row.bid_strategy,
         "bid_amount": row.bid_amount,
-        **numbers(values),
+        **numbers(found.values),
+        **result(found.result),
         **_times(row),
     }
 
 
-def ad(row: Any, values: Mapping[str, Decimal | None]) -> Body:
+def ad(row: Any, found: TableRow) -> Body:
     return {
         **_object(row),
         "campaign_id": row.campaign.meta_id,
         "adset_id": row.ad_set.meta_id,
         "creative_id": row.creative.meta_id if row.creative else None,
-        **numbers(values),
+        **numbers(found.values),
+        **result(found.result),
         **_times(row),
     }
 
@@ -96,6 +114,7 @@ def insight(level: str, since: date, until: date, row: TableRow) -> Body:
         "date_start": since.isoformat(),
         "date_stop": until.isoformat(),
         **numbers(row.values),
+        **result(row.result),
     }
 
 
@@ -126,7 +145,9 @@ def metric(one: Metric) -> Body:
         "label": one.label,
         "unit": one.unit,
         "formula": one.formula,
+        "levels": list(one.levels),
         "summable": one.summable,
+        "not_added": one.not_added,
         "hourly": one.hourly,
         "attributed": one.attributed,
         "of_result": one.of_result,
@@ -164,11 +185,25 @@ def _number() -> serializers.Field[Any, Any, Any, Any]:
 
 def _metrics() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     """Every metric of the registry; an answer has those that `metrics` names, or the usual ones."""
+    return {name: _metric(one) for name, one in METRICS.items()}
+
+
+def _metric(one: Metric) -> serializers.Field[Any, Any, Any, Any]:
+    rest: dict[str, Any] = {"allow_null": True, "required": False, "help_text": one.description}
+    if one.unit == "rank":
+        return serializers.ChoiceField(list(RANKS), **rest)
+    return serializers.DecimalField(max_digits=30, decimal_places=6, **rest)
+
+
+def _result() -> dict[str, serializers.Field[Any, Any, Any, Any]]:
     return {
-        name: serializers.DecimalField(
-            max_digits=30, decimal_places=6, allow_null=True, required=False, help_text=one.description
-        )
-        for name, one in METRICS.items()
+        "result_action": serializers.CharField(
+            required=False, help_text="Meta's action that counts as a conversion here; empty: none does."
+        ),
+        "result_label": serializers.CharField(required=False),
+        "result_reason": serializers.CharField(
+            required=False, help_text="Why nothing counts: then conversions, CPA and ROAS are null."
+        ),
     }
 
 
@@ -185,16 +220,15 @@ class HeaderShape(serializers.Serializer[Any]):
     data_version = serializers.IntegerField()
     checked_at = serializers.DateTimeField(allow_null=True)
     data_as_of = serializers.DateTimeField(allow_null=True)
+    attribution = serializers.ChoiceField(list(CHOICES))
     trust = TrustShape()
 
 
 class PerformanceShape(HeaderShape):
     account_id = serializers.CharField()
     name = serializers.CharField()
-    result_action = serializers.CharField()
-    result_label = serializers.CharField()
     previous = serializers.DictField(child=_number())
-    locals().update(_metrics())
+    locals().update(_metrics() | _result())
 
 
 class CampaignShape(serializers.Serializer[Any]):
@@ -208,7 +242,7 @@ class CampaignShape(serializers.Serializer[Any]):
     bid_strategy = serializers.CharField()
     created_time = serializers.DateTimeField(allow_null=True)
     updated_time = serializers.DateTimeField(allow_null=True)
-    locals().update(_metrics())
+    locals().update(_metrics() | _result())
 
 
 class CampaignsShape(HeaderShape):
@@ -230,7 +264,7 @@ class AdSetShape(serializers.Serializer[Any]):
     bid_amount = _number()
     created_time = serializers.DateTimeField(allow_null=True)
     updated_time = serializers.DateTimeField(allow_null=True)
-    locals().update(_metrics())
+    locals().update(_metrics() | _result())
 
 
 class AdSetsShape(HeaderShape):
@@ -248,7 +282,7 @@ class AdShape(serializers.Serializer[Any]):
     creative_id = serializers.CharField(allow_null=True)
     created_time = serializers.DateTimeField(allow_null=True)
     updated_time = serializers.DateTimeField(allow_null=True)
-    locals().update(_metrics())
+    locals().update(_metrics() | _result())
 
 
 class AdsShape(HeaderShape):
@@ -270,7 +304,7 @@ class InsightShape(serializers.Serializer[Any]):
     date_start = serializers.DateField()
     date_stop = serializers.DateField()
     locals().update(_part_names())
-    locals().update(_metrics())
+    locals().update(_metrics() | _result())
 
 
 class ProgressShape(serializers.Serializer[Any]):
@@ -309,15 +343,17 @@ class RealtimeShape(HeaderShape):
     samples = SampleShape(
         many=True, required=False, help_text="With `samples`: the day so far, look by look."
     )
-    locals().update(_metrics())
+    locals().update(_metrics() | _result())
 
 
 class MetricShape(serializers.Serializer[Any]):
     name = serializers.ChoiceField(list(METRICS))
     # `label` is a name of the serializer itself, so this field is added by `get_fields`.
-    unit = serializers.ChoiceField(["money", "count", "ratio", "percent"])
+    unit = serializers.ChoiceField(["money", "count", "ratio", "percent", "rank"])
     formula = serializers.CharField()
+    levels = serializers.ListField(child=serializers.CharField(), help_text="Where it exists.")
     summable = serializers.BooleanField()
+    not_added = serializers.CharField(help_text="Why its values are not added; empty for what adds up.")
     hourly = serializers.BooleanField()
     attributed = serializers.BooleanField(help_text="Counts what Meta credits within an attribution window.")
     of_result = serializers.BooleanField(help_text="Depends on what the client calls a result.")

@@ -21,7 +21,7 @@ from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS
 from accounts.errors import NotFound
 from accounts.models import AdAccount
-from insights.metrics import ALIASES, METRICS, result_label
+from insights.metrics import ALIASES, METRICS
 from insights.windows import DAY, Period
 from metaads.clock import now
 
@@ -31,7 +31,7 @@ LEVELS = ("account", "campaign", "adset", "ad")
 class Performance(TenantAPIView):
     @extend_schema(
         summary="Account performance summary",
-        parameters=[*params.PERIOD, params.METRIC_NAMES],
+        parameters=[*params.PERIOD, params.METRIC_NAMES, params.ATTRIBUTION],
         responses={200: shapes.PerformanceShape, **ERRORS},
     )
     def get(self, request: Request, account_id: str) -> Response:
@@ -40,8 +40,16 @@ class Performance(TenantAPIView):
         period = params.period(request.query_params, account, now=at)
         before = Period(period.since - DAY * period.days, period.since - DAY)
         names = params.metrics(request.query_params, who=self.principal, client=account.client)
+        window = params.attribution(request.query_params)
         found, previous = (
-            analytics.totals(account, since=one.since, until=one.until, metrics=names, now=at)
+            analytics.totals(
+                account,
+                since=one.since,
+                until=one.until,
+                metrics=names,
+                now=at,
+                attribution=window,
+            )
             for one in (period, before)
         )
         return Response(
@@ -49,8 +57,7 @@ class Performance(TenantAPIView):
                 "account_id": account.act_id,
                 "name": account.name,
                 **shapes.header(found.header),
-                "result_action": account.client.result_action,
-                "result_label": result_label(account.client.result_action),
+                **shapes.result(found.result),
                 **shapes.numbers(found.values),
                 "previous": shapes.numbers(previous.values),
             }
@@ -75,8 +82,9 @@ class Objects(TenantAPIView):
             object_ids=[row.meta_id for row in rows],
             metrics=params.metrics(request.query_params, who=self.principal, client=account.client),
             now=at,
+            attribution=params.attribution(request.query_params),
         )
-        values = {row.object_id: row.values for row in found.rows}
+        values = {row.object_id: row for row in found.rows}
         shape = {"campaign": shapes.campaign, "adset": shapes.ad_set, "ad": shapes.ad}[self.level]
         shaped = [shape(row, values[row.meta_id]) for row in rows]
         return Response({**head, **shapes.header(found.header), key: shaped})
@@ -85,7 +93,7 @@ class Objects(TenantAPIView):
 class Campaigns(Objects):
     @extend_schema(
         summary="Campaigns of an account",
-        parameters=[*params.PERIOD, params.METRIC_NAMES],
+        parameters=[*params.PERIOD, params.METRIC_NAMES, params.ATTRIBUTION],
         responses={200: shapes.CampaignsShape, **ERRORS},
     )
     def get(self, request: Request, account_id: str) -> Response:
@@ -99,7 +107,7 @@ class AdSets(Objects):
 
     @extend_schema(
         summary="Ad sets of a campaign",
-        parameters=[*params.PERIOD, params.METRIC_NAMES],
+        parameters=[*params.PERIOD, params.METRIC_NAMES, params.ATTRIBUTION],
         responses={200: shapes.AdSetsShape, **ERRORS},
     )
     def get(self, request: Request, campaign_id: str) -> Response:
@@ -113,7 +121,7 @@ class Ads(Objects):
 
     @extend_schema(
         summary="Ads of an ad set",
-        parameters=[*params.PERIOD, params.METRIC_NAMES],
+        parameters=[*params.PERIOD, params.METRIC_NAMES, params.ATTRIBUTION],
         responses={200: shapes.AdsShape, **ERRORS},
     )
     def get(self, request: Request, adset_id: str) -> Response:
@@ -148,6 +156,7 @@ class Insights(OfObject):
             ),
             params.BREAKDOWNS,
             params.METRIC_NAMES,
+            params.ATTRIBUTION,
         ],
         responses={200: shapes.InsightsShape, 202: shapes.InsightsShape, **ERRORS},
     )
@@ -166,7 +175,11 @@ class Insights(OfObject):
             query, account, now=at, most=params.MOST_DAYS_BY_DAY if daily else params.MOST_DAYS
         )
         names = params.metrics(query, who=self.principal, client=account.client)
-        narrow: dict[str, Any] = {"level": level, "metrics": names}
+        narrow: dict[str, Any] = {
+            "level": level,
+            "metrics": names,
+            "attribution": params.attribution(query),
+        }
         if level == own:
             narrow["object_ids"] = [meta_id]
         elif own != "account":

@@ -157,6 +157,10 @@ INSIGHTS: Final = (
     "video_thruplay_watched_actions",
 )
 
+# Ads only, and never with a breakdown (section 5.4).
+RANKINGS: Final = ("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking")
+INSIGHTS_AD: Final = (*INSIGHTS, *RANKINGS)
+
 # With the hourly breakdown Meta answers reach and frequency with 0, refuses video_* and drops unique_*
 # (section 5.5).
 INSIGHTS_HOURLY: Final = (*_INSIGHTS_IDS, *_INSIGHTS_COUNTS, *_INSIGHTS_ACTIONS)

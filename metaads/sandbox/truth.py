@@ -41,6 +41,7 @@ WINDOWS = {
     "28d_click": (d.CLICK_1D, d.CLICK_7D, d.CLICK_28D),
     "1d_view": (d.VIEW_1D,),
 }
+RANKINGS = ("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking")
 KINDS = {"purchases": d.PURCHASE, "leads": d.LEAD, "add_to_carts": d.CART}
 
 
@@ -77,7 +78,8 @@ class Truth:
         self, account_id: str, *, since: dt.date, until: dt.date, now: float, level: str = "account"
     ) -> dict[str, dict[str, Any]]:
         """Everything that can be counted over [since, until] as shown at ``now``, by object id, with ``reach`` of the
-        whole period; ``by_window`` holds conversions and ``purchase_value`` for each attribution window.
+        whole period; ``by_window`` holds conversions and ``purchase_value`` for each attribution window, ``busiest``
+        the most impressions of a day, and of an ad ``standing`` how it fares in the auction, by ranking.
         """
         found: dict[str, dict[str, Any]] = {}
         crowds: dict[str, dict[str, int]] = {}
@@ -90,9 +92,14 @@ class Truth:
                     mine = found.setdefault(owner, _nothing())
                     for name, parts in MEASURES.items():
                         mine[name] += sum(int(counts[which, row]) for which in parts)
+                    shown = int(counts[IMPRESSIONS, row])
+                    if level == "ad":
+                        traits = self._world.nodes[ad_id].traits
+                        mine["standing"] = {name: traits.standing(name) for name in RANKINGS}
+                        mine["busiest"] = max(mine["busiest"], shown)
                     crowd = crowds.setdefault(owner, {})
                     adset = self._world.nodes[ad_id].adset_id
-                    crowd[adset] = crowd.get(adset, 0) + int(counts[IMPRESSIONS, row])
+                    crowd[adset] = crowd.get(adset, 0) + shown
                 self._credit(found, day, as_of, level)
         for owner, crowd in crowds.items():
             found[owner]["reach"] = self._people(account_id, crowd)
@@ -197,5 +204,7 @@ def _nothing() -> dict[str, Any]:
     return {
         **dict.fromkeys(MEASURES, 0),
         "reach": 0,
+        "busiest": 0,
+        "standing": {},
         "by_window": {window: dict(credited) for window in WINDOWS},
     }

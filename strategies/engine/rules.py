@@ -33,6 +33,7 @@ MAX_NODES = 200
 MAX_NUMBER = Decimal(10) ** 12
 MAX_DECIMALS = 9
 _MISSING = object()
+_NONE: Mapping[str, str] = {}
 
 
 class BadTree(ValueError):
@@ -142,13 +143,15 @@ def dump_set(rule_set: RuleSet) -> list[dict[str, Any]]:
     ]
 
 
-def parse_set(data: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) -> RuleSet:
+def parse_set(
+    data: Sequence[Mapping[str, Any]], *, units: Mapping[str, str], aliases: Mapping[str, str] = _NONE
+) -> RuleSet:
     """What `dump_set` wrote. Raises `BadTree` for a tree that is not known any more."""
     return RuleSet(
         tuple(
             Case(
                 name=item["name"],
-                when=parse(item["when"], units=units),
+                when=parse(item["when"], units=units, aliases=aliases),
                 action=Action(item["action"]),
                 percent=Decimal(item["percent"]),
                 ceiling=None if item["ceiling"] is None else Decimal(item["ceiling"]),
@@ -158,12 +161,13 @@ def parse_set(data: Sequence[Mapping[str, Any]], *, units: Mapping[str, str]) ->
     )
 
 
-def parse(data: Any, *, units: Mapping[str, str]) -> Node:
-    """The tree that `data` describes. `units` is metric -> unit (money, count, ratio, percent).
+def parse(data: Any, *, units: Mapping[str, str], aliases: Mapping[str, str] = _NONE) -> Node:
+    """The tree that `data` describes. `units` is metric -> unit (money, count, ratio, percent); `aliases` other names
+    of metrics, so that old rules load: the tree has the metric's own.
 
     Raises `BadTree` with every mistake found, each with its path.
     """
-    reader = _Reader(units)
+    reader = _Reader(units, aliases)
     node = reader.node(data, path="", depth=0)
     if reader.errors or node is None:
         raise BadTree(reader.errors or [("", "is not a rule")])
@@ -173,8 +177,8 @@ def parse(data: Any, *, units: Mapping[str, str]) -> Node:
 class _Reader:
     """Collects mistakes instead of stopping at the first."""
 
-    def __init__(self, units: Mapping[str, str]) -> None:
-        self.units = units
+    def __init__(self, units: Mapping[str, str], aliases: Mapping[str, str]) -> None:
+        self.units, self.aliases = units, aliases
         self.errors: list[tuple[str, str]] = []
         self.seen = 0
 
@@ -261,7 +265,7 @@ class _Reader:
         return MetricOperand(other, window, times) if other and window and times is not None else None
 
     def _known_metric(self, name: Any, path: str) -> str | None:
-        return self._one_of(name, self.units, path)
+        return self._one_of(self.aliases.get(name, name) if isinstance(name, str) else name, self.units, path)
 
     def _number(self, raw: Any, path: str) -> Decimal | None:
         if isinstance(raw, bool) or not isinstance(raw, str | int | Decimal):

@@ -7,6 +7,7 @@ in fractions, and share nothing with the registry but its names.
 
 import os
 import random
+import re
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -15,6 +16,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from campaigns.models import Ad, AdSet, Campaign
+from campaigns.sync import run as sync_structure
 from insights.analytics import account_today, series, table, totals, windows
 from insights.fetch import LEVELS, first_sync, refresh
 from insights.metrics import METRICS
@@ -23,11 +26,12 @@ from tests.walks.desk import control
 
 pytestmark = pytest.mark.django_db
 
-#: Currency -> minor units in one unit, the zone, an hour shortly after its clocks changed, and the client's result.
+#: Currency -> minor units in one unit, the zone, an hour shortly after its clocks changed, and the client's result
+#: ("": what each ad set is optimised for).
 ACCOUNTS = {
     "USD": (100, "America/Los_Angeles", datetime(2026, 11, 4, 15, 7, tzinfo=UTC), "omni_purchase"),
     "JPY": (1, "Asia/Tokyo", datetime(2026, 11, 4, 20, 31, tzinfo=UTC), "lead"),
-    "HUF": (1, "Europe/Budapest", datetime(2026, 10, 28, 9, 12, tzinfo=UTC), "omni_purchase"),
+    "HUF": (1, "Europe/Budapest", datetime(2026, 10, 28, 9, 12, tzinfo=UTC), ""),
     "BHD": (100, "America/Los_Angeles", datetime(2027, 3, 17, 23, 40, tzinfo=UTC), "link_click"),
 }
 GOODS, FEE = F(40, 100), F(25, 2) / 100
@@ -35,7 +39,14 @@ RESULTS = {
     "omni_purchase": ("purchases", "purchase_value"),
     "lead": ("leads", "lead_value"),
     "link_click": ("link_clicks", None),
+    "": (None, None),
 }
+#: What the campaigns of this world are optimised for.
+AFTER = {"Sales": "omni_purchase", "Leads": "lead", "Traffic": "link_click"}
+#: Meta's classes as places in their order, by how an ad fares where 1 is usual; from 500 impressions of a day on.
+CLASSES = ((1.25, 5), (0.8, 4), (0.6, 3), (0.4, 2), (0, 1))
+RANKED = ("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking")
+WINDOWS = ("1d_click", "7d_click", "1d_view", "1d_click_1d_view", "7d_click_1d_view")
 DAYS = (1, 3, 7, 14, 28)
 #: People are counted once within a period, so Meta is asked for exactly these.
 REACHED = (1, 7, 28)
@@ -72,6 +83,7 @@ FORMULAS = {
             "add_to_carts", "add_to_cart_value", "checkouts", "checkout_value", "registrations", "registration_value",
         )
     },
+    **{name: of(name) for name in RANKED},
     "frequency": ratio("impressions", "reach"),
     "reach_efficiency": ratio("reach", "impressions", 100),
     "cpp": ratio("spend", "reach", 1000),
@@ -92,6 +104,9 @@ FORMULAS = {
     "cpa": ratio("spend", "conversions"),
     "roas": ratio("conversion_value", "spend"),
     "value_per_conversion": ratio("conversion_value", "conversions"),
+    "cost_per_purchase": ratio("spend", "purchases"),
+    "cost_per_lead": ratio("spend", "leads"),
+    "purchase_roas": ratio("purchase_value", "spend"),
     "profit": profit,
     "profit_margin": margin,
 }  # fmt: skip
@@ -122,6 +137,7 @@ class World:
         self.account = AdAccount.objects.of(client).get(currency=currency)
         enable(ad_account=self.account, principal=who, now=clock.now())
         self.account.refresh_from_db()
+        assert sync_structure(ad_account=self.account, now=clock.now()).state == "complete"
         assert self.account.timezone_name == zone
         self.zone = ZoneInfo(zone)
 
@@ -135,21 +151,37 @@ class World:
         found = control(self.sandbox, "GET", "truth", by="window", **path)["measures"]
         numbers = {}
         for key, value in found.items():
-            credited = value["by_window"][window]
-            mine = {name: F(number) for name, number in (value | credited).items() if name != "by_window"}
-            mine |= NEVER | {"video_views": mine["video_plays"]}
+            parts = [value["by_window"][part] for part in re.findall(r"\d+d_[a-z]+|default", window)]
+            mine = {name: F(value[name]) for name in value if name not in ("by_window", "standing")}
+            mine |= {name: sum(F(part[name]) for part in parts) for name in parts[0]}
+            mine |= NEVER | {"video_views": mine["video_plays"]} | dict.fromkeys(RANKED)
+            # What happens at the click is credited to clicks.
+            mine["landing_page_views"] *= window != "1d_view"
             for name in ("spend", "purchase_value"):
                 mine[name] /= self.unit
-            count, worth = RESULTS[self.result]
-            mine |= {"conversions": mine[count], "conversion_value": mine[worth] if worth else None}
-            numbers[key.removeprefix("act_")] = mine
+            if mine.pop("busiest") >= 500:
+                for name, standing in value["standing"].items():
+                    mine[name] = F(next(place for floor, place in CLASSES if standing >= floor))
+            one = key.removeprefix("act_")
+            count, worth = RESULTS[self.result or self.after(level, one)]
+            mine |= {"conversions": mine.get(count), "conversion_value": mine.get(worth)}
+            numbers[one] = mine
         return numbers
+
+    def after(self, level, object_id):
+        """What the campaign of an object is after; the account's three campaigns are after three things."""
+        if level == "account":
+            return ""
+        if level == "campaign":
+            return AFTER[Campaign.everything.get(meta_id=object_id).name]
+        return AFTER[{"adset": AdSet, "ad": Ad}[level].everything.get(meta_id=object_id).campaign.name]
 
     def nothing(self):
         """What is true of a day whose first minutes have shown nobody anything."""
-        worth = F(0) if RESULTS[self.result][1] else None
-        bases = {base for base in FORMULAS if METRICS[base].over is None}
-        return dict.fromkeys(bases, F(0)) | {"conversion_value": worth}
+        count, worth = RESULTS[self.result]
+        bases = dict.fromkeys((base for base in FORMULAS if METRICS[base].over is None), F(0))
+        bases |= {"conversions": bases.get(count), "conversion_value": bases.get(worth)}
+        return bases | dict.fromkeys(RANKED)
 
     def hours(self, level, since, until):
         path = {"account": self.account.act_id, "level": level, "since": str(since), "until": str(until)}
@@ -204,14 +236,23 @@ def differences(got, wanted):
     }
 
 
-def compare(world, since, until, *, also_windows=True):
+def compare(world, since, until, *, window="default"):
     """`table`, `totals` and `windows` against the truth, at every level."""
     account, now, days = world.account, world.clock.now(), (until - since).days + 1
     moving = until == world.today - timedelta(days=1)
     for level in LEVELS:
-        truth = world.truth(level, since, until)
+        truth = world.truth(level, since, until, window)
         wanted = {one: expected(numbers, reached=days in REACHED) for one, numbers in truth.items()}
-        answer = table(account, level=level, since=since, until=until, metrics=tuple(METRICS), now=now)
+        answer = table(
+            account,
+            level=level,
+            since=since,
+            until=until,
+            metrics=tuple(METRICS),
+            now=now,
+            attribution=window,
+        )
+        assert answer.header.attribution == window
         got = {row.object_id: row.values for row in answer.rows}
         assert answer.header.trust.state == ("ready" if got else "empty"), (
             level,
@@ -225,15 +266,15 @@ def compare(world, since, until, *, also_windows=True):
                 assert not any(value for name, value in truth[one].items() if value), (level, one)
                 continue
             assert differences(got[one], metrics) == {}, (level, one, since, until)
-        if also_windows and moving and days in DAYS:
-            kept = windows(account, level=level, now=now, days=days)
+        if moving and days in DAYS:
+            kept = windows(account, level=level, now=now, days=days, attribution=window)
             assert set(kept.object_ids) == got.keys()
             for one in kept.object_ids:
                 mine = {name: column[one] for name, column in kept.columns.items()}
                 assert differences(mine, wanted[one]) == {}, (level, one, days)
-    whole = totals(account, since=since, until=until, metrics=tuple(METRICS), now=now)
+    whole = totals(account, since=since, until=until, metrics=tuple(METRICS), now=now, attribution=window)
     assert whole.header.currency == account.currency
-    numbers = world.truth("account", since, until).get(account.meta_id) or world.nothing()
+    numbers = world.truth("account", since, until, window).get(account.meta_id) or world.nothing()
     wanted = expected(numbers, reached=days in REACHED)
     assert differences(whole.values, wanted) == {}
 
@@ -262,6 +303,20 @@ def test_every_metric_level_and_window_is_what_happened_before_and_after_a_resta
     for since, until in old:
         compare(world, since, until)
     assert world.truth("account", *month)[world.account.meta_id]["add_to_carts"] > before
+
+
+def test_every_attribution_window_is_what_was_credited_in_it_also_after_a_restatement(world):
+    last_week, month = spans(world.today)[2], spans(world.today)[4]
+    for window in WINDOWS:
+        for since, until in (last_week, month, spans(world.today)[-1]):
+            compare(world, since, until, window=window)
+    world.clock.advance(10 * 86_400)
+    assert refresh(ad_account=world.account, now=world.clock.now()).state == "done"
+    for window in WINDOWS:
+        compare(world, *month, window=window)
+    # Each window is a number of its own.
+    found = {window: world.truth("account", *month, window)[world.account.meta_id] for window in WINDOWS}
+    assert len({numbers["add_to_carts"] for numbers in found.values()}) == len(WINDOWS)
 
 
 def test_days_that_moved_while_nobody_looked_are_read_once_more(world):

@@ -64,6 +64,7 @@ WRONG = {
         "clicks + link_clicks", "link_clicks + outbound_clicks", "video_p25 + video_p50", "video_plays + video_views",
         "thruplays + video_views", "clicks + landing_page_views",
     ],
+    "order of classes": ["quality_ranking", "quality_ranking + 1", "engagement_rate_ranking / spend"],
     "nobody can read": ["spend * spend", "clicks * clicks", "1 / (spend * spend)", "reach * reach / clicks"],
     "no metric": ["sped / clicks", "revenue", "costs", "omni", "clicks / imps"],
     "may stand": [
@@ -106,7 +107,7 @@ def test_endless_and_bottomless_formulas_are_refused_and_do_not_crash():
         parse("spend" + " " * LONGEST + "+ spend")
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", [name for name, one in METRICS.items() if one.unit != "rank"])
 def test_a_metric_alone_is_what_the_registry_says(name):
     formula = parse(name)
     assert formula.evaluate(SUMS) == evaluate(name, SUMS)

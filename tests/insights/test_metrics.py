@@ -12,6 +12,8 @@ from insights.metrics import (
     ALIASES,
     FAMILIES,
     METRICS,
+    RANKINGS,
+    RANKS,
     RESULTS,
     TERMS,
     Terms,
@@ -19,6 +21,8 @@ from insights.metrics import (
     measured,
     named,
     needed,
+    rank,
+    ranked,
     rounded,
     with_terms,
 )
@@ -29,7 +33,7 @@ sums = st.fixed_dictionaries({name: money if kind == "money" else whole for name
 
 
 def test_every_formula_stands_on_a_base_that_rows_have():
-    known = {*ADDITIVE, "reach", *TERMS}
+    known = {*ADDITIVE, "reach", *TERMS, *RANKINGS}
     for metric in METRICS.values():
         assert set(metric.bases) <= known, metric.name
 
@@ -174,3 +178,60 @@ def test_hourly_numbers_are_only_those_that_meta_answers_by_the_hour():
 )
 def test_rounding_keeps_six_decimals_and_no_exponent(value, text):
     assert f"{rounded(D(value))}" == text
+
+
+#: What rules and reports of the brief and of Meta call them; one that goes missing breaks what somebody saved.
+OLD = {
+    "reachEfficiency": "reach_efficiency", "engagementRate": "engagement_rate", "profit": "profit",
+    "profitMargin": "profit_margin", "valuePerConversion": "value_per_conversion",
+    "conversionValueCostRatio": "roas", "conversion_value_cost_ratio": "roas", "videoViews": "video_views",
+    "videoViewRate": "view_rate", "viewRate": "view_rate", "costPerView": "cost_per_view",
+    "costPerVideoView": "cost_per_view", "qualityRanking": "quality_ranking",
+    "engagementRanking": "engagement_rate_ranking", "conversionRanking": "conversion_rate_ranking",
+    "engagementRateRanking": "engagement_rate_ranking", "conversionRateRanking": "conversion_rate_ranking",
+    "hookRate": "view_rate", "holdRate": "hold_rate", "outboundCtr": "outbound_ctr", "linkCtr": "link_ctr",
+    "landingPageViewRate": "landing_page_view_rate", "costPerLinkClick": "cost_per_link_click",
+    "costPerConversion": "cpa", "conversionRate": "conversion_rate", "CTR": "ctr", "CPC": "cpc", "CPM": "cpm",
+    "spend": "spend", "spent": "spend", "inline_link_clicks": "link_clicks",
+    "inline_link_click_ctr": "link_ctr", "cost_per_inline_link_click": "cost_per_link_click",
+    "inline_post_engagement": "engagements", "post_engagement": "engagements", "link_click": "link_clicks",
+    "outbound_clicks_ctr": "outbound_ctr", "video_play_actions": "video_plays",
+    "video_p25_watched_actions": "video_p25", "video_p50_watched_actions": "video_p50",
+    "video_p75_watched_actions": "video_p75", "video_p100_watched_actions": "video_p100",
+    "video_thruplay_watched_actions": "thruplays", "video_view": "video_views", "results": "conversions",
+    "cost_per_result": "cpa", "purchase_roas": "purchase_roas", "website_purchase_roas": "purchase_roas",
+    "omni_purchase": "purchases", "leadgen": "leads", "cost_per_lead_fb": "cost_per_lead", "cpp": "cpp",
+    "quality_ranking": "quality_ranking", "engagement_rate_ranking": "engagement_rate_ranking",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("old", OLD)
+def test_an_old_name_still_means_what_it_meant(old):
+    assert named(old).name == OLD[old]
+
+
+def test_an_old_name_never_hides_a_metric():
+    assert not set(ALIASES) & set(METRICS)
+
+
+def test_every_metric_says_what_it_is_everywhere_it_is_read():
+    for one in METRICS.values():
+        assert one.label and one.formula and one.levels and one.lag_days in (2, 28)
+        assert bool(one.not_added) != one.summable
+        assert one.lag_days == 28 or not one.of_result
+        assert one.unit != "money" or one.decimals >= 2 or one.name in ("cpp",)
+
+
+def test_rankings_are_an_order_of_ads_and_nothing_is_computed_with_them():
+    for name in RANKINGS:
+        one = METRICS[name]
+        assert (one.unit, one.levels, one.summable, one.hourly, one.attributed) == (
+            "rank",
+            ("ad",),
+            False,
+            False,
+            False,
+        )
+    places = [rank(word) for word in RANKS]
+    assert places == sorted(places) and [ranked(place) for place in places] == list(RANKS)
+    assert rank("UNKNOWN") is rank("A_WORD_OF_NEXT_YEAR") is None and ranked(None) is None

@@ -27,6 +27,7 @@ from metaads.sandbox.world.state import GONE, World, ids_below
 
 WIDTH = COUNTS + 2 * KINDS * BUCKETS
 TOO_MANY_ROWS = 60_000
+RANKED_FROM = 500
 RESULT = {
     "OUTCOME_SALES": "offsite_conversion.fb_pixel_purchase",
     "OUTCOME_LEADS": "lead",
@@ -272,7 +273,9 @@ def _row(
         if name in ("date_start", "date_stop"):
             continue
         value = (
-            identity(world, owner, name, query.level, now)
+            _ranking(owner, name, sums, query)
+            if name.endswith("_ranking")
+            else identity(world, owner, name, query.level, now)
             if name in _NAMED
             else insights_metrics.metric(name, sums)
         )
@@ -283,19 +286,11 @@ def _row(
     return row
 
 
-_NAMED = frozenset(IDENTITY) | {
-    "created_time",
-    "updated_time",
-    "quality_ranking",
-    "engagement_rate_ranking",
-    "conversion_rate_ranking",
-}
+_NAMED = frozenset(IDENTITY) | {"created_time", "updated_time"}
 
 
 def identity(world: World, owner: Node, name: str, level: str, now: float) -> str | None:
     """Ids, names and other facts about the row's object; None below the row's level."""
-    if name.endswith("_ranking"):
-        return _ranking(owner) if level == "ad" else None
     if name in ("created_time", "updated_time"):
         return filters.day_text(
             world, owner, owner.created if name == "created_time" else owner.get("updated_time", now)
@@ -325,14 +320,20 @@ def identity(world: World, owner: Node, name: str, level: str, now: float) -> st
     return None if value is None else str(value)
 
 
-def _ranking(ad: Node) -> str:
+def _ranking(owner: Node, name: str, sums: insights_metrics.Sums, query: Query) -> str | None:
+    """Only ads are ranked, without breakdowns, and from 500 impressions on (reference 5.4)."""
+    if query.level != "ad" or query.breakdowns or query.hourly:
+        return None
+    if int(sums.counts[IMPRESSIONS]) < RANKED_FROM:
+        return "UNKNOWN"
+    standing = owner.traits.standing(name)
     for floor, text in (
         (1.25, "ABOVE_AVERAGE"),
         (0.8, "AVERAGE"),
         (0.6, "BELOW_AVERAGE_35"),
         (0.4, "BELOW_AVERAGE_20"),
     ):
-        if ad.traits.quality >= floor:
+        if standing >= floor:
             return text
     return "BELOW_AVERAGE_10"
 

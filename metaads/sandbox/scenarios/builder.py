@@ -146,6 +146,8 @@ class Builder:
                 {"event_type": "VIEW_THROUGH", "window_days": 1},
             ],
         }
+        if plan.objective == "OUTCOME_SALES":
+            fields["promoted_object"] = {"pixel_id": f"8{shop.digits[1:]}", "custom_event_type": "PURCHASE"}
         if not plan.cbo:
             fields["bid_strategy"] = "LOWEST_COST_WITHOUT_CAP"
             if plan.lifetime:

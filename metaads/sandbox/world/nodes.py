@@ -53,6 +53,12 @@ class Traits:
     audience: int = 400_000
     depth: float = 20_000.0
 
+    def standing(self, ranking: str) -> float:
+        """How an ad fares in an auction's eyes, 1.0 is usual: videos engage more, conversions follow more slowly."""
+        if ranking == "engagement_rate_ranking":
+            return self.quality * (1.3 if self.video_rate else 0.9)
+        return self.quality**0.5 if ranking == "conversion_rate_ranking" else self.quality
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FixedDay:

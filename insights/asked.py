@@ -1,0 +1,134 @@
+"""A question to `analytics`, resolved once: metrics, the client's own formulas, the columns behind, the window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from decimal import Decimal
+
+import insights.answers as answers
+import insights.formulas as formulas
+import insights.results as outcomes
+from accounts.models import AdAccount
+from campaigns.queries import goals
+from insights.attribution import DEFAULT, chosen
+from insights.expressions import Formula
+from insights.metrics import ADDITIVE, RANKINGS, Terms, evaluate, measured, named, needed, with_terms
+from insights.results import ACTIONS, Goal, Result
+from insights.trust import Known, known
+from insights.windows import Period
+
+Values = Mapping[str, Decimal | None]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked for. `terms` are the client's; the result in them is "" where each object has its own."""
+
+    names: tuple[str, ...]
+    own: Mapping[str, Formula]
+    terms: Terms
+    columns: frozenset[str]
+    window: str
+    of_result: bool
+
+    @property
+    def additive(self) -> frozenset[str]:
+        return self.columns & ADDITIVE.keys()
+
+    @property
+    def ranked(self) -> bool:
+        return not self.columns.isdisjoint(RANKINGS)
+
+    def values(self, bases: Values, result: Result | None = None) -> dict[str, Decimal | None]:
+        """The metrics over an object's sums; `result` is what counts as its conversion."""
+        action = self.terms.result_action if result is None else result.action
+        complete = with_terms(bases, Terms(action, self.terms.goods_cost, self.terms.fee))
+        return {
+            name: self.own[name].evaluate(complete) if name in self.own else evaluate(name, complete)
+            for name in self.names
+        }
+
+    def hourly(self, name: str) -> bool:
+        return self.own[name].hourly if name in self.own else named(name).hourly
+
+
+def question(ad_account: AdAccount, metrics: Sequence[str], attribution: str = DEFAULT) -> Question:
+    """Raises `UnknownMetric`, `UnknownAttribution`."""
+    own = formulas.named(ad_account.client_id, metrics)
+    bases = set(needed(name for name in metrics if name not in own))
+    bases.update(base for formula in own.values() for base in formula.bases)
+    terms = terms_of(ad_account)
+    columns: set[str] = {base for base in bases if base in RANKINGS}
+    for action in [terms.result_action] if terms.result_action else ACTIONS:
+        columns |= measured(bases, Terms(action, terms.goods_cost, terms.fee))
+    return Question(
+        names=tuple(metrics),
+        own=own,
+        terms=terms,
+        # A period without impressions reaches nobody, so reach needs them to be known as 0.
+        columns=frozenset(columns | {"impressions"}),
+        window=chosen(attribution),
+        of_result=not bases.isdisjoint({"conversions", "conversion_value", "profit"}),
+    )
+
+
+def terms_of(ad_account: AdAccount) -> Terms:
+    """What the account's client calls a result, and its costs."""
+    client = ad_account.client
+    return Terms(client.result_action, client.goods_cost_percent, client.fee_percent)
+
+
+def known_in(
+    ad_account: AdAccount, period: Period, level: str, now: datetime, asked: Question, kind: str = "day"
+) -> Known:
+    """`trust.known`, under a header that names the attribution window."""
+    state = known(ad_account=ad_account, period=period, level=level, now=now, kind=kind)
+    return replace(state, header=replace(state.header, attribution=asked.window))
+
+
+def results(
+    ad_account: AdAccount,
+    state: Known,
+    level: str,
+    period: Period,
+    asked: Question,
+    object_ids: Collection[str] | None,
+) -> Callable[[str], Result | None]:
+    """What counts as a conversion of each object: what the client says, else what the ad sets that have rows in the
+    period are optimised for."""
+    if not asked.of_result:
+        return lambda one: None
+    if asked.terms.result_action:
+        same = outcomes.of_client(asked.terms.result_action)
+        return lambda one: same
+    every = {one: outcomes.of_goal(Goal(*words)) for one, words in goals(ad_account=ad_account).items()}
+    owned = answers.ad_sets(
+        ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=object_ids
+    )
+    unread = outcomes.of_goal(None)
+    return lambda one: outcomes.together(every.get(adset, unread) for adset in owned.get(one, ()))
+
+
+def ranks(
+    ad_account: AdAccount,
+    state: Known,
+    level: str,
+    period: Period,
+    asked: Question,
+    object_ids: Collection[str] | None,
+) -> Mapping[str, Values]:
+    """Rankings of ads; what stands above an ad has none."""
+    if level != "ad" or not asked.ranked:
+        return {}
+    return answers.rankings(ad_account=ad_account, mark=state.mark, period=period, object_ids=object_ids)
+
+
+def ranks_by_day(
+    ad_account: AdAccount, state: Known, level: str, period: Period, asked: Question, object_id: str
+) -> Mapping[date, Values]:
+    """Rankings of one ad, day by day."""
+    if level != "ad" or not asked.ranked:
+        return {}
+    return answers.rankings_by_day(ad_account=ad_account, mark=state.mark, period=period, object_id=object_id)
