@@ -215,6 +215,8 @@ class _Both:
         """One metric over the pairs."""
         if "reach" in asked.columns:
             return self._people(name)
+        if asked.of_result and self.result is not None and self.result.reason:
+            return Compared(None, None, None, "", self.result.reason)
         if asked.ranked:
             return Compared(None, None, None, "", "Classes have an order and no percent.")
         hours = self.hours if asked.hourly(name) else {}

@@ -1,4 +1,4 @@
-"""What counts as a conversion: the client's word, else what each ad set is optimised for. Different results never meet."""
+"""What counts as a conversion: the client's word, else an ad set's goal; different results never meet."""
 
 import json
 from decimal import Decimal as D

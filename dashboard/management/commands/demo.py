@@ -167,6 +167,8 @@ class Command(BaseCommand):
             people.set_up(
                 email=email, name=name, password=self.kept.secret(email), client_name=CLIENT, now=now()
             )
+        # Shops: what they sell counts, whatever a campaign is optimised for.
+        Client.objects.filter(name=CLIENT, result_action="").update(result_action="omni_purchase")
         client = Client.objects.get(name=CLIENT)
         owner = access.principal_of(User.objects.get(email="owner@example.com"))
         for name, (email, role, _) in PEOPLE.items():
