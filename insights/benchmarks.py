@@ -31,7 +31,7 @@ import insights.windows as days_of
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
 from campaigns.models import Campaign
-from insights.analytics import Header
+from insights.analytics import Header, Result
 from insights.metrics import METRICS, RESULTS, Terms, evaluate, measured, with_terms
 from insights.portfolio import Member
 from insights.windows import DAY, Period
@@ -138,7 +138,10 @@ def _own(
     header = analytics.totals(
         ad_account, since=last.since, until=last.until, metrics=("spend",), now=now
     ).header
-    return header, {name: _place(ad_account, name, last, numbers) for name in metrics}
+    # One result for all windows: where they have different ones, their ratios are of different things.
+    first = last.since - DAY * days * MOST_WINDOWS
+    result = analytics.result_of(ad_account, since=first, until=last.until, metrics=metrics, now=now)
+    return header, {name: _place(ad_account, name, last, numbers, result) for name in metrics}
 
 
 def _window(
@@ -157,13 +160,19 @@ def _window(
 
 
 def _place(
-    ad_account: AdAccount, name: str, last: Period, numbers: Mapping[Period, Mapping[str, maturity.Sum]]
+    ad_account: AdAccount,
+    name: str,
+    last: Period,
+    numbers: Mapping[Period, Mapping[str, maturity.Sum]],
+    result: Result | None,
 ) -> Own:
     asked = analytics.question(ad_account, (name,))
+    if asked.of_result and result is not None and result.reason:
+        return Own(None, None, None, None, None, 0, result.reason)
     needs = asked.columns
 
     def value(sums: Mapping[str, maturity.Sum], which: str) -> Decimal | None:
-        return asked.values({column: getattr(sums[column], which) for column in needs})[name]
+        return asked.values({column: getattr(sums[column], which) for column in needs}, result)[name]
 
     past = [
         found

@@ -19,7 +19,7 @@ from typing import Final, Literal
 
 import insights.analytics as analytics
 from accounts.models import AdAccount
-from insights.analytics import Header, TableRow
+from insights.analytics import Header, Result, TableRow
 from insights.metrics import METRICS
 
 Order = Literal["best", "worst"]
@@ -99,9 +99,10 @@ def rank(
         ad_account, level=level, since=since, until=until, parent_id=parent_id, metrics=tuple(names), now=now
     )
     least = _least(divisor, table.rows)
+    main = _main_result(table.rows)
     in_, out = [], []
     for row in table.rows:
-        why = _short(row, metric, divisor, least)
+        why = _short(row, metric, divisor, least) or _other(row, main)
         if why:
             out.append(LeftOut(row.object_id, row.values[metric], row.values["spend"], why))
         else:
@@ -142,6 +143,21 @@ def _short(row: TableRow, metric: str, divisor: str | None, least: Decimal | Non
             few = "Too little spend" if divisor == "spend" else f"Too few {_words(divisor).lower()}"
             return f"{few} to rank: {_plain(there)} of at least {_plain(least)}."
     return "Its value is not known." if value is None else ""
+
+
+def _main_result(rows: Sequence[TableRow]) -> Result | None:
+    """The result of most of the money, where the metric rests on one: a cost per click is no low cost per purchase."""
+    spent: Counter[Result] = Counter()
+    for row in rows:
+        if row.result is not None and not row.result.reason:
+            spent[row.result] += row.values["spend"] or Decimal(0)  # type: ignore[assignment]
+    return max(spent, key=lambda one: (spent[one], one.action), default=None)
+
+
+def _other(row: TableRow, main: Result | None) -> str:
+    if row.result is None or main is None or row.result == main:
+        return ""
+    return row.result.reason or f"Its result is {row.result.label}; ranked are those with {main.label}."
 
 
 def _entries(

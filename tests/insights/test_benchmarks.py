@@ -49,7 +49,7 @@ def account_of(client, *, clicks, currency="USD", objective="OUTCOME_SALES", day
 
 
 def client_named(name):
-    return Client.objects.create(name=name, slug=name.lower())
+    return Client.objects.create(name=name, slug=name.lower(), result_action="omni_purchase")
 
 
 @pytest.fixture

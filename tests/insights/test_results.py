@@ -248,3 +248,16 @@ def test_the_api_names_the_result_of_each_row_and_why_a_total_has_none(free, wee
     rows = get("campaigns")["campaigns"]
     assert {row["result_label"] for row in rows} == {"Purchases", "Link clicks"}
     assert all(row["conversions"] > 0 and row["result_reason"] == "" for row in rows)
+
+
+@pytest.mark.django_db
+def test_costs_of_different_results_are_not_ranked_against_each_other(free, week):
+    from insights.rankings import rank
+
+    found = rank(free.ad_account, level="campaign", metric="cpa", **week)
+    assert len(found.entries) == 1
+    assert [one.why for one in found.left_out] == [
+        "Its result is Link clicks; ranked are those with Purchases."
+    ]
+    plain = rank(free.ad_account, level="campaign", metric="cpc", **week)
+    assert (len(plain.entries), plain.left_out) == (2, ())
