@@ -1,11 +1,12 @@
 """Whatever way pages arrive - twice, shuffled, cut, again - the table ends the same, and what it said is kept."""
 
+import contextlib
 import random
 from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -16,14 +17,16 @@ from insights.models import (
     CampaignDay,
     DataVersion,
     DayRow,
+    HourRow,
     Revision,
     Slice,
     WindowSum,
 )
+from insights.rows import read
 from insights.store.rollups import checksum
 from insights.store.write import Read, upsert
 from insights.windows import DAY
-from tests.insights.conftest import NOW, TODAY, row
+from tests.insights.conftest import NOW, TODAY, row, wire
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +35,8 @@ def facts(ad_account):
     skip = {"id", "known_from"}
     return sorted(
         tuple(sorted((key, str(value)) for key, value in one.items() if key not in skip))
-        for one in DayRow.objects.of(ad_account).values()
+        for model in (DayRow, HourRow)
+        for one in model.objects.of(ad_account).values()
     )
 
 
@@ -67,36 +71,89 @@ numbers = st.fixed_dictionaries(
 )
 
 
+hours = st.fixed_dictionaries(
+    {
+        "object_id": st.sampled_from(["10", "11"]),
+        "age": st.integers(0, 2),
+        "hour": st.integers(0, 23),
+        "spend": st.integers(0, 5000).map(lambda cents: f"{D(cents) / 100}"),
+        "impressions": st.integers(0, 9000),
+    }
+)
+
+
+class Crash(Exception):
+    """The process died before its commit."""
+
+
+def hour_row(*, age, hour, object_id, **values):
+    label = f"{hour:02d}:00:00 - {hour:02d}:59:59"
+    raw = wire("campaign", object_id, day=TODAY - age * DAY, **values)
+    return read({**raw, "hourly_stats_aggregated_by_advertiser_time_zone": label}, level="campaign")
+
+
+def sums_are_those_of_the_rows(ad_account):
+    found = checksum(account_id=ad_account.pk)
+    assert len(found) == 4
+    assert not any(found.values()), found
+
+
 @settings(
     max_examples=15,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(given_rows=st.lists(numbers, max_size=25), seed=st.integers(0, 99))
-def test_duplicates_order_and_restarts_end_in_the_same_table(ad_account, given_rows, seed):
-    for model in (DayRow, Slice, CampaignDay, AccountDay, WindowSum, DataVersion, Revision, ExposureRow):
-        model.everything.filter(ad_account_id=ad_account.pk).delete()
+@given(
+    day_rows=st.lists(numbers, max_size=25),
+    hour_rows=st.lists(hours, max_size=10),
+    seed=st.integers(0, 99),
+    size=st.integers(1, 20),
+    crashes=st.sets(st.integers(0, 5), max_size=3),
+)
+def test_duplicates_order_crashes_and_reruns_end_in_the_same_table(
+    ad_account, day_rows, hour_rows, seed, size, crashes
+):
+    def empty():
+        for model in (DayRow, HourRow, Slice, CampaignDay, AccountDay, AccountHour, WindowSum, DataVersion):
+            model.everything.filter(ad_account_id=ad_account.pk).delete()
+        for model in (Revision, ExposureRow):
+            model.everything.filter(ad_account_id=ad_account.pk).delete()
+
     rows = [
-        row(day=TODAY - one["age"] * DAY, **{k: v for k, v in one.items() if k != "age"})
-        for one in given_rows
+        row(day=TODAY - one["age"] * DAY, **{k: v for k, v in one.items() if k != "age"}) for one in day_rows
     ]
+    rows += [hour_row(**one) for one in hour_rows]
     slices = [Read("day", "ad", TODAY - age * DAY) for age in range(10)]
+    slices += [Read("hour", "campaign", TODAY - age * DAY) for age in range(3)]
+    empty()
     upsert(ad_account=ad_account, rows=rows, slices=slices, now=NOW)
     once, sums = facts(ad_account), kept(ad_account)
+    sums_are_those_of_the_rows(ad_account)
 
+    empty()
     shuffled = rows * 2
     random.Random(seed).shuffle(shuffled)
-    half = len(shuffled) // 2
-    DayRow.everything.filter(ad_account_id=ad_account.pk).delete()
-    Slice.everything.filter(ad_account_id=ad_account.pk).delete()
-    upsert(ad_account=ad_account, rows=shuffled[:half], slices=[], now=NOW)  # a run that died half-way
-    upsert(ad_account=ad_account, rows=shuffled, slices=slices, now=NOW + timedelta(seconds=1))
-    again = upsert(ad_account=ad_account, rows=shuffled, slices=slices, now=NOW + timedelta(seconds=2))
+    pages = [shuffled[start : start + size] for start in range(0, len(shuffled), size)]
+    for number, page in enumerate(pages):  # a run that stores page by page, and dies now and then
+        moment = NOW + timedelta(seconds=number)
+        if number in crashes:
+            before = facts(ad_account), kept(ad_account)
+            with contextlib.suppress(Crash), transaction.atomic():
+                upsert(ad_account=ad_account, rows=page, slices=[], now=moment)
+                raise Crash
+            assert (facts(ad_account), kept(ad_account)) == before
+            continue
+        upsert(ad_account=ad_account, rows=page, slices=[], now=moment)
+        sums_are_those_of_the_rows(ad_account)
+    last = NOW + timedelta(seconds=len(pages))
+    upsert(ad_account=ad_account, rows=shuffled, slices=slices, now=last)
+    again = upsert(ad_account=ad_account, rows=rows, slices=slices, now=last + timedelta(seconds=1))
 
     assert facts(ad_account) == once
     assert kept(ad_account) == sums
     assert not again.moved
-    assert checksum(account_id=ad_account.pk) == dict.fromkeys(checksum(account_id=ad_account.pk), 0)
+    assert (again.inserted, again.changed) == (0, 0)
+    sums_are_those_of_the_rows(ad_account)
 
 
 def test_an_unchanged_read_writes_no_row_and_raises_no_version(
@@ -248,9 +305,6 @@ def test_a_day_read_in_full_without_news_tells_how_old_the_knowledge_is_and_noth
 
 
 def test_hours_add_up_in_the_account_s_hour(ad_account):
-    from insights.rows import read
-    from tests.insights.conftest import wire
-
     rows = [
         read(
             {
