@@ -250,6 +250,6 @@ def _goal(name: str, value: float, wanted: float, *, above: bool) -> dict[str, A
     return {
         "goal": name,
         "measured": round(value, 2),
-        "wanted": f"{'>=' if above else '<='} {wanted:.2g}",
+        "wanted": f"{'>=' if above else '<='} {wanted:.3g}",
         "met": met,
     }
