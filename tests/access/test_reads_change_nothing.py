@@ -19,6 +19,7 @@ BOOKS = {
     "metaads_quotascope": "calls to Meta are counted",
     "accounts_connectlink": "declared at api_authorize_url",
     "accounts_auditline": "declared at api_authorize_url",
+    "insights_fetchrun": "declared at api_insights: parts that nobody has read yet",
     "accounts_user": "where the person was last: declared at the pages that name a client or an ad account",
 }
 
@@ -69,6 +70,14 @@ def test_visiting_every_address_of_a_package_changes_no_row(estate, who):
 
 def test_only_these_reads_are_declared_to_write():
     writing = {route.name for route in ROUTES if route.rules.get("get", Rule()).writes}
-    pages = {"client", "account", "campaign", "doctor", "people"}  # they name a client: the last choice
+    pages = {
+        "client",
+        "account",
+        "campaign",
+        "patterns",
+        "standing",
+        "doctor",
+        "people",
+    }  # they name a client: the last choice
     # Parts that nobody has read yet are asked for when somebody wants to see them.
     assert writing == {"api_authorize_url", "confirm_connection", "api_insights"} | pages

@@ -261,6 +261,7 @@ def tenant_models() -> list[type[models.Model]]:
 
 #: What a constraint, a trigger or a page's vocabulary asks for, by model and column; everything else is made up.
 GIVEN: dict[str, dict[str, Any]] = {
+    "Envelope": {"scope": "client", "scope_key": "client:0:EUR", "period": "day", "currency": "EUR"},
     "Invitation": {
         "role": "viewer", "accepted_at": None, "withdrawn_at": None, "expires_at": START + timedelta(days=7),
     },
