@@ -43,26 +43,29 @@ class Member:
 def members(*, objective: str, period: Period, columns: Collection[str]) -> tuple[Member, ...]:
     """Accounts that are read, of living clients, whose every day of the period is complete and had such campaigns."""
     names = sorted(columns)
-    text = repr((objective, period.since.isoformat(), period.until.isoformat(), names))
+    accounts = _accounts()
+    # Who is among them is part of the question: whoever leaves, or is erased, is gone from the next answer.
+    who = sorted((row.pk, row.client_id, row.currency, row.client.result_action) for row in accounts.values())
+    text = repr((objective, period.since.isoformat(), period.until.isoformat(), names, who))
     key = f"portfolio:{hashlib.sha256(text.encode()).hexdigest()}"
     kept = _get(key)
     if kept is not None:
         found: tuple[Member, ...] = kept
         return found
-    found = _read(objective, period, names)
+    found = _read(accounts, objective, period, names)
     _set(key, found)
     return found
 
 
-def _read(objective: str, period: Period, names: list[str]) -> tuple[Member, ...]:
+def _accounts() -> dict[int, AdAccount]:
+    rows = AdAccount.everything.filter(archived_at__isnull=True, client__archived_at__isnull=True)
+    return {row.pk: row for row in rows.select_related("client") if row.enabled}
+
+
+def _read(
+    accounts: dict[int, AdAccount], objective: str, period: Period, names: list[str]
+) -> tuple[Member, ...]:
     within: dict[str, tuple[date, date]] = {"day__range": (period.since, period.until)}
-    accounts = {
-        row.pk: row
-        for row in AdAccount.everything.filter(
-            archived_at__isnull=True, client__archived_at__isnull=True
-        ).select_related("client")
-        if row.enabled
-    }
     complete = Slice.everything.filter(kind="day", level="ad", breakdown="", complete=True, **within)
     whole = {
         row["ad_account_id"]
