@@ -67,7 +67,7 @@ def northwind(synced: Any, clock: Any) -> Any:
     change = file(
         principal=synced.principals.bob, ad_account=account, level=Level.CAMPAIGN, object_id=campaign.meta_id,
         field=Field.STATUS, target="PAUSED", reason="A secret reason of Northwind", source=Source.PERSON,
-        key="tenancy", evidence=None, now=now,
+        key="tenancy", evidence=None, now=now, batch=uuid4(),
     )  # fmt: skip
     strategy = Strategy.everything.create(
         client=synced.northwind, ad_account=account, name="Secret strategy of Northwind", type="optimization",
@@ -95,6 +95,7 @@ def northwind(synced: Any, clock: Any) -> Any:
         "account_id": account.act_id, "act_id": account.act_id, "campaign_id": campaign.meta_id,
         "meta_id": campaign.meta_id, "adset_id": ad_set.meta_id, "object_id": ad.meta_id,
         "slug": synced.northwind.slug,
+        "batches": change.batch,
         "changes": change.uuid, "strategies": strategy.uuid, "proposals": proposal.uuid, "holds": held.uuid,
         "connections": grant.uuid, "people": synced.users.vera.uuid, "invitations": invited.uuid,
         "ref": synced.northwind.slug, "name": "my.none",

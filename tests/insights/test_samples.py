@@ -66,7 +66,9 @@ def test_after_a_week_a_quarter_of_an_hour_and_after_ninety_days_a_day_keeps_its
     for age in (1, 8, 95):
         looks(ad_account, day=TODAY - timedelta(days=age))
     thin(now=NOW)
-    by_day = {age: Sample.objects.of(ad_account).filter(day=TODAY - timedelta(days=age)) for age in (1, 8, 95)}
+    by_day = {
+        age: Sample.objects.of(ad_account).filter(day=TODAY - timedelta(days=age)) for age in (1, 8, 95)
+    }
     assert {age: rows.count() for age, rows in by_day.items()} == {1: 2880, 8: 96, 95: 1}
     assert by_day[95].get().impressions == 2879
     assert {row.at.minute % 15 for row in by_day[8]} == {14}
