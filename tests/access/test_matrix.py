@@ -55,6 +55,8 @@ def test_every_declared_address_exists_and_leads_to_its_view():
             "second_owner",
             "invitation",
             "archived_client",
+            "batch",
+            "done_batch",
         ],
         "00000000-0000-4000-8000-000000000000",
     )

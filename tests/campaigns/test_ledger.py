@@ -117,7 +117,7 @@ def test_two_open_changes_of_one_field_cannot_stand_in_the_database(desk):
     "fields",
     [
         {"state": "DONE"},
-        {"field": "name"},
+        {"field": "objective"},
         {"target": ""},
         {"field": "status", "target": "DELETED"},
         {"rise": -1},

@@ -94,7 +94,7 @@ class Replay:
         for name, (task, seconds, queue) in SCHEDULE.items():
             if self._due[name] <= now:
                 self._due[name] = now + timedelta(seconds=max(seconds, STEP))
-                app.tasks[task].apply(args=(queue,) if task == "config.celery.canary" else ()).get()
+                app.tasks[task].apply(args=(queue,) if task == "config.celery.canary" else (), throw=True)
         self._seen()
         for account in self.accounts:
             score = self.sandbox.limits.score(account.meta_id, self.clock.timestamp())
@@ -103,7 +103,7 @@ class Replay:
         for _ in range(STEP // 5):
             self.clock.advance(5)
             if moving is not None and moving():
-                app.tasks["campaigns.tasks.sweep"].apply().get()
+                app.tasks["campaigns.tasks.sweep"].apply(throw=True)
 
     def _watch(self) -> None:
         if self.clock.now().astimezone(UTC).hour in WATCHED_HOURS:

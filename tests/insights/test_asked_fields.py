@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from insights.rows import HOUR, read
-from metaads.graph.fields import INSIGHTS
+from metaads.graph.fields import INSIGHTS, INSIGHTS_AD
 from tests.insights.conftest import TODAY, wire
 
 pytestmark = pytest.mark.django_db
@@ -50,7 +50,8 @@ def test_a_sync_asks_for_no_ratio_and_for_hours_only_what_an_hour_can_answer(syn
     hourly = [one for one in asked if HOUR in one.get("breakdowns", "")]
     assert asked and hourly
     for one in asked:
-        assert set(one["fields"].split(",")) <= set(INSIGHTS)
+        known = INSIGHTS_AD if one.get("level") == "ad" else INSIGHTS
+        assert set(one["fields"].split(",")) <= set(known)
     for one in hourly:
         counts = {"spend", "impressions", "clicks", "inline_link_clicks"}
         assert set(one["fields"].split(",")) <= counts | IDS | {"date_start", "date_stop"}
