@@ -22,11 +22,14 @@ import accounts.alerts as alerts
 import accounts.audit as audit
 import accounts.claims as claims
 import accounts.connections as connections
-from accounts.errors import Conflict
+from accounts.errors import Conflict, Invalid
 from accounts.models import AdAccount, AuditLine, Client
 from accounts.signals import ad_account_enabled
 from accounts.tenancy import Principal
 
+#: What a polling interval of its own may be.
+LEAST_SECONDS: Final = 30
+MOST_SECONDS: Final = 86_400
 #: Meta's account_status, decoded (reference section 5.1). Only an active account can deliver.
 STATUS: dict[int, str] = {
     1: "Active",
@@ -196,9 +199,15 @@ def restore(*, ad_account: AdAccount, principal: Principal, now: datetime) -> Ad
     return ad_account
 
 
-def look_every(seconds: int, *, ad_account: AdAccount, principal: Principal, now: datetime) -> None:
-    """Give the account a polling interval of its own."""
+def look_every(seconds: int | None, *, ad_account: AdAccount, principal: Principal, now: datetime) -> None:
+    """Give the account a polling interval of its own; None: the installation's."""
     access.require(principal, "connect", ad_account.client_id)
+    if seconds is not None and not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        words = f"An ad account is looked at every {LEAST_SECONDS} to {MOST_SECONDS} seconds, not every {seconds}."
+        advice = "Meta's own numbers move about every 15 minutes: 30 seconds is soon enough to see it."
+        raise Invalid(
+            words, code="poll_seconds", advice=advice, errors=[("poll_seconds", f"{words} {advice}")]
+        )
     rows = AdAccount.objects.of(ad_account.client_id).filter(pk=ad_account.pk).exclude(poll_seconds=seconds)
     if rows.update(poll_seconds=seconds):
         _recorded(ad_account, principal, "set_polling_interval", now)

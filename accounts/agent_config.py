@@ -290,7 +290,9 @@ def _entry(own: Mapping[str, Any], shared: Mapping[str, Any], where: str, client
     elif enabled is not None and not isinstance(enabled, bool):
         wrong = "has an “enabled” that is neither true nor false"
     elif poll is not None and (
-        isinstance(poll, bool) or not isinstance(poll, int) or not 30 <= poll <= 86_400
+        isinstance(poll, bool)
+        or not isinstance(poll, int)
+        or not ad_accounts.LEAST_SECONDS <= poll <= ad_accounts.MOST_SECONDS
     ):
         wrong = "has a polling interval that is not a whole number of seconds from 30 to 86400"
     if wrong:

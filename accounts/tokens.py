@@ -215,6 +215,14 @@ def readers(ad_account: AdAccount) -> list[GrantedAsset]:
     )
 
 
+def why_unread(ad_account: AdAccount) -> str:
+    """Why nobody can read the account now, and what to do; "" while somebody can. Changes nothing."""
+    if readers(ad_account):
+        return ""
+    no = _no_reader(ad_account)
+    return f"{no.message} {no.advice}".strip()
+
+
 def _assets(ad_account: AdAccount) -> QuerySet[GrantedAsset]:
     rows: QuerySet[GrantedAsset] = GrantedAsset.objects.of(ad_account.client_id).filter(
         ad_account_id=ad_account.pk, gone_at__isnull=True, connection__client_id=ad_account.client_id

@@ -9,12 +9,11 @@ from django.conf import settings
 
 import accounts.doctor as below
 import accounts.troubles as troubles
-import insights.poll as poll
 from accounts.diagnosis import DATA, Check, Exam, Topic, Trouble
 from accounts.doctor import Patient
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
-from insights.progress import progress
+from insights.progress import progress, standing
 from insights.schedule import MINIMUM_SECONDS
 
 #: A look that is due for longer than this is nobody's any more: the worker or the beat is down.
@@ -37,8 +36,7 @@ POLLING: Final = Topic(
         ),
         "stopped": Trouble(
             "Somebody stopped the looks at an ad account.",
-            "Ask whoever runs this installation to start them again (insights.poll.start), or switch the ad account"
-            " off.",
+            "Start them again on the ad account's page, or switch the ad account off.",
         ),
         "overdue": Trouble(
             "Looks that are due do not happen.",
@@ -87,7 +85,7 @@ def _one(exam: Exam, account: AdAccount, patient: Patient) -> None:
         )
     elif seconds > _RARELY:
         exam.warn("rare", f"{account.name} is looked at every {seconds // 60} minutes.")
-    state = patient.look(lambda: poll.standing(account))
+    state = patient.look(lambda: standing(account))
     if state is None:
         first = patient.look(lambda: progress(account))
         exam.warn("unread", f"{account.name}: {first.sentence}")

@@ -14,15 +14,19 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Q
 
+import accounts.access as access
 import accounts.ad_accounts as ad_accounts
+import accounts.audit as audit
 import accounts.claims as claims
 import insights.fetch as fetch
 import insights.interest as interest
 import insights.samples as samples
 from accounts.errors import Refused
 from accounts.models import AdAccount
+from accounts.tenancy import Principal
 from insights.models import FetchRun, PollState
 from insights.progress import LONG
 from insights.schedule import Look, learned, next_check, order
@@ -119,20 +123,14 @@ def next_look(ad_account: AdAccount) -> datetime | None:
     return row.next_check_at if row is not None else None
 
 
-def standing(ad_account: AdAccount) -> PollState | None:
-    """Where the looks at the account stand; None before the first one."""
-    found: PollState | None = PollState.objects.of(ad_account).first()
-    return found
+def stop(*, ad_account: AdAccount, principal: Principal, now: datetime) -> None:
+    """No more looks at this account until `start`; it stays connected, and what was read stays."""
+    _change(ad_account, principal, now, stopped=True)
 
 
-def stop(*, ad_account: AdAccount, now: datetime) -> None:
-    """No more looks at this account until `start`."""
-    _change(ad_account, now, stopped=True)
-
-
-def start(*, ad_account: AdAccount, now: datetime) -> None:
-    """Look at this account again, at once."""
-    _change(ad_account, now, stopped=False)
+def start(*, ad_account: AdAccount, principal: Principal, now: datetime) -> None:
+    """Look at this account again, in the next tick."""
+    _change(ad_account, principal, now, stopped=False)
 
 
 def wake(*, ad_account_ids: Sequence[int], now: datetime) -> int:
@@ -143,10 +141,19 @@ def wake(*, ad_account_ids: Sequence[int], now: datetime) -> int:
     return resting.update(next_check_at=now)
 
 
-def _change(ad_account: AdAccount, now: datetime, *, stopped: bool) -> None:
-    PollState.everything.update_or_create(
-        ad_account_id=ad_account.pk, defaults={"stopped": stopped, "next_check_at": now}
-    )
+def _change(ad_account: AdAccount, principal: Principal, now: datetime, *, stopped: bool) -> None:
+    access.require(principal, "connect", ad_account.client_id)
+    with transaction.atomic():
+        PollState.everything.get_or_create(ad_account_id=ad_account.pk, defaults={"next_check_at": now})
+        rows = PollState.objects.of(ad_account).filter(stopped=not stopped)
+        if rows.update(stopped=stopped, next_check_at=now):
+            audit.record(
+                principal=principal,
+                client=ad_account.client,
+                verb="stop_looks" if stopped else "start_looks",
+                subject=ad_account.act_id,
+                now=now,
+            )
 
 
 def _pollable() -> list[AdAccount]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from accounts.models import AdAccount
-from insights.models import FetchRun
+from insights.models import FetchRun, PollState
 
 #: Runs that a person follows; looks of the tick and breakdowns come and go.
 LONG: Final = ("first", "manual", "more")
@@ -32,3 +32,9 @@ def progress(ad_account: AdAccount) -> Progress:
     rows = FetchRun.objects.of(ad_account).filter(kind__in=LONG)
     run = rows.order_by("-started_at", "-id").first()
     return Progress(0, 0, "Nothing has been read yet.", "") if run is None else of(run)
+
+
+def standing(ad_account: AdAccount) -> PollState | None:
+    """Where the looks at the account stand; None before the first one."""
+    found: PollState | None = PollState.objects.of(ad_account).first()
+    return found

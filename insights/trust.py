@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from django.conf import settings
 
+import accounts.tokens as tokens
 import insights.windows as days_of
 from accounts.models import AdAccount
 from insights.attribution import DEFAULT
@@ -26,6 +27,7 @@ State = Literal["ready", "partial", "stale", "unavailable", "empty"]
 RUNNING_STALE: Final = timedelta(minutes=15)
 #: A day that is still restated is read once per account day.
 CLOSED_STALE: Final = timedelta(hours=26)
+STOPPED: Final = "Somebody stopped the looks at this ad account; they are started again on its page."
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,10 @@ def known(
     looked = poll.checked_at if poll and not breakdown else None
     reads = [row.fetched_at for row in rows] + ([looked] if looked else [])
     checked = max(reads, default=None)
-    trust = _trust(full, rows, wanted=wanted, today=today, checked=checked, poll=poll, now=now)
+    every = timedelta(seconds=ad_account.poll_seconds or settings.POLL_SECONDS)
+    trust = _trust(full, rows, wanted=wanted, today=today, checked=checked, every=every, poll=poll, now=now)
+    if trust.state in ("stale", "partial", "unavailable"):
+        trust = Trust(trust.state, (*trust.reasons, *_hindered(ad_account, poll, every, now)))
     header = Header(
         currency=ad_account.currency,
         zone=ad_account.timezone_name,
@@ -113,6 +118,22 @@ def _mark(data: DataVersion | None) -> str:
     return f"{data.pk}.{data.version}.{data.changed_at.timestamp():.6f}"
 
 
+def _hindered(
+    ad_account: AdAccount, poll: PollState | None, every: timedelta, now: datetime
+) -> tuple[str, ...]:
+    """Why it does not get better by itself, or not yet. Asked only where something is wrong."""
+    if not ad_account.enabled:
+        return ("The ad account is switched off, so nothing is read.",)
+    if poll is not None and poll.stopped:
+        return (STOPPED,)
+    heard = ad_account.last_contact_at  # whom Meta answered for lately can be read
+    if heard is None or now - heard > _patience(every):
+        ended = tokens.why_unread(ad_account)
+        if ended:
+            return (ended,)
+    return (poll.reason,) if poll is not None and poll.reason else ()
+
+
 def _trust(
     full: dict[date, Slice],
     rows: list[Slice],
@@ -120,42 +141,54 @@ def _trust(
     wanted: set[date],
     today: date,
     checked: datetime | None,
+    every: timedelta,
     poll: PollState | None,
     now: datetime,
 ) -> Trust:
-    why = (poll.reason,) if poll is not None and poll.reason else ()
     if not wanted:
         return Trust("unavailable", ("The period lies in the future.",))
     if not full:
-        return Trust("unavailable", ("Nothing of this period has been read yet.", *why))
+        return Trust("unavailable", ("Nothing of this period has been read yet.",))
     missing = wanted - full.keys()
     if missing:
         words = f"{len(missing)} of {len(wanted)} days {'is' if len(missing) == 1 else 'are'} not read yet."
-        return Trust("partial", (words, *why))
+        return Trust("partial", (words,))
     apart = {row.day for row in rows if not row.agrees}
     if apart:
-        return Trust(
-            "partial", (f"On {_days(len(apart))} the parts do not add up to the account's total.", *why)
-        )
+        return Trust("partial", (f"On {_days(len(apart))} the parts do not add up to the account's total.",))
     odd = [row.odd for row in full.values() if row.odd]
     if odd:
-        said = (f"On {_days(odd.count(word))} {word.label}." for word in Odd if word in odd)
-        return Trust("partial", (*said, *why))
-    late = _late(full, today=today, checked=checked, now=now)
+        return Trust(
+            "partial", tuple(f"On {_days(odd.count(word))} {word.label}." for word in Odd if word in odd)
+        )
+    stopped = poll is not None and poll.stopped
+    late = _late(full, today=today, checked=checked, every=every, stopped=stopped, now=now)
     if late:
-        return Trust("stale", (late, *why))
+        return Trust("stale", (late,))
     if not any(row.rows for row in full.values()):
         return Trust("empty", ("Nothing was delivered in this period.",))
     return Trust("ready")
+
+
+def _patience(every: timedelta) -> timedelta:
+    return max(RUNNING_STALE, 3 * every)
 
 
 def _days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
 
 
-def _late(full: dict[date, Slice], *, today: date, checked: datetime | None, now: datetime) -> str:
-    patience = max(RUNNING_STALE, timedelta(seconds=3 * settings.POLL_SECONDS))
-    if today in full and (checked is None or now - checked > patience):
+def _late(
+    full: dict[date, Slice],
+    *,
+    today: date,
+    checked: datetime | None,
+    every: timedelta,
+    stopped: bool,
+    now: datetime,
+) -> str:
+    """What is too old of it; a running day that nobody looks at any more is so at once."""
+    if today in full and (checked is None or stopped or now - checked > _patience(every)):
         return f"Today was last checked at {checked:%H:%M} UTC." if checked else "Today was never checked."
     restated = [
         row

@@ -9,6 +9,7 @@ from insights.api.comparison import Comparison
 from insights.api.history import History
 from insights.api.own import OwnMetric, OwnMetrics
 from insights.api.past import Completeness, KnownAt
+from insights.api.polling import Polling
 from insights.api.ranking import Ranking
 from insights.api.rhythm import Rhythm
 from insights.api.views import Ads, AdSets, Campaigns, Insights, Metrics, Performance, Realtime
@@ -23,6 +24,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/known-at/<str:account_id>", KnownAt.as_view(), name="api_known_at"),
     path("api/meta/completeness/<str:account_id>", Completeness.as_view(), name="api_completeness"),
     path("api/meta/history/<str:account_id>", History.as_view(), name="api_history"),
+    path("api/meta/polling/<str:account_id>", Polling.as_view(), name="api_polling"),
     path("api/meta/rhythm/<str:account_id>", Rhythm.as_view(), name="api_rhythm"),
     path("api/meta/comparison/<str:object_id>", Comparison.as_view(), name="api_comparison"),
     path("api/meta/ranking/<str:account_id>", Ranking.as_view(), name="api_ranking"),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 import accounts.access as access
@@ -22,6 +23,7 @@ from dashboard.pages.frame import Context, Part, page, principal, show
 from dashboard.pages.plots import plot
 from dashboard.pages.tiles import HEADLINE, PERIODS, Period, Values, compared, period, tiles
 from insights.comparisons import AGAINST
+from insights.progress import standing
 from metaads.clock import now
 
 #: Columns of the campaigns table besides name, status and budget.
@@ -87,6 +89,8 @@ def _about(who: Principal, row: AdAccount) -> Context:
         "status_change": change,
         "status_before": ad_accounts.standing(*change.before).lower() if change else "",
         "may_connect": access.may(who, "connect", row.client_id),
+        "polling": standing(row),
+        "every": row.poll_seconds or settings.POLL_SECONDS,
     }
 
 

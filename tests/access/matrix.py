@@ -243,6 +243,8 @@ ROUTES: tuple[Route, ...] = (
         # Parts that nobody has read yet are asked for.
         get=Rule(good=202, also=200, writes=frozenset({"insights_fetchrun"}))),
     api("api_history", "/api/meta/history/{account}", post=Rule(AGENCY_ASKS, 202, _says(days=60))),
+    api("api_polling", "/api/meta/polling/{account}", get=READ,
+        post=Rule(LEAD, body=_says(looks="stop", poll_seconds=60))),
     api("api_realtime", "/api/meta/realtime/{account}", get=READ),
     api("api_ad_sets", "/api/meta/ad-sets/{campaign}", get=READ),
     api("api_ads", "/api/meta/ads/{adset}", get=READ),

@@ -1,14 +1,18 @@
 """The tick: one call while nothing moves, a fetch when it does, nothing while blocked, never twice."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
+from accounts.errors import Forbidden, NotFound
+from accounts.models import AuditLine
 from insights.analytics import account_today, totals
 from insights.interest import report
 from insights.models import DataVersion, PollState
 from insights.poll import start, stop, tick
 from metaads.models import QuotaScope
+from metaads.sandbox.limits import FULL, LIMITED
 
 pytestmark = pytest.mark.django_db
 
@@ -51,15 +55,25 @@ def test_when_the_data_moves_the_number_follows_within_one_look(polled, sandbox,
     assert new.header.trust.state == "ready"
 
 
-def test_a_watched_account_is_looked_at_every_30_seconds_for_an_hour(polled, sandbox, clock):
-    looks = 0
+@pytest.mark.parametrize("tier", [LIMITED, FULL])
+def test_a_watched_account_is_read_every_30_seconds_for_an_hour_on_either_tier(polled, sandbox, clock, tier):
+    """120 probes at Meta, none further apart than 30 s, none refused: with whatever the moves in between cost."""
+    sandbox.limits.use_tier(tier)
+    clock.advance(600)  # what the first sync has spent is regained
+    before, times = len(sandbox.history), []
     for _ in range(120):
         clock.advance(30)
         report(
             ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(seconds=60)
         )
-        looks += tick(now=clock.now())
-    assert looks == 120
+        seen = len(sandbox.history)
+        tick(now=clock.now())
+        probes = [line for line in sandbox.history[seen:] if line["params"].get("date_preset") == "today"]
+        times += [clock.now()] * len(probes)
+        assert sandbox.limits.score(polled.meta_id, clock.timestamp()) <= 50
+    assert len(times) == 120
+    assert {(b - a).total_seconds() for a, b in pairwise(times)} == {30.0}
+    assert {line["status"] for line in sandbox.history[before:]} == {200}
 
 
 def test_an_unwatched_account_sleeps_towards_its_next_refresh(polled, clock):
@@ -114,12 +128,32 @@ def test_the_account_s_new_day_is_fetched_even_when_nothing_was_spent_yet(polled
     assert WindowSum.objects.of(polled).filter(days=7, until=today - timedelta(days=1)).exists()
 
 
-def test_a_stopped_account_is_left_alone_until_it_is_started(polled, clock):
-    stop(ad_account=polled, now=clock.now())
-    clock.advance(3600)
-    assert tick(now=clock.now()) == 0
-    start(ad_account=polled, now=clock.now())
+def test_a_stopped_account_is_left_alone_until_it_is_started(polled, sandbox, agency, clock):
+    alice = agency.principals.alice
+    stop(ad_account=polled, principal=alice, now=clock.now())
+    asked = len(sandbox.history)
+    for _ in range(60):
+        clock.advance(60)
+        report(
+            ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(seconds=60)
+        )
+        assert tick(now=clock.now()) == 0
+    assert len(sandbox.history) == asked
+    start(ad_account=polled, principal=alice, now=clock.now())
+    start(ad_account=polled, principal=alice, now=clock.now())
     assert tick(now=clock.now()) == 1
+    lines = AuditLine.objects.of(agency.northwind).filter(verb__endswith="_looks").order_by("pk")
+    assert [line.verb for line in lines] == ["stop_looks", "start_looks"]
+
+
+@pytest.mark.parametrize("who", ["bob", "vera", "vic", "ivan"])
+def test_only_who_may_connect_stops_or_starts(polled, agency, clock, who):
+    for change in (stop, start):
+        with pytest.raises(Forbidden):
+            change(ad_account=polled, principal=getattr(agency.principals, who), now=clock.now())
+    with pytest.raises(NotFound):
+        stop(ad_account=polled, principal=agency.principals.charlie, now=clock.now())
+    assert not PollState.objects.of(polled).get().stopped
 
 
 def test_an_account_that_was_never_synced_or_is_switched_off_is_not_looked_at(connected, clock):

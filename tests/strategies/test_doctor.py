@@ -288,7 +288,7 @@ FAILURES: list[tuple[str, Break, str, str]] = [
     ("token.endpoint", meta_down, "did not answer under", "metastatus.com"),
     ("data.polling", never_polled, "was due", "/readyz"),
     ("data.polling", polled_too_often, "POLL_SECONDS is 5", "30 or more"),
-    ("data.polling", looks_stopped, "are stopped", "start them again"),
+    ("data.polling", looks_stopped, "are stopped", "Start them again"),
     ("data.polling", looks_fail, "Tiny Teapots", "reason"),
     ("data.access", taken_out_of_the_account, "Tiny Teapots", "Business settings"),
     ("data.access", account_without_connection, "Tiny Teapots", "Reconnect"),
