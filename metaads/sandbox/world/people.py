@@ -64,7 +64,7 @@ class Revocation:
 
 
 def sign(token: Token, *, secret: str) -> str:
-    """A bearer text; a fresh nonce makes each one different."""
+    """A bearer text that tells nothing, as Meta's: no stretch of it is the time or an id that stands elsewhere too."""
     payload = [
         token.kind,
         token.user,
@@ -73,9 +73,8 @@ def sign(token: Token, *, secret: str) -> str:
         token.expires,
         int(token.long),
         token.app_id,
-        secrets.token_hex(6),
     ]
-    raw = base64.urlsafe_b64encode(json.dumps(payload, separators=(",", ":")).encode()).rstrip(b"=").decode()
+    raw = _cover(json.dumps(payload, separators=(",", ":")).encode(), secret)
     return f"EAAS{raw}{_seal(raw, secret)}"
 
 
@@ -88,8 +87,8 @@ def read(text: str, *, app_id: str, secret: str) -> Token | None:
     raw, seal = text[4:-32], text[-32:]
     if not hmac.compare_digest(seal, _seal(raw, secret)):
         return None
-    fields: list[Any] = json.loads(base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4)))
-    kind, user, scopes, issued, expires, long, app, _nonce = fields
+    fields: list[Any] = json.loads(_uncover(raw, secret))
+    kind, user, scopes, issued, expires, long, app = fields
     return Token(
         kind=kind,
         user=user,
@@ -104,6 +103,24 @@ def read(text: str, *, app_id: str, secret: str) -> Token | None:
 def proof(token: str, *, secret: str) -> str:
     """``appsecret_proof`` of a token (reference 2.4)."""
     return hmac.new(secret.encode(), token.encode(), hashlib.sha256).hexdigest()
+
+
+_NONCE = 12
+
+
+def _cover(payload: bytes, secret: str) -> str:
+    nonce = secrets.token_bytes(_NONCE)
+    return base64.urlsafe_b64encode(nonce + _with_stream(payload, nonce, secret)).rstrip(b"=").decode()
+
+
+def _uncover(raw: str, secret: str) -> bytes:
+    held = base64.urlsafe_b64decode(raw + "=" * (-len(raw) % 4))
+    return _with_stream(held[_NONCE:], held[:_NONCE], secret)
+
+
+def _with_stream(text: bytes, nonce: bytes, secret: str) -> bytes:
+    stream = hashlib.shake_256(secret.encode() + nonce).digest(len(text))
+    return bytes(one ^ other for one, other in zip(text, stream, strict=True))
 
 
 def _seal(raw: str, secret: str) -> str:
