@@ -29,15 +29,19 @@ def marked() -> dict[str, list[str]]:
     """Id -> `path::test` that carry it, by their own marker or their module's."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(TESTS.rglob("test_*.py")):
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        whole = [one for node in tree.body if _assigns(node, "pytestmark") for one in _ids(node)]
-        name = path.relative_to(TESTS).as_posix()
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
-                own = [one for decorator in node.decorator_list for one in _ids(decorator)]
-                for one in dict.fromkeys([*whole, *own]):
-                    found[one].append(f"{name}::{node.name}")
+        for one, test in marked_in(path.read_text(encoding="utf-8")):
+            found[one].append(f"{path.relative_to(TESTS).as_posix()}::{test}")
     return found
+
+
+def marked_in(source: str) -> Iterator[tuple[str, str]]:
+    """Id and test for every marker of one module; tests in classes and `async` ones too."""
+    tree = ast.parse(source)
+    whole = [one for node in tree.body if _assigns(node, "pytestmark") for one in _ids(node)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            own = [one for decorator in node.decorator_list for one in _ids(decorator)]
+            yield from ((one, node.name) for one in dict.fromkeys([*whole, *own]))
 
 
 def _assigns(node: ast.stmt, name: str) -> bool:

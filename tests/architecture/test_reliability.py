@@ -4,12 +4,36 @@ from __future__ import annotations
 
 import os
 
-from tests.coverage_of_faults import DOC, document, marked, titles
+from tests.coverage_of_faults import DOC, document, marked, marked_in, titles
 
 
 def test_every_marker_names_a_fault_that_there_is():
     known = {one for rows in titles().values() for one in rows}
     assert sorted(marked().keys() - known) == []
+
+
+def test_a_marker_is_found_wherever_a_test_may_stand():
+    source = """
+pytestmark = [pytest.mark.django_db, pytest.mark.fault("F1")]
+
+@pytest.mark.fault("F2", "F3")
+async def test_one(): ...
+
+class TestMore:
+    @pytest.mark.fault("F4")
+    def test_two(self): ...
+
+@pytest.mark.fault("F5")
+def no_test(): ...
+"""
+    found = list(marked_in(source))
+    assert found == [
+        ("F1", "test_one"),
+        ("F2", "test_one"),
+        ("F3", "test_one"),
+        ("F1", "test_two"),
+        ("F4", "test_two"),
+    ]
 
 
 def test_the_table_is_made_from_the_markers():
