@@ -6,12 +6,13 @@ PURE: no Django, no clock, no I/O.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from insights.errors import BadRow
 from insights.metrics import ADDITIVE, FAMILIES, RANKINGS, VALUES
@@ -40,10 +41,23 @@ DEFAULT_WINDOWS: Final = ("7d_click", "1d_view")
 _MICRO: Final = Decimal(1_000_000)
 _MOST: Final = 2**63 - 1
 _NO_ACTIONS: Final = "{}"
+_NOTHING: Final[Mapping[str, Mapping[str, str]]] = {}
+#: Where a column's number stands among a row's values.
+_PLACE: Final = {name: place for place, name in enumerate(ADDITIVE)}
+#: Action type -> its column, which of the column's types it is (the first that a row has counts), and the column of
+#: its worth.
+_KINDS: Final = {
+    kind: (_PLACE[column], rank, _PLACE[VALUES[column]] if column in VALUES else -1)
+    for column, kinds in FAMILIES.items()
+    for rank, kind in enumerate(kinds)
+}
+_COUNTED: Final = tuple((_PLACE[column], name) for column, name in _COUNTS.items())
+_LISTED: Final = tuple((_PLACE[column], name) for column, name in _LISTS.items())
+_ITEMS: Final = list[dict[str, str]]
+_SORTED: Final = msgspec.json.Encoder(order="sorted")
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, gc=False):
     """One object on one account day (or in one of its hours; `hour` -1: the whole day).
 
     `values` follow `metrics.ADDITIVE`; `reach` is None where Meta cannot know it; `actions` is canonical
@@ -77,19 +91,14 @@ def read(row: Mapping[str, Any], *, level: str, breakdowns: Sequence[str] = ()) 
         raise BadRow(f"A {level} row has no id or no date.") from None
     hour = _hour(row.get(HOUR))
     counts, amounts = _lists(row.get("actions")), _lists(row.get("action_values"))
-    values = dict.fromkeys(ADDITIVE, 0)
-    values["spend"] = _micro(row.get("spend", 0))
-    for column, name in _COUNTS.items():
-        values[column] = _whole(row.get(name, 0))
-    for column, name in _LISTS.items():
-        values[column] = sum(_default(item) for item in _lists(row.get(name)).values())
-    for column, types in FAMILIES.items():
-        kind = next((kind for kind in types if kind in counts or kind in amounts), None)
-        if kind is None:
-            continue
-        values[column] = _default(counts.get(kind))
-        if column in VALUES:
-            values[VALUES[column]] = _default(amounts.get(kind))
+    values = [0] * len(_PLACE)
+    values[0] = _micro(row.get("spend", 0))
+    for place, name in _COUNTED:
+        values[place] = _whole(row.get(name, 0))
+    for place, name in _LISTED:
+        if name in row:
+            values[place] = sum(map(_default, _lists(row[name]).values()))
+    _families(values, counts, amounts)
     return Row(
         level=level,
         object_id=object_id,
@@ -98,10 +107,29 @@ def read(row: Mapping[str, Any], *, level: str, breakdowns: Sequence[str] = ()) 
         day=day,
         hour=hour,
         breakdown=cell(row, breakdowns),
-        values=tuple(values.values()),
+        values=tuple(values),
         reach=_reach(row, hour, breakdowns),
         actions=_canonical(counts, amounts, {} if breakdowns else _rankings(row)),
     )
+
+
+def _families(
+    values: list[int], counts: Mapping[str, Mapping[str, str]], amounts: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Each family's number comes from the first of its action types that the row has: they count the same thing."""
+    first: dict[int, tuple[int, str, int]] = {}
+    for kinds in (counts, amounts):
+        for kind in kinds:
+            known = _KINDS.get(kind)
+            if known is None:
+                continue
+            column, rank, worth = known
+            if column not in first or rank < first[column][0]:
+                first[column] = (rank, kind, worth)
+    for column, (_, kind, worth) in first.items():
+        values[column] = _default(counts.get(kind))
+        if worth >= 0:
+            values[worth] = _default(amounts.get(kind))
 
 
 def cell(row: Mapping[str, Any], breakdowns: Sequence[str]) -> str:
@@ -134,7 +162,11 @@ def _reach(row: Mapping[str, Any], hour: int, breakdowns: Sequence[str]) -> int 
 
 
 def _id(value: object) -> str:
-    text = str(value)
+    return _checked_id(str(value))
+
+
+@lru_cache(maxsize=65_536)  # the same few thousand objects on every day
+def _checked_id(text: str) -> str:
     if not text.isascii() or not text.isdigit() or len(text) > 40:
         raise BadRow("An id is not a number.")
     return text
@@ -163,8 +195,11 @@ def _number(value: object) -> Decimal:
 
 
 def _micro(value: object) -> int:
-    if value in (0, "0"):
-        return 0
+    if isinstance(value, str) and len(value) <= 18 and value.isascii():
+        # Nearly every number: plain digits, or money with a few of them behind the point.
+        whole, point, part = value.partition(".")
+        if whole.isdigit() and (part.isdigit() if point else True) and len(whole) <= 12 and len(part) <= 6:
+            return int(whole) * 1_000_000 + int(part.ljust(6, "0"))
     number = _number(value)  # money that was credited back is below nothing, and is kept so
     if abs(number) > _MOST / _MICRO:
         raise BadRow("A number is too large.")
@@ -181,19 +216,27 @@ def _default(windows: Mapping[str, str] | None) -> int:
 
 
 def _whole(value: object) -> int:
+    if isinstance(value, str) and len(value) <= 18 and value.isascii() and value.isdigit():
+        return int(value)
     number = _number(value)
     if number != number.to_integral_value() or not 0 <= number <= _MOST:
         raise BadRow("A count is not a whole number.")
     return int(number)
 
 
-def _lists(items: object) -> dict[str, dict[str, str]]:
+def _lists(items: object) -> Mapping[str, Mapping[str, str]]:
     """`[{"action_type": "lead", "value": "3", ...}]` by type; the later of two equal types is not believed."""
     if items is None:
-        return {}
+        return _NOTHING
+    found: dict[str, dict[str, str]] = {}
+    try:
+        for item in msgspec.convert(items, _ITEMS):  # new ones, so that the page stays as it came
+            found.setdefault(item.pop("action_type"), item)
+        return found
+    except (msgspec.ValidationError, KeyError):
+        found.clear()  # something else than texts: looked at one by one
     if not isinstance(items, list):
         raise BadRow("Actions are not a list.")
-    found: dict[str, dict[str, str]] = {}
     for item in items:
         if not isinstance(item, dict) or "action_type" not in item:
             raise BadRow("An action has no type.")
@@ -214,9 +257,10 @@ def _canonical(
     if not counts and not amounts and not rankings:
         return _NO_ACTIONS
     kept = {"actions": counts, "action_values": amounts, "rankings": rankings}
-    text = json.dumps(
-        {name: part for name, part in kept.items() if part}, sort_keys=True, separators=(",", ":")
-    )
+    try:
+        text = _SORTED.encode({name: part for name, part in kept.items() if part}).decode()
+    except UnicodeEncodeError:
+        raise BadRow("An action's name is no text.") from None
     # PostgreSQL's jsonb has no NUL; an action type never has one, so a row that does is not believed.
     if "\\u0000" in text:
         raise BadRow("An action's name holds a NUL.")

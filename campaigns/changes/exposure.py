@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import Any, Final
 
+from django.db import connection
 from django.db.models import Q, QuerySet, Sum
 
 import campaigns.changes.headroom as headroom
@@ -24,6 +26,7 @@ from campaigns.states import OPEN, Evidence, Field, Level, Source
 #: States in which a change's rise counts: applied, or sent and not proven without effect.
 COUNTS = headroom.COUNTS
 IN_FLIGHT = sorted(state.value for state in OPEN)
+_KEPT: Final = ("ad_account_id", "level", "object_id", "day", "spend", "as_of", "trust", "reported_at")
 #: Attempts that certainly had no effect.
 HARMLESS = ("refused", "throttled", "not_sent", "auth", "not_permitted")
 
@@ -40,26 +43,32 @@ class Spent:
 
 def report(*, ad_account_id: int, rows: Iterable[Spent], as_of: datetime, trust: str, now: datetime) -> int:
     """Store spend so far; the later report of a day replaces the earlier one. Returns how many rows."""
+    # Tens of thousands of rows while history is read, where model objects cost more than the rows.
+    kept: list[Any] = [ExposureRow._meta.get_field(name) for name in _KEPT]
+    names = ", ".join(str(field.column) for field in kept)
+    sets = ", ".join(f"{name} = excluded.{name}" for name in ("spend", "as_of", "trust", "reported_at"))
+    day, spend, *rest = kept[3:]
+    same = [
+        one.get_db_prep_save(value, connection)
+        for one, value in zip(rest, (as_of, trust[:12], now), strict=True)
+    ]
     found = [
-        ExposureRow(
-            ad_account_id=ad_account_id,
-            level=row.level,
-            object_id=row.object_id,
-            day=row.day,
-            spend=row.spend,
-            as_of=as_of,
-            trust=trust[:12],
-            reported_at=now,
+        (
+            ad_account_id,
+            row.level,
+            row.object_id,
+            day.get_db_prep_save(row.day, connection),
+            spend.get_db_prep_save(row.spend, connection),
+            *same,
         )
         for row in rows
     ]
-    ExposureRow.everything.bulk_create(
-        found,
-        update_conflicts=True,
-        unique_fields=["ad_account_id", "level", "object_id", "day"],
-        update_fields=["spend", "as_of", "trust", "reported_at"],
-        batch_size=500,
-    )
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            f"INSERT INTO {ExposureRow._meta.db_table} ({names}) VALUES ({', '.join(['%s'] * len(kept))})"  # noqa: S608
+            f" ON CONFLICT (ad_account_id, level, object_id, day) DO UPDATE SET {sets}",
+            found,
+        )
     return len(found)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from django.db import connection
 
@@ -21,6 +21,9 @@ from insights.models import DayRow, HourRow, Revision
 from insights.rows import Row
 
 VALUES = (*ADDITIVE, "reach", "actions")
+_LINES: Final = 1000
+#: What has a meaning of its own in COPY's text format.
+_QUOTED: Final = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"})
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,8 @@ def _stage(cursor: Any, grain: Grain, rows: Sequence[Row]) -> None:
     names = ", ".join(grain.columns)
     if _postgres():
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-            for values in _tuples(grain, rows):
-                copy.write_row(values)
+            for at in range(0, len(rows), _LINES):
+                copy.write("".join(map(_line, _tuples(grain, rows[at : at + _LINES]))))
         cursor.execute(f"ANALYZE {table}")
     elif rows:
         marks = ", ".join(["%s"] * len(grain.columns))
@@ -138,11 +141,21 @@ def _stage(cursor: Any, grain: Grain, rows: Sequence[Row]) -> None:
 
 
 def _tuples(grain: Grain, rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
-    hourly, postgres = grain.name == "hour", _postgres()
+    hourly = grain.name == "hour"
     for row in rows:
-        day: Any = row.day if postgres else row.day.isoformat()
+        day = row.day.isoformat()
         head = (row.level, row.object_id, row.campaign_id, row.adset_id, row.breakdown, day)
         yield (*head, *((row.hour,) if hourly else ()), *row.values, row.reach, row.actions)
+
+
+def _line(values: tuple[Any, ...]) -> str:
+    """A row in COPY's text format: psycopg's own takes three times as long for rows of plain numbers."""
+    return "\t".join(r"\N" if value is None else _quoted(value) for value in values) + "\n"
+
+
+def _quoted(value: Any) -> str:
+    text = value if isinstance(value, str) else str(value)
+    return text.translate(_QUOTED) if "\\" in text or not text.isprintable() else text
 
 
 def _compare(cursor: Any, grain: Grain, account_id: int) -> tuple[set[tuple[str, date]], int, int]:

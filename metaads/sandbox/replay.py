@@ -4,8 +4,9 @@
     anything else                                         -> the sandbox, after `latency`
 
 Numbers stand still from the first answer until an effect reaches the journal (a write, an edit, a fault), as Meta's
-stand still between two refreshes. What is answered from memory is neither counted by the limits nor in the history;
-the token is part of what is asked, so a refused one is never served. `/_sandbox/replay` sets the latency
+stand still between two refreshes. What is answered from memory is neither counted by the limits nor in the history.
+Whoever may see the same shares an answer, with a token that the sandbox has once answered and not refused since;
+any other token is asked about there first. `/_sandbox/replay` sets the latency
 (`latency_ms`) and answers how many requests came.
 """
 
@@ -15,12 +16,18 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
-from urllib.parse import parse_qs
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, parse_qsl
 
 from metaads.sandbox.app import Sandbox, StartResponse
+from metaads.sandbox.world import people
 
-_Kept = tuple[str, list[tuple[str, str]], bytes]
+
+class _Kept(NamedTuple):
+    status: str
+    headers: list[tuple[str, str]]
+    body: bytes
+    token: str
 
 
 class Replayed:
@@ -31,7 +38,8 @@ class Replayed:
         sandbox.desk.replayed = {}
         self.latency = 0.0
         self.requests = 0
-        self._kept: dict[tuple[str, str, str], _Kept] = {}
+        self._kept: dict[tuple[Any, ...], _Kept] = {}
+        self._good: set[tuple[str, str]] = set()
         self._effects = len(sandbox.journal)
         self._lock = threading.Lock()
 
@@ -49,12 +57,26 @@ class Replayed:
             time.sleep(self.latency)
         if environ["REQUEST_METHOD"] != "GET" or not path.rstrip("/").endswith("/insights"):
             return self.sandbox(environ, start_response)
-        key = (path, query, str(environ.get("HTTP_AUTHORIZATION", "")))
-        kept = self._kept.get(key) or self._ask(environ, key)
-        start_response(kept[0], list(kept[1]))
-        return [kept[2]]
+        token, proof, question = _parted(query, str(environ.get("HTTP_AUTHORIZATION", "")))
+        key = (path, question, self._who(token))
+        kept = self._kept.get(key) if (token, proof) in self._good else None
+        if kept is None:
+            kept = self._ask(environ, key, token)
+            if kept.status.startswith("200"):
+                self._good.add((token, proof))
+        # The address of the next page has the token in it: whoever asks finds his own there.
+        body = kept.body if kept.token == token else kept.body.replace(kept.token.encode(), token.encode())
+        headers = [
+            (name, str(len(body)) if name == "Content-Length" else value) for name, value in kept.headers
+        ]
+        start_response(kept.status, headers)
+        return [body]
 
-    def _ask(self, environ: dict[str, Any], key: tuple[str, str, str]) -> _Kept:
+    def _who(self, text: str) -> tuple[object, ...]:
+        token = people.read(text, app_id=self.sandbox.app_id, secret=self.sandbox.app_secret)
+        return (token.kind, token.user, token.scopes) if token is not None else (text,)
+
+    def _ask(self, environ: dict[str, Any], key: tuple[Any, ...], token: str) -> _Kept:
         said: list[Any] = []
 
         def hear(status: str, headers: list[tuple[str, str]], *_: Any) -> Callable[[bytes], None]:
@@ -62,13 +84,14 @@ class Replayed:
             return lambda data: None
 
         body = b"".join(self.sandbox(environ, hear))
-        kept: _Kept = (said[0], said[1], body)
+        kept = _Kept(said[0], said[1], body, token)
         if said[0].startswith("200"):
             self._kept[key] = kept
         return kept
 
     def _forget(self) -> None:
         self._kept.clear()
+        self._good.clear()
         if self.sandbox.desk.replayed is not None:
             self.sandbox.desk.replayed.clear()
         self._effects = len(self.sandbox.journal)
@@ -80,3 +103,12 @@ class Replayed:
         body = json.dumps({"requests": self.requests, "kept": len(self._kept)}).encode()
         start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]
+
+
+def _parted(query: str, authorization: str) -> tuple[str, str, str]:
+    """Token and proof of whoever asks, and what is asked."""
+    shown = dict(parse_qsl(query))
+    named = ("access_token=", "appsecret_proof=")
+    question = "&".join(one for one in query.split("&") if not one.startswith(named))
+    token = authorization.partition(" ")[2] or shown.get("access_token", "")
+    return token, shown.get("appsecret_proof", ""), question

@@ -1,8 +1,12 @@
 """Meta's strings become numbers once, exactly; what cannot be read is refused, never guessed."""
 
+import copy
 from datetime import timedelta
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from insights.errors import BadRow
 from insights.metrics import ADDITIVE
@@ -146,3 +150,47 @@ def test_a_world_with_video_ads_answers_every_step_and_they_shrink(clock):
         steps = [one[name] for name in ("video_plays", "video_p25", "video_p50", "video_p75", "video_p100")]
         assert steps == sorted(steps, reverse=True)
         assert 0 < one["video_views"] <= one["impressions"] * 1_000_000
+
+
+@given(
+    st.one_of(
+        st.decimals(min_value=0, max_value=10**11, places=8).map(str),
+        st.from_regex(r"[0-9]{0,13}\.?[0-9]{0,7}", fullmatch=True),
+        st.integers(0, 10**12).map(str),
+    )
+)
+@settings(derandomize=True, max_examples=300)
+def test_every_amount_is_the_decimal_that_it_says(text):
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        with pytest.raises(BadRow):
+            row(spend=text)
+        return
+    if number * 1_000_000 >= 2**63:
+        with pytest.raises(BadRow):
+            row(spend=text)
+        return
+    wanted = (number * 1_000_000).to_integral_value(ROUND_HALF_UP)
+    assert values(row(spend=text))["spend"] == wanted
+
+
+def test_of_a_family_the_first_type_counts_in_whatever_order_meta_lists_them():
+    listed = [
+        {"action_type": "offsite_conversion.fb_pixel_purchase", "value": "9"},
+        {"action_type": "purchase", "value": "8"},
+        {"action_type": "omni_purchase", "value": "7"},
+    ]
+    worth = [{"action_type": "purchase", "value": "80"}, {"action_type": "omni_purchase", "value": "70"}]
+    for actions in (listed, listed[::-1]):
+        found = values(row(actions=actions, action_values=worth))
+        assert (found["purchases"], found["purchase_value"]) == (7_000_000, 70_000_000)
+    only_worth = values(row(action_values=worth[:1]))
+    assert (only_worth["purchases"], only_worth["purchase_value"]) == (0, 80_000_000)
+
+
+def test_the_page_stays_as_it_came():
+    raw = {**wire(), "actions": [{"action_type": "lead", "value": "1"}]}
+    before = copy.deepcopy(raw)
+    read(raw, level="ad")
+    assert raw == before

@@ -42,3 +42,25 @@ def test_a_token_that_meta_refuses_is_not_answered_from_memory():
     assert alice.get(f"{ACCOUNT}/insights", **QUESTION)["data"]
     answer = alice.raw("GET", f"{ACCOUNT}/insights", **{**QUESTION, "access_token": "EAAwrong"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, 190)
+
+
+def test_another_token_of_the_same_person_is_answered_from_memory_once_it_was_good():
+    replayed, alice = graph(replay=True)
+    before = alice.raw("GET", f"{ACCOUNT}/insights", **QUESTION).text
+    assert alice.token in before  # in the address of the next page
+    renewed = Graph(replayed.sandbox, replayed.sandbox.token(), door.session(replayed))
+    for asked in (1, 0, 0):
+        calls = len(replayed.sandbox.history)
+        found = renewed.raw("GET", f"{ACCOUNT}/insights", **QUESTION).text
+        assert found == before.replace(alice.token, renewed.token)
+        assert len(replayed.sandbox.history) == calls + asked
+
+
+def test_a_person_who_may_see_less_does_not_hear_what_another_one_was_told():
+    replayed, alice = graph(replay=True)
+    assert alice.get(f"{ACCOUNT}/insights", **QUESTION)["data"]
+    blind = Graph(
+        replayed.sandbox, replayed.sandbox.token(scopes=("public_profile",)), door.session(replayed)
+    )
+    for _ in range(2):
+        assert "error" in blind.get(f"{ACCOUNT}/insights", **QUESTION)
