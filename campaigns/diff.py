@@ -69,6 +69,10 @@ def _edits(old: ObjectRow, new: ObjectRow) -> list[Edit]:
     found = []
     for name in WATCHED:
         if name in names and getattr(old, name) != getattr(new, name):
+            if (getattr(old, name) is None and not old.known) or (
+                getattr(new, name) is None and not new.known
+            ):
+                continue  # it could not be read: nobody has edited it for that
             before, after = written(getattr(old, name)), written(getattr(new, name))
             found.append(Edit(object_id=new.meta_id, name=new.name, field=name, before=before, after=after))
     return found

@@ -1,17 +1,16 @@
 """PURE: a row of the Graph API -> a frozen value with our names and units.
 
-Budgets arrive as text in minor units and leave as `Decimal` in major units; in a currency that Meta's table
-does
-not list they are None. A status that we do not know is kept as it is and flagged (`known` False): such an
-object
-is shown, and left alone by rules. Source: docs/meta.md, sections 6.2 to 6.7, 6.9, 6.10.
+Budgets arrive as text in minor units and leave as `Decimal` in major units; in a currency that Meta's table does
+not list they are None. A word that we do not know is kept as it is, an amount that cannot be read is None, and
+either flags its object (`known` False): it is shown, and left alone by rules. Source: docs/meta.md, sections 6.2
+to 6.7, 6.9, 6.10.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -21,6 +20,10 @@ import metaads.graph.money as money
 from campaigns.states import Field, Level, canonical_amount, canonical_moment
 
 STATUSES: Final = frozenset({"ACTIVE", "PAUSED", "ARCHIVED", "DELETED"})
+#: Nothing can be done to such an object any more.
+GONE: Final = frozenset({"ARCHIVED", "DELETED"})
+LEARNING: Final = frozenset({"", "LEARNING", "SUCCESS", "FAIL"})
+BUDGETS: Final = ("daily_budget", "lifetime_budget")
 EFFECTIVE: Final = frozenset(
     {
         "ACTIVE",
@@ -137,7 +140,7 @@ def campaign(row: Mapping[str, Any], *, currency: str) -> CampaignRow:
         name=text(row.get("name"), 400),
         status=status,
         effective_status=effective,
-        known=known,
+        known=known and _legible(row, BUDGETS, currency),
         daily_budget=amount(row.get("daily_budget"), currency),
         lifetime_budget=amount(row.get("lifetime_budget"), currency),
         bid_strategy=text(row.get("bid_strategy"), 60),
@@ -153,13 +156,14 @@ def campaign(row: Mapping[str, Any], *, currency: str) -> CampaignRow:
 def ad_set(row: Mapping[str, Any], *, currency: str) -> AdSetRow:
     status, effective, known = _statuses(row)
     learning, promoted = row.get("learning_stage_info"), row.get("promoted_object")
+    stage = text(learning.get("status"), 40) if isinstance(learning, Mapping) else ""
     return AdSetRow(
         meta_id=_id(row, "id"),
         campaign_id=_id(row, "campaign_id"),
         name=text(row.get("name"), 400),
         status=status,
         effective_status=effective,
-        known=known,
+        known=known and stage in LEARNING and _legible(row, (*BUDGETS, "bid_amount"), currency),
         daily_budget=amount(row.get("daily_budget"), currency),
         lifetime_budget=amount(row.get("lifetime_budget"), currency),
         bid_strategy=text(row.get("bid_strategy"), 60),
@@ -167,7 +171,7 @@ def ad_set(row: Mapping[str, Any], *, currency: str) -> AdSetRow:
         optimization_goal=text(row.get("optimization_goal"), 60),
         conversion_event=text(promoted.get("custom_event_type"), 60) if isinstance(promoted, Mapping) else "",
         billing_event=text(row.get("billing_event"), 60),
-        learning_stage=text(learning.get("status"), 40) if isinstance(learning, Mapping) else "",
+        learning_stage=stage,
         start_time=moment(row.get("start_time")),
         end_time=moment(row.get("end_time")),
         created_time=moment(row.get("created_time")),
@@ -211,13 +215,11 @@ def creative(row: Mapping[str, Any], *, currency: str) -> CreativeRow:
 def value_of(row: Mapping[str, Any], field: Field, *, currency: str) -> str:
     """The field's value in canonical text; "" when the object does not have it (the budget lives elsewhere).
 
-    An archived or deleted object has nothing that could be changed but its status: all else reads "".
+    Of an archived or deleted object there is nothing to say but that: every field reads as its status (`GONE`).
     """
     status = configured(row)
-    if field is Field.STATUS:
+    if field is Field.STATUS or status in GONE:
         return status
-    if status in ("ARCHIVED", "DELETED"):
-        return ""
     if field is Field.NAME:
         return text(row.get("name"), 400)
     if field.is_time:
@@ -315,16 +317,27 @@ def _spoken(value: object, field: Field | None, currency: str) -> str:
 
 
 def amount(value: object, currency: str) -> Decimal | None:
-    """Minor units of the wire -> major units; None for absent, "0" (how Meta writes *no budget here*), odd
-    text,
-    and currencies without a known minor unit."""
+    """Minor units of the wire -> major units; None for absent, "0" (how Meta writes *no budget here*), odd text, less
+    than nothing, and currencies without a known minor unit."""
     if not isinstance(value, int | str) or isinstance(value, bool):
         return None
     try:
         found = money.from_minor(value, currency)
     except money.MoneyError:
         return None
-    return found or None
+    return found if found > 0 else None
+
+
+def legible(value: object, currency: str) -> bool:
+    """Whether a money value says something: an amount, or that there is none. Where the minor unit is not known that
+    is another trouble, with a guard of its own."""
+    if value is None or value in ("0", 0) or amount(value, currency) is not None:
+        return not isinstance(value, bool)
+    return not money.known(currency)
+
+
+def _legible(row: Mapping[str, Any], names: Iterable[str], currency: str) -> bool:
+    return all(legible(row.get(name), currency) for name in names)
 
 
 def moment(value: object) -> datetime | None:

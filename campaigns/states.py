@@ -3,6 +3,7 @@
     PROPOSED ──> REJECTED | APPROVED | EXPIRED
     APPROVED ──> PREPARING | EXPIRED
     PREPARING ─> SENDING | APPROVED (read failed, or stopped) | NOOP | APPLIED | SUPERSEDED | NEEDS_HUMAN
+                 | FAILED (the object is archived or deleted)
     SENDING ───> ACKED | UNKNOWN | THROTTLED | HELD_AUTH | FAILED
                  | NOT_APPLIED (the send guard kept the request back)
     ACKED | UNKNOWN ──> VERIFYING     THROTTLED ──> PREPARING     HELD_AUTH ──> VERIFYING (after reconnecting)
@@ -124,7 +125,7 @@ S = ChangeState
 TRANSITIONS: Mapping[ChangeState, frozenset[ChangeState]] = {
     S.PROPOSED: frozenset({S.APPROVED, S.REJECTED, S.EXPIRED}),
     S.APPROVED: frozenset({S.PREPARING, S.EXPIRED}),
-    S.PREPARING: frozenset({S.SENDING, S.APPROVED, S.NOOP, S.APPLIED, S.SUPERSEDED, S.NEEDS_HUMAN}),
+    S.PREPARING: frozenset({S.SENDING, S.APPROVED, S.NOOP, S.APPLIED, S.SUPERSEDED, S.NEEDS_HUMAN, S.FAILED}),
     S.SENDING: frozenset({S.ACKED, S.UNKNOWN, S.THROTTLED, S.HELD_AUTH, S.FAILED, S.NOT_APPLIED}),
     S.ACKED: frozenset({S.VERIFYING}),
     S.UNKNOWN: frozenset({S.VERIFYING}),

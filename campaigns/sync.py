@@ -26,10 +26,10 @@ import campaigns.mapping as mapping
 import metaads.graph.fields as asked
 from accounts.errors import NoConnection
 from accounts.models import AdAccount
-from campaigns.diff import Diff, diff
+from campaigns.diff import Diff, diff, written
 from campaigns.mapping import ActivityRow, ObjectRow
-from campaigns.models import Ad, AdSet, Campaign, Creative, Observation, SyncRun, SyncState
-from campaigns.states import Field, Level
+from campaigns.models import Ad, AdSet, Campaign, Change, Creative, Observation, SyncRun, SyncState
+from campaigns.states import ChangeState, Field, Level
 from metaads.graph.client import GraphClient
 from metaads.graph.errors import GraphError
 from metaads.quota import Blocked
@@ -40,6 +40,8 @@ Progress = Callable[[str, int], None]
 FIRST_LOOK: Final = timedelta(days=7)
 #: The log may be written a little after the edit; lines seen before are told by their key.
 OVERLAP: Final = timedelta(minutes=15)
+#: How far a copy of Meta's may lag behind a write that was confirmed by another one.
+LAG: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -257,12 +259,20 @@ def _newer_kept(
     started: datetime,
 ) -> dict[str, ObjectRow]:
     """What our own changes have read back since this run began is newer than what the run read: it stays, and the
-    next run compares it."""
+    next run compares it. So does what they confirmed a moment before, where the run has read what stood there before
+    them: a copy of Meta's that lags says so. Had somebody set it back, the activity log tells."""
     rows = Observation.objects.of(ad_account.client_id).filter(
         change__ad_account=ad_account, at__gt=started, error_text=""
     )
     kept = dict(fetched)
-    for object_id, name in set(rows.values_list("change__object_id", "change__field")):
+    newer = set(rows.values_list("change__object_id", "change__field"))
+    applied = Change.objects.of(ad_account.client_id).filter(
+        ad_account=ad_account, state=ChangeState.APPLIED, applied_at__gt=started - LAG
+    )
+    for object_id, name, before in applied.values_list("object_id", "field", "before"):
+        if object_id in kept and written(getattr(kept[object_id], name)) == before:
+            newer.add((object_id, name))
+    for object_id, name in newer:
         if object_id not in kept or object_id not in stored:
             continue
         names = ("status", "effective_status", "known") if name == Field.STATUS else (name,)

@@ -295,7 +295,7 @@ _ENDS: Final = {
     ChangeState.APPLIED: "it is applied, and was read back",
     ChangeState.SUPERSEDED: "somebody else changed the value meanwhile, so we stopped",
     ChangeState.NEEDS_HUMAN: "a person has to look",
-    ChangeState.FAILED: "Meta refused it",
+    ChangeState.FAILED: "it failed",
     ChangeState.REJECTED: "it was rejected",
     ChangeState.EXPIRED: "it expired unsent",
     ChangeState.NOOP: "nothing had to be sent, since it was so already",

@@ -100,6 +100,8 @@ def look(change: Change, *, phase: str, clock: Clock) -> Observation:
             value = mapping.value_of(node, Field(change.field), currency=change.currency)
             if change.field in (Field.STATUS, Field.NAME) and not value:
                 error_text = f"Meta answered without a {change.field}."
+            if Field(change.field).is_money and not mapping.legible(node.get(change.field), change.currency):
+                error_text = f"Meta answered with a {Field(change.field).words} that cannot be read."
     except GraphError as error:
         error_text = str(error)
     except (Blocked, Refused) as error:
@@ -156,6 +158,13 @@ def unreadable_since(change: Change, *, phase: str) -> datetime | None:
     return first.at if first is not None else None
 
 
+def delisted(change: Change) -> bool:
+    """Whether a complete read of the account has not found the object any more. One refusal to read it proves
+    nothing (code 100/33 says missing, hidden or unsupported); together they do."""
+    obj = queries.stored(ad_account=change.ad_account, level=Level(change.level), object_id=change.object_id)
+    return obj is not None and obj.removed_at is not None
+
+
 def traces(change: Change, *, clock: Clock) -> tuple[ActivityRow, ...] | None:
     """What was done to the change's field since its last attempt, by us or by anybody, from Meta's activity log;
     None: it could not be read. The log is in whole seconds."""
@@ -195,7 +204,7 @@ def store(change: Change, *, value: str) -> None:
     """Write what was read twice into the stored tree, so that pages and the next sync start from it."""
     model: type[Campaign] | type[AdSet] | type[Ad] = queries.MODELS[Level(change.level)]
     rows = model.everything.filter(ad_account_id=change.ad_account_id, meta_id=change.object_id)
-    if change.field == Field.STATUS:
+    if change.field == Field.STATUS or value in mapping.GONE:
         # The effective status follows by itself at Meta; where it equalled the status, it does so here too.
         rows.filter(effective_status=F("status")).update(effective_status=value)
         rows.update(status=value)

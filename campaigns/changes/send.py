@@ -2,6 +2,7 @@
 
     APPROVED ── claim ──> PREPARING ── look ... 3 s ... look ──> value = target   NOOP, or APPLIED by an attempt
                                                                  value = other    SUPERSEDED, object held
+                                                                 archived, gone   FAILED
                                                                  value = before   go on
     one transaction: still ours? stopped? approval? guards? -> Attempt row, SENDING, COMMIT
     then, outside of any transaction, at most 5 s after that COMMIT: the one POST
@@ -26,6 +27,7 @@ import campaigns.changes.guards as guards
 import campaigns.changes.ledger as ledger
 import campaigns.changes.reading as reading
 import campaigns.changes.switch as switch
+import campaigns.mapping as mapping
 import metaads.graph.money as money
 from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
@@ -154,6 +156,9 @@ def _look_again(claim: Claim, *, now: datetime) -> datetime | None:
         change = reading.still_mine(claim, now=now)
         if change is None:
             return None
+        if reading.delisted(change) and not change.possibly_applied:
+            _gone(change, now=now)
+            return None
         _give_up(change, why="Meta could not be read; nothing was sent.", now=now, not_before=now + LATER)
         return now + LATER
 
@@ -172,7 +177,17 @@ def _nothing_to_send(claim: Claim, *, value: str, now: datetime) -> None:
             fields = applied if done is S.APPLIED else {}
             ledger.transition(change, to=done, now=now, error_text="", advice="", **fields, **ledger.free())
             return
+        if value in mapping.GONE and not change.possibly_applied:
+            _gone(change, now=now)
+            return
         switch.superseded(change, value=value, now=now)
+
+
+def _gone(change: Change, *, now: datetime) -> None:
+    """Nothing can be changed there any more, and nothing of ours was sent: the end, without another try."""
+    why = f"This {Level(change.level).words} is archived or deleted at Meta; nothing was sent."
+    advice = "Choose another one."
+    ledger.transition(change, to=S.FAILED, now=now, note=why, error_text=why, advice=advice, **ledger.free())
 
 
 def _write(claim: Claim, *, clock: Clock) -> datetime | None:

@@ -86,7 +86,7 @@ def steps(change: Change) -> tuple[Step, ...]:
 _FAILED_WORDS: dict[str, str] = {
     S.SUPERSEDED: "Stopped",
     S.NEEDS_HUMAN: "A person has to look",
-    S.FAILED: "Refused by Meta",
+    S.FAILED: "Failed",
     S.REJECTED: "Rejected",
     S.EXPIRED: "Expired",
 }

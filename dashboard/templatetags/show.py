@@ -37,7 +37,7 @@ CHANGE_WORDS: Mapping[str, tuple[str, str]] = {
     "APPLIED": ("applied", "ok"),
     "SUPERSEDED": ("stopped: somebody else changed it", "warn"),
     "NEEDS_HUMAN": ("a person has to look", "bad"),
-    "FAILED": ("refused by Meta", "bad"),
+    "FAILED": ("failed", "bad"),
     "REJECTED": ("rejected", ""),
     "EXPIRED": ("expired unsent", ""),
     "NOOP": ("nothing to send: it was so already", "ok"),

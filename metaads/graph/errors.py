@@ -533,18 +533,18 @@ def _parse(body: bytes) -> tuple[bool, Any]:
         pass
     try:
         found = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
-        return True, _storable(found) if _HALVES.search(body) else found
+        return True, _storable(found) if _UNSTORABLE.search(body) else found
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         return False, None
 
 
-#: Half of a pair (an emoji that was cut) is legal in JSON's escapes and in no text that can be stored or sent on.
-_HALVES: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+#: Half of a pair (an emoji that was cut) and NUL are legal in JSON's escapes, and in no text that can be stored.
+_UNSTORABLE: Final = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
 
 
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
+        return value.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, list):
         return [_storable(one) for one in value]
     if isinstance(value, dict):

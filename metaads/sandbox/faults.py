@@ -46,6 +46,8 @@ NAMES: dict[str, str] = {
     "enum_new": "read",
     "string_numbers": "read",
     "missing_fields": "read",
+    "odd_value": "read",
+    "extra_fields": "read",
     "run_failed": "run",
     "null_batch": "batch",
     "partial_batch": "batch",

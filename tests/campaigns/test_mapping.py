@@ -70,7 +70,7 @@ def test_the_value_of_a_field_in_canonical_text():
     assert mapping.value_of(ROW, Field.STATUS, currency="USD") == "ACTIVE"
     assert mapping.value_of({**ROW, "daily_budget": "5050"}, Field.DAILY_BUDGET, currency="USD") == "50.50"
     assert mapping.value_of(ROW, Field.LIFETIME_BUDGET, currency="USD") == ""
-    assert mapping.value_of({**ROW, "status": "DELETED"}, Field.DAILY_BUDGET, currency="USD") == ""
+    assert mapping.value_of({**ROW, "status": "DELETED"}, Field.DAILY_BUDGET, currency="USD") == "DELETED"
 
 
 def test_an_activity_names_the_object_the_field_and_both_values():

@@ -46,6 +46,7 @@ def test_progress_is_told_in_sentences(desk):
     assert told[0] == ("Reading campaigns", 0)
 
 
+@pytest.mark.fault("F56")
 def test_a_read_that_breaks_off_never_makes_tombstones(desk):
     desk.edit(desk.other, "status", "DELETED")
     desk.sandbox.faults.arm("dropped", {"edge": "ads"}, None)
@@ -70,6 +71,7 @@ def test_a_deleted_campaign_becomes_a_tombstone_and_can_come_back(desk):
     assert gone.removed_at is None
 
 
+@pytest.mark.fault("F38")
 def test_one_empty_answer_does_not_empty_the_account(desk):
     desk.sandbox.faults.arm("empty_page", {"edge": "campaigns"}, 1)
     assert desk.sync().removed == 0

@@ -71,6 +71,23 @@ def test_a_ratio_over_nothing_or_over_the_unknown_is_unknown():
     assert evaluate("cpa", {"spend": D(10)}) is None
 
 
+@pytest.mark.fault("F59")
+@given(
+    st.fixed_dictionaries(
+        {
+            name: st.none() | st.just(D(0)) | (money if kind == "money" else whole)
+            for name, kind in ADDITIVE.items()
+        }
+    )
+)
+def test_whatever_is_missing_or_nothing_no_metric_is_endless_and_no_share_of_nothing_is_zero(row):
+    for metric in METRICS.values():
+        value = evaluate(metric.name, row)
+        assert value is None or value.is_finite()
+        if metric.over and not row.get(metric.over):
+            assert value is None, metric.name
+
+
 def test_ctr_is_in_percent_as_meta_reports_it():
     assert evaluate("ctr", {"clicks": D(402), "impressions": D(18342)}).quantize(D("0.000001")) == D(
         "2.191691"

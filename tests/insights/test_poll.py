@@ -90,6 +90,7 @@ def test_an_unwatched_account_sleeps_towards_its_next_refresh(polled, clock):
     assert tick(now=clock.now()) == 1
 
 
+@pytest.mark.fault("F39")
 def test_while_meta_asks_to_wait_no_call_is_made_and_the_page_says_why(polled, sandbox, clock):
     report(ad_account_id=polled.pk, reason="watching", weight=10, until=clock.now() + timedelta(hours=1))
     sandbox.faults.arm("throttle", times=1, at=0.0)
@@ -108,6 +109,7 @@ def test_while_meta_asks_to_wait_no_call_is_made_and_the_page_says_why(polled, s
     assert PollState.objects.of(polled).get().reason == ""
 
 
+@pytest.mark.fault("F39")
 def test_no_answer_backs_off_and_a_good_one_comes_back(polled, sandbox, clock):
     sandbox.faults.arm("html", times=4, at=0.0)
     clock.advance(31)

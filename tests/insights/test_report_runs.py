@@ -103,6 +103,7 @@ def test_an_account_known_to_be_large_is_asked_for_a_report_at_once(large, sandb
     assert len(sandbox.journal.of("run")) == before + len(LEVELS)
 
 
+@pytest.mark.fault("F57")
 @pytest.mark.parametrize("failures", [1, 4, 11])
 def test_a_failed_report_is_cut_smaller_until_it_comes(large, sandbox, clock, failures):
     from campaigns.sync import run as structure
@@ -130,6 +131,7 @@ def test_days_campaigns_ad_sets_ads_and_fields_are_cut_in_turn():
     assert cut(of_days("account", Period(TODAY, TODAY)), tree)[0] == "fields"
 
 
+@pytest.mark.fault("F57")
 def test_what_can_be_cut_no_further_gives_up_with_a_reason_and_is_ordered_anew(large, sandbox, clock):
     fault = sandbox.faults.arm("run_failed", times=None, at=0.0)
     first_sync(ad_account=large, days=1, now=clock.now())
@@ -149,6 +151,7 @@ def test_what_can_be_cut_no_further_gives_up_with_a_reason_and_is_ordered_anew(l
     assert Slice.objects.of(large).filter(kind="day", complete=True).count() == len(LEVELS)
 
 
+@pytest.mark.fault("F57")
 def test_a_report_that_never_moves_is_given_up_and_asked_for_smaller(large, sandbox, clock):
     first_sync(ad_account=large, days=1, now=clock.now())
     advance(ad_account=large, now=clock.now())
@@ -229,6 +232,7 @@ def test_a_throttle_lets_reports_wait_and_says_so(large, sandbox, clock):
     assert Slice.objects.of(large).filter(kind="day", complete=True).count() == len(LEVELS)
 
 
+@pytest.mark.fault("F61")
 def test_an_old_answer_never_overwrites_a_newer_one(large, sandbox, clock):
     first_sync(ad_account=large, days=1, now=clock.now())
     advance(ad_account=large, now=clock.now())

@@ -40,6 +40,7 @@ def test_one_server_without_the_other_is_an_error(settings: Any, given: str, mis
     assert error.id == "metaads.E001" and error.msg.startswith(given) and missing in error.msg
 
 
+@pytest.mark.fault("F49")
 @pytest.mark.parametrize("version", ["v18.0", "v24.0"])
 def test_a_retired_version_is_a_warning_that_names_a_living_one(settings: Any, version: str) -> None:
     meta(settings, version=version)

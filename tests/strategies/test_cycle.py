@@ -126,6 +126,7 @@ def test_a_budget_that_a_person_moved_meanwhile_withdraws_the_raise(shop, strate
     assert Change.objects.of(shop.northwind).filter(object_id="21").count() == 1
 
 
+@pytest.mark.fault("F46")
 def test_an_object_that_is_gone_withdraws_its_proposal(shop, strategy):
     run(shop, strategy)
     AdSet.objects.of(shop.northwind).filter(meta_id="22").update(removed_at=shop.clock.now())
@@ -133,6 +134,7 @@ def test_an_object_that_is_gone_withdraws_its_proposal(shop, strategy):
     assert Proposal.objects.of(shop.northwind).get(object_id="22").state == "superseded"
 
 
+@pytest.mark.fault("F56")
 def test_doubtful_figures_conclude_nothing_and_raise_nothing(shop, strategy):
     shop.clock.advance(60)
     plant(shop, complete=False)
@@ -150,7 +152,7 @@ def test_figures_that_become_doubtful_leave_open_proposals_alone(shop, strategy)
     assert set(by_object(shop)) == {"21", "22"}
 
 
-@pytest.mark.fault("F78")
+@pytest.mark.fault("F78", "F47")
 def test_a_campaign_that_owns_the_budget_is_judged_instead_of_its_ad_sets(shop, strategy):
     from campaigns.models import Campaign
 
@@ -263,6 +265,7 @@ def test_every_stored_record_judges_to_the_same_verdict_again(shop, strategy):
         assert [decisions.case_json(case) for case in again.cases] == row.record["cases"]
 
 
+@pytest.mark.fault("F55")
 def test_a_record_keeps_every_nodes_value(shop, strategy):
     run(shop, strategy)
     row = Decision.objects.of(shop.northwind).get(object_id="22")

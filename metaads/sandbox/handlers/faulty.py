@@ -5,7 +5,7 @@ Options: ``late`` seconds (30) and answer ("timeout" or "success"); ``stale_read
 ``auth`` subcode (0 = none); ``transient`` code, subcode; ``reduce`` limit;
 ``html`` and ``empty`` status; ``odd_body`` body; ``human_edit_between`` field, value, object_id, seconds;
 ``cbo_switch`` budget; ``null_batch`` and ``partial_batch`` every; ``enum_new`` value; ``missing_fields``
-names; ``truncated`` share.
+names; ``odd_value`` names, value; ``truncated`` share.
 """
 
 from __future__ import annotations
@@ -127,7 +127,24 @@ def _reshape(name: str, body: dict[str, Any], options: dict[str, Any]) -> Any:
     if name == "missing_fields":
         names = set(options.get("names", ("name",)))
         return _drop(body, names)
+    if name == "odd_value":
+        return _put(body, set(options.get("names", ())), options.get("value"))
+    if name == "extra_fields":
+        return _more(body)
     return body
+
+
+def _put(value: Any, names: set[str], odd: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: odd if name in names else _put(item, names, odd) for name, item in value.items()}
+    return [_put(item, names, odd) for item in value] if isinstance(value, list) else value
+
+
+def _more(value: Any) -> Any:
+    """Every object with fields that nobody has heard of."""
+    if isinstance(value, dict):
+        return {name: _more(item) for name, item in value.items()} | {"new_in_v99": {"a": [1, None, {}]}}
+    return [_more(item) for item in value] if isinstance(value, list) else value
 
 
 def _twice(body: dict[str, Any]) -> dict[str, Any]:

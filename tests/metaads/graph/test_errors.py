@@ -99,15 +99,18 @@ def test_a_plain_success_is_ok_only_with_a_2xx(body: bytes) -> None:
         assert read(body, status=status).kind is Kind.UNKNOWN
 
 
+@pytest.mark.fault("F35")
 def test_json_that_calls_itself_html_is_not_trusted() -> None:
     assert read(b'{"id": "1"}', kind="text/html; charset=utf-8").rule == "html"
 
 
+@pytest.mark.fault("F36")
 def test_codes_may_arrive_as_strings() -> None:
     answer = read({"error": {"code": "190", "error_subcode": "463", "message": "x"}}, status=400)
     assert (answer.kind, answer.code, answer.subcode, answer.definite) == (Kind.AUTH, 190, 463, True)
 
 
+@pytest.mark.fault("F36")
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -132,6 +135,7 @@ def test_a_429_without_a_code_is_a_throttle() -> None:
     assert (answer.kind, answer.retry_after) == (Kind.THROTTLED, 120.0)
 
 
+@pytest.mark.fault("F42")
 def test_an_ad_set_that_had_four_budget_changes_waits_for_an_hour() -> None:
     answer = read({"error": {"code": 613, "error_subcode": 1487632, "message": "x"}}, status=400)
     error = errors.error_for(answer)

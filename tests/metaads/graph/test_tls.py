@@ -87,6 +87,22 @@ def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sen
     assert server.requests == []
 
 
+@pytest.mark.fault("F50")
+def test_whoever_the_name_leads_to_needs_the_certificate_of_that_name(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a changed DNS answer comes to: a server whose certificate is good, and another name's."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
+    server = TLSWire(answering, certificate)
+    try:
+        elsewhere = server.address.replace("127.0.0.1", "localhost")
+        answer = Transport(elsewhere).request("POST", "20", token=TOKEN, data={"status": "PAUSED"})
+    finally:
+        server.close()
+    assert (answer.kind, answer.rule, answer.sent) == (Kind.TRANSIENT, "tls_refused", False)
+    assert server.requests == []
+
+
 def test_a_certificate_that_is_trusted_is_accepted(
     certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +116,7 @@ def test_a_certificate_that_is_trusted_is_accepted(
     assert len(server.requests) == 1
 
 
+@pytest.mark.fault("F51")
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n\r\n"])
 def test_a_drip_inside_tls_is_cut_at_the_deadline(
     certificate: Path, monkeypatch: pytest.MonkeyPatch, start: bytes

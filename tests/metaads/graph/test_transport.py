@@ -134,6 +134,7 @@ def test_several_requests_in_flight_do_not_mix() -> None:
 # What may not
 
 
+@pytest.mark.fault("F50")
 @pytest.mark.parametrize(
     "address",
     [
@@ -255,6 +256,7 @@ def test_a_connection_closed_after_the_request_is_unknown() -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.fault("F35")
 @pytest.mark.parametrize(
     "raw",
     [
@@ -280,16 +282,49 @@ def test_a_broken_answer_is_unknown_and_sent_once(raw: bytes) -> None:
         assert len(server.requests) == 1
 
 
+@pytest.mark.fault("F51")
 def test_a_read_that_stalls_times_out() -> None:
     with wire(lambda connection, stop: stop.wait(5) and None) as server:
         answer = at(server.address, read_timeout=0.2).request("GET", "me", token=TOKEN)
         assert (answer.kind, answer.rule) == (Kind.UNKNOWN, "timed_out")
 
 
+@pytest.mark.fault("F35")
 def test_a_body_over_the_cap_is_dropped() -> None:
     transport, _ = scripted([b'{"data": "' + b"x" * 300_000 + b'"}'], max_body=200_000)
     answer = transport.request("GET", "me", token=TOKEN)
     assert (answer.kind, answer.rule) == (Kind.UNKNOWN, "body_too_large")
+
+
+class Endless(io.RawIOBase):
+    """100 MB that are made as they are read."""
+
+    def __init__(self) -> None:
+        self.given = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = min(len(buffer), 100_000_000 - self.given)
+        self.given += size
+        buffer[:size] = b" " * size
+        return size
+
+
+@pytest.mark.fault("F35")
+def test_of_100_megabytes_no_more_than_the_cap_is_read_or_held() -> None:
+    body = Endless()
+
+    class Adapter(Script):
+        def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:  # type: ignore[override]
+            return respond(request, body, status=200, headers={})
+
+    answer = Transport("https://graph.facebook.com", session=session_on(Adapter([]))).request(
+        "GET", "me", token=TOKEN
+    )
+    assert (answer.kind, answer.rule) == (Kind.UNKNOWN, "body_too_large")
+    assert body.given <= 33 * 1024 * 1024
 
 
 @pytest.mark.fault("F35")
@@ -325,6 +360,7 @@ class Drip(io.RawIOBase):
         return min(4096, len(buffer))
 
 
+@pytest.mark.fault("F35", "F51")
 def test_a_drip_that_never_pauses_long_enough_to_time_out_ends_at_the_total_deadline() -> None:
     clock = [0.0]
     drip = Drip(clock)

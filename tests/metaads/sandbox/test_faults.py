@@ -189,6 +189,11 @@ def test_answers_change_their_shape(graph: Graph, campaign: str) -> None:
     assert graph.get(ACCOUNT, fields="account_status")["account_status"] == "1"
     graph.sandbox.faults.arm("missing_fields", names=["name"])
     assert "name" not in graph.get(campaign, fields="name,status")
+    graph.sandbox.faults.arm("odd_value", names=["daily_budget"], value="1e9")
+    assert budget(graph, campaign) == "1e9"
+    graph.sandbox.faults.arm("extra_fields")
+    more = graph.get(campaign, fields="daily_budget")
+    assert (more["daily_budget"], more["new_in_v99"]) == ("10000", {"a": [1, None, {}]})
 
 
 def test_runs_fail_and_batches_lose_items(graph: Graph, campaign: str) -> None:

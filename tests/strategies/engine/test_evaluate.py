@@ -30,6 +30,7 @@ def wanted(judgement):
     return {(intent.action.value, intent.target) for intent in judgement.intents}
 
 
+@pytest.mark.fault("F59")
 @pytest.mark.parametrize(
     ("left", "right", "both", "either"),
     [
@@ -94,6 +95,7 @@ def test_switches_that_are_off_do_nothing():
     assert say(subject(), actions=Actions(pauseLowPerforming=True)).intents == ()
 
 
+@pytest.mark.fault("F59")
 @pytest.mark.parametrize("name", ["ctr", "cpc", "cpm", "impressions", "spend"])
 def test_an_unknown_figure_never_raises(name):
     judgement = say(subject(**{name: None}), actions=Actions(increaseBudget=True))
@@ -159,6 +161,7 @@ def test_late_figures_hold_raises_and_let_a_stop_through():
     assert ("pause", "PAUSED") in wanted(say(subject(ctr="0.1"), trust=Trust.STALE))
 
 
+@pytest.mark.fault("F56", "F60")
 @pytest.mark.parametrize("trust", [Trust.UNAVAILABLE, Trust.EMPTY, Trust.PARTIAL])
 def test_on_missing_figures_nothing_is_done(trust):
     assert say(subject(ctr="0.1"), trust=trust).intents == ()
@@ -221,6 +224,7 @@ def test_a_raise_is_whole_at_most_a_fifth_more_and_never_above_the_ceiling(budge
         assert target % Decimal(unit) == 0
 
 
+@pytest.mark.fault("F59")
 @given(
     st.builds(Thresholds, st.none() | amounts, st.none() | amounts, st.none() | amounts, st.none() | amounts),
     st.builds(Actions, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
