@@ -48,6 +48,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._client_id = 0
         self._checked = 0.0
         self._pump: asyncio.Task[None] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
 
     async def connect(self) -> None:
         if not _own_origin(self.scope):
@@ -65,11 +66,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
             # The first socket of a process waits for its subscription; without Redis the page polls anyway.
             await asyncio.to_thread(hub.stands, seconds=SUBSCRIBE_SECONDS)
         await self.accept()
+        self._look_later(self._outlet)
         self._pump = asyncio.create_task(self._run(self._outlet))
 
     async def disconnect(self, code: int) -> None:
         if self._outlet is not None:
             hub.unregister(client_id=self._client_id, outlet=self._outlet)
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -80,17 +84,23 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     async def _run(self, outlet: Outlet) -> None:
         while True:
-            texts: list[str] = []
-            with contextlib.suppress(TimeoutError):
-                texts = await asyncio.wait_for(outlet.take(), timeout=max(self._recheck, 0.05))
+            texts = await outlet.take()
             if outlet.looks() or monotonic() - self._checked >= self._recheck:
                 client_id, refusal = await self._look()
                 if refusal or client_id != self._client_id:
                     hub.unregister(client_id=self._client_id, outlet=outlet)
                     await self.close(refusal or NO_CLIENT)
                     return
+                self._look_later(outlet)
             for text in texts:
                 await self.send(text_data=text)
+
+    def _look_later(self, outlet: Outlet) -> None:
+        """Wake the pump when the next look is due. One timer for each look, not a time-out around each frame: that
+        would cost more than the frame, and put the looks off until frames wait for them."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = outlet.loop.call_later(max(self._recheck, 0.05), outlet.look)
 
     async def _look(self) -> tuple[int, int]:
         """The client's id, or 0 and the close code."""
@@ -113,9 +123,9 @@ def _own_origin(scope: Any) -> bool:
 
 def _may_see(scope: Any) -> tuple[int, int]:
     session = scope.get("session")
-    if session is None or not session.session_key or not session.exists(session.session_key):
+    if session is None or not session.session_key:
         return 0, NOT_SIGNED_IN
-    # A fresh look at the session: the scope's own copy knows no logout.
+    # A fresh look at the session: the scope's own copy knows no logout. One that is gone has nobody in it.
     holder = type("Holder", (), {"session": type(session._wrapped)(session.session_key)})()
     user = get_user(holder)
     principal = acting.principal(session=holder.session, user=user, now=now())
