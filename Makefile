@@ -5,13 +5,17 @@
 #   make server    the server form: several processes on PostgreSQL and Redis                            PORT= DATABASE_URL= REDIS_URL=
 #   make test      the test suite on SQLite            make browser   the tests that need Chromium
 #   make prove     large counts, real processes        N= (how much)
-#   make bench     benchmarks, beside the official SDK  DAYS= (how much)  BENCH_POSTGRES_URL=
+#   make bench     benchmarks, beside what others use  B="ingest queries push calls memory" (which)  BENCH_POSTGRES_URL=
+#                                                      DAYS= ROWS= SOCKETS= HOURS= (how much)
 #   make check     format, lint, types, imports, migrations, deployment          make fix   mend what can be mended
 
 PORT ?= 8000
 GRAPH_PORT ?= 8010
 N ?= 200
 DAYS ?= 90
+ROWS ?= 10000000
+SOCKETS ?= 200 1000
+HOURS ?= 2
 B ?=
 DEMO_DIR ?= var/demo
 VENV := .venv
@@ -112,7 +116,7 @@ prove: $(DEV)
 
 # Prints tables and writes var/bench.json. With BENCH_POSTGRES_URL, a server where databases may be made, PostgreSQL too.
 bench: $(DEV)
-	@$(PY) -m tests.bench $(B) --days $(DAYS)
+	@$(PY) -m tests.bench $(B) --days $(DAYS) --rows $(ROWS) --sockets $(SOCKETS) --hours $(HOURS)
 
 check: $(DEV)
 	$(PY) -m ruff format --check .
