@@ -128,6 +128,14 @@ def structure(*, ad_account: AdAccount, include_removed: bool = False) -> list[O
     return rows
 
 
+def running(*, ad_account: AdAccount, level: str) -> int:
+    """How many objects of a level may be delivering now; for callers that got the account from `access`."""
+    if level not in MODELS:
+        return 1
+    rows = MODELS[Level(level)].objects.of(ad_account.client_id).filter(ad_account=ad_account)
+    return int(rows.filter(removed_at__isnull=True, effective_status="ACTIVE").count())
+
+
 def goals(*, ad_account: AdAccount) -> dict[str, tuple[str, str, str]]:
     """Ad set id -> optimisation goal, event of its pixel, objective of its campaign; removed ones too, since their rows
     stay. For callers that got the account from `access`."""

@@ -1,7 +1,8 @@
 """Read days of an ad account from Meta: account-wide, newest first, resumable after any stop.
 
     windows.due -> periods, newest first, each as long as its rows fit into memory
-        -> one read per level (ad, ad set, campaign, account), each account-wide; never a call per object
+        -> per period and level (ad, ad set, campaign, account) account-wide reads, several at once (`errand`);
+           never a call per object
            too much for one answer -> the period is halved; one day -> a report that Meta prepares (`report_runs`)
         -> store: all four levels of the period in one transaction; its slices say that it was read
     -> hours of the newest days, per campaign -> reach of 7 and 28 days, once per account day
@@ -13,8 +14,10 @@ The newest days are read under the account's own lease, older ones under another
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 
@@ -29,12 +32,11 @@ import insights.rows as wire
 import insights.windows as days_of
 from accounts.errors import Refused
 from accounts.models import AdAccount
-from insights.errand import LEASE_SECONDS, Errand, Report
+from insights.errand import LEASE_SECONDS, Answered, Errand, Report
 from insights.models import FetchRun, PeriodReach, Slice
 from insights.progress import Progress, of
 from insights.progress import progress as stands
 from insights.questions import LEVELS, Question
-from insights.rows import Row
 from insights.store.rollups import HOUR_LEVEL
 from insights.store.write import Reached, Read, keep_reach, upsert
 from insights.windows import DAY, Period
@@ -240,8 +242,7 @@ def _newest(work: Errand) -> list[date]:
     work.tell()
     free = [day for day in due if day not in ordered]
     newest = [day for day in free if day > work.today - DAY * NEWEST_DAYS]
-    for period in days_of.runs(newest, longest=_at_once(work, NEWEST_DAYS)):
-        _period(work, period)
+    _whole_days(work, newest, longest=NEWEST_DAYS)
     return [day for day in free if day not in newest]
 
 
@@ -255,8 +256,7 @@ def _history(work: Errand, older: Sequence[date]) -> None:
         return
     if work.run.kind != "refresh":
         _leave_the_newest(work)
-    for period in days_of.runs(older, longest=_at_once(work, LONGEST_DAYS)):
-        _period(work, period)
+    _whole_days(work, older, longest=LONGEST_DAYS)
 
 
 def _leave_the_newest(work: Errand) -> None:
@@ -285,43 +285,69 @@ def _read_to_the_end(
     return {day: min(seen.values()) for day, seen in found.items() if wanted <= seen.keys()}
 
 
-def _period(work: Errand, period: Period) -> None:
-    _read(work, [questions.of_days(level, period) for level in LEVELS])
-    work.run.done = min(work.run.total, work.run.done + period.days)
-    work.tell()
+def _whole_days(work: Errand, days: Iterable[date], *, longest: int) -> None:
+    periods = days_of.runs(days, longest=_at_once(work, longest))
+    _read(work, [[questions.of_days(level, period) for level in LEVELS] for period in periods])
 
 
-def _read(work: Errand, asked: Sequence[Question]) -> None:
-    """Read questions about the same days and store their answers together. Too much for one answer is halved, and
-    that is kept, so that a run that is cut short does not begin with it again; one day too much is ordered as a
-    report, and so is every other day of a large account."""
-    period = asked[0].period
-    whole_days = len(asked) > 1
-    reason = "Known to be large."
-    if not (whole_days and report_runs.large(ad_account=work.ad_account, now=work.now)):
-        try:
-            _store(work, asked, [work.rows(question) for question in asked])
-            return
-        except TooMuchData:
-            reason = "Too much for one answer."
-        if period.days > 1:
-            work.run.longest = period.days // 2
-            work.run.save(update_fields=["longest"])
-            for half in days_of.halves(period):
-                _read(work, [questions.about(question, half) for question in asked])
-            return
-    for day in sorted(period, reverse=True):
+def _read(work: Errand, groups: Sequence[Sequence[Question]]) -> None:
+    """Read groups of questions, each about the same days, and store each group's answers together as soon as they are
+    whole. Too much for one answer is halved, and that is kept, so that neither the days behind it nor a run that is
+    cut short begin with it again; one day too much is ordered as a report, and so is every other day of a large
+    account."""
+    if not groups:
+        return
+    if len(groups[0]) > 1 and report_runs.large(ad_account=work.ad_account, now=work.now):
+        for asked in groups:
+            _order(work, asked, "Known to be large.")
+        return
+    left = dict(enumerate(groups))
+    refused: Sequence[Question] | None = None
+    with closing(work.answers(groups)) as answers:
+        for number, answer in answers:
+            asked = left.pop(number)
+            if isinstance(answer, TooMuchData):
+                refused = asked
+                break
+            _store(work, asked, answer)
+            _count(work, asked)
+    if refused is None:
+        return
+    period, rest = refused[0].period, list(left.values())
+    if period.days == 1:
+        _order(work, refused, "Too much for one answer.")
+    else:
+        work.run.longest = period.days // 2
+        work.run.save(update_fields=["longest"])
+        rest = [
+            [questions.about(question, part) for question in asked]
+            for asked in (refused, *rest)
+            for part in days_of.runs(asked[0].period, longest=work.run.longest)
+        ]
+    _read(work, rest)
+
+
+def _order(work: Errand, asked: Sequence[Question], reason: str) -> None:
+    for day in sorted(asked[0].period, reverse=True):
         wholes = [questions.about(question, Period(day, day)) for question in asked]
         report_runs.order(ad_account=work.ad_account, wholes=wholes, reason=reason, now=work.now)
+    _count(work, asked)
 
 
-def _store(work: Errand, asked: Sequence[Question], answers: Sequence[tuple[list[Row], bool]]) -> None:
+def _count(work: Errand, asked: Sequence[Question]) -> None:
+    """Say how far the run is; hours lie within days that are counted."""
+    if asked[0].kind == "day":
+        work.run.done = min(work.run.total, work.run.done + asked[0].period.days)
+        work.tell()
+
+
+def _store(work: Errand, asked: Sequence[Question], answers: Sequence[Answered]) -> None:
     slices = [
-        Read(question.kind, question.level, day, complete=good, breakdown=question.cells)
-        for question, (_, good) in zip(asked, answers, strict=True)
+        Read(question.kind, question.level, day, complete=answer.good, breakdown=question.cells)
+        for question, answer in zip(asked, answers, strict=True)
         for day in question.period
     ]
-    rows = [row for found, _ in answers for row in found]
+    rows = itertools.chain.from_iterable(answer.rows for answer in answers)
     upsert(ad_account=work.ad_account, rows=rows, slices=slices, now=work.now)
 
 
@@ -351,10 +377,8 @@ def _parts(work: Errand) -> None:
                 ad_account=work.ad_account, wholes=[asked], reason="Told by reports alone.", now=work.now
             )
         return
-    for period in days_of.runs(inside, longest=max(1, _at_once(work, LONGEST_DAYS) // 4)):
-        _read(work, [questions.of_cells(run.level, period, names)])
-        run.done = min(run.total, run.done + period.days)
-        work.tell()
+    periods = days_of.runs(inside, longest=max(1, _at_once(work, LONGEST_DAYS) // 4))
+    _read(work, [[questions.of_cells(run.level, period, names)] for period in periods])
 
 
 def _hours(work: Errand) -> None:
@@ -373,23 +397,19 @@ def _hours(work: Errand) -> None:
     ordered = report_runs.pending(
         ad_account=work.ad_account, now=work.now, level=HOUR_LEVEL, breakdown=wire.HOUR
     )
-    for period in days_of.runs(set(due) - ordered, longest=_at_once(work, HOUR_DAYS)):
-        _read(work, [questions.of_hours(HOUR_LEVEL, period)])
+    periods = days_of.runs(set(due) - ordered, longest=_at_once(work, HOUR_DAYS))
+    _read(work, [[questions.of_hours(HOUR_LEVEL, period)] for period in periods])
 
 
 def _reach(work: Errand) -> None:
     """De-duplicated people of 7 and 28 full days, read once per account day and level; kept together, so that they
     are one step of the data version. Too much for one answer: that reach stays unknown until the next look."""
+    due = list(_reach_due(work))
     found: list[Reached] = []
     try:
-        for period, level in _reach_due(work):
-            people: list[tuple[str, int]] = []
-            try:
-                for page in work.pages(questions.of_reach(level, period)):
-                    people += [wire.reach(raw, level=level) for raw in page]
-            except TooMuchData:
-                continue
-            found.append(Reached(level, period, tuple(people)))
+        for number, people in work.reach([questions.of_reach(level, period) for period, level in due]):
+            period, level = due[number]
+            found.append(Reached(level, period, people))
     finally:
         if found:
             keep_reach(ad_account=work.ad_account, found=found, now=work.now)

@@ -21,8 +21,6 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal
 
-import numpy as np
-
 Family = Literal["hour", "weekday", "hour_of_week", "month", "week"]
 Verdict = Literal["better", "worse", ""]
 #: Share of false finds among the finds that is put up with.
@@ -161,6 +159,8 @@ def _scatter(units: Mapping[_Key, Sequence[tuple[float, float]]]) -> dict[_Key, 
     Bursts make the variance of top grow faster than over (a * over + b * over^2), so a busy hour may not borrow
     the calm of the quiet ones, and a few calm days do not make a calm hour.
     """
+    import numpy as np  # where it is needed: it costs 20 MB in every process, and few ever draw a pattern
+
     squares: dict[_Key, Any] = {}
     volumes: dict[_Key, Any] = {}
     for key, rows in units.items():
@@ -184,6 +184,8 @@ def _scatter(units: Mapping[_Key, Sequence[tuple[float, float]]]) -> dict[_Key, 
 
 def _curve(over: Any, square: Any) -> tuple[float, float]:
     """Least squares of square = a * over + b * over^2 with a, b >= 0, each point weighted by its size."""
+    import numpy as np
+
     x, y = np.stack([np.ones_like(over), over]).T, square / over  # divided by over: a + b * over
     (a, b), *_ = np.linalg.lstsq(x, y, rcond=None)
     if b <= 0:

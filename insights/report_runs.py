@@ -29,8 +29,8 @@ import campaigns.queries as queries
 import insights.questions as questions
 from accounts.errors import Refused
 from accounts.models import AdAccount
-from insights.errand import understood
-from insights.models import FetchRun, ReportRun, Slice
+from insights.errand import Answered, expected_rows, rows_a_day, understood
+from insights.models import FetchRun, ReportRun
 from insights.questions import Question, Tree
 from insights.rows import Row
 from insights.store.write import Read, upsert
@@ -44,8 +44,10 @@ from metaads.graph.paging import CursorExpired
 from metaads.graph.report_runs import state_of
 from metaads.quota import Blocked
 
-#: More rows of one day than this are asked for as a report at once, and a period is kept below it.
+#: More rows of one day than this are asked for as a report at once.
 MOST_ROWS: Final = 20_000
+#: Rows of one level that are held in memory until their period is whole and stored.
+AT_ONCE: Final = 6_000
 #: Reports of one account that Meta prepares at the same time.
 IN_FLIGHT: Final = 10
 #: After this long a report is given up and asked for in smaller parts; without any progress sooner.
@@ -67,18 +69,12 @@ def large(*, ad_account: AdAccount, now: datetime) -> bool:
     return rows_a_day(ad_account) > MOST_ROWS or refused.exists()
 
 
-def rows_a_day(ad_account: AdAccount) -> int:
-    """How many ads delivered on the fullest of the last days that were read; 0 when none was."""
-    rows = Slice.objects.of(ad_account).filter(kind="day", level="ad", breakdown="", complete=True)
-    return max(rows.order_by("-day").values_list("rows", flat=True)[:7], default=0)
-
-
 def days_at_once(*, ad_account: AdAccount, most: int, now: datetime) -> int:
-    """How many days are read and stored together: so many that their rows fit into memory (`MOST_ROWS`), and no more
+    """How many days are read and stored together: so many that their rows fit into memory (`AT_ONCE`), and no more
     than Meta has refused within a day; at least one."""
     runs = FetchRun.objects.of(ad_account).filter(started_at__gt=now - DAY)
     taken = runs.aggregate(least=Min("longest"))["least"] or most
-    return max(1, min(most, taken, MOST_ROWS // max(1, rows_a_day(ad_account))))
+    return max(1, min(most, taken, AT_ONCE // max(1, expected_rows(ad_account))))
 
 
 def order(
@@ -314,15 +310,19 @@ def _land(ad_account: AdAccount, client: GraphClient, whole: ReportRun, now: dat
     for part in _below(whole):
         question = questions.unpacked(part.question)
         try:
-            found, good = understood(_pages(client, part), question)
+            answer = Answered()
+            for page in _pages(client, part):
+                answer.take(understood(page, question))
         except _Refused as refused:
             if refused.too_much:
                 _smaller(ad_account, refused.leaf, str(refused), now)
             else:
                 _again(refused.leaf, str(refused), now)
             return
-        rows += found
-        slices += [Read(question.kind, question.level, day, good, question.cells) for day in question.period]
+        rows += answer.rows
+        slices += [
+            Read(question.kind, question.level, day, answer.good, question.cells) for day in question.period
+        ]
     upsert(ad_account=ad_account, rows=rows, slices=slices, now=now, asked_at=asked)
     ReportRun.objects.of(ad_account).filter(parent=whole).delete()
     whole.state, whole.finished_at, whole.percent = "read", now, 100

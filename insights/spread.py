@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
-
-import numpy as np
+from typing import Any
 
 _STEPS = 4000
 
 
 def quartiles(values: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
     """Lower quartile, median and upper quartile, each a weighted mean of all values; at least two are needed."""
+    import numpy as np  # where it is needed: it costs 20 MB in every process, and few ever compare clients
+
     ordered = np.sort(np.array([float(value) for value in values]))
     if len(ordered) < 2:
         raise ValueError("at least two values")
@@ -23,15 +24,16 @@ def quartiles(values: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
     return Decimal(repr(low)), Decimal(repr(middle)), Decimal(repr(high))
 
 
-def _weights(count: int, share: float) -> np.ndarray:
+def _weights(count: int, share: float) -> Any:
     """What each ordered value counts: the mass of Beta((n + 1) p, (n + 1) (1 - p)) over its n-th of [0, 1]."""
+    import numpy as np
+
     a, b = (count + 1) * share, (count + 1) * (1 - share)
     x = (np.arange(_STEPS * count) + 0.5) / (_STEPS * count)
     log = (a - 1) * np.log(x) + (b - 1) * np.log1p(-x)
     density = np.exp(log - log.max())
     mass = density.reshape(count, _STEPS).sum(axis=1)
-    weights: np.ndarray = mass / mass.sum()
-    return weights
+    return mass / mass.sum()
 
 
 def blurred(value: Decimal) -> Decimal:

@@ -41,6 +41,7 @@ _lock = threading.Lock()
 _transports: dict[tuple[object, ...], Transport] = {}
 #: A `requests` adapter; the type is not named because only `graph.transport` imports that library.
 _adapter: Any = None
+_lanes = 1
 
 
 def transport(*, keep_alive: bool = True) -> Transport:
@@ -83,8 +84,9 @@ def client(
         before_call=functools.partial(_ask, scope=scope, use=use),
         on_answer=heard,
         next_token=next_token,
-        # In process there is nobody to wait for between two tries.
+        # In process there is nobody to wait for: between two tries, or beside another read.
         sleep=_no_pause if _adapter is not None else time.sleep,
+        abreast=functools.partial(_abreast, scope),
     )
 
 
@@ -138,14 +140,16 @@ def requests_session() -> Any:
 
 
 @contextmanager
-def plugged(adapter: Any) -> Iterator[None]:
-    """Send everything that is made in this block through `adapter`, a `requests` adapter (process-wide)."""
-    global _adapter
-    before, _adapter = _adapter, adapter
+def plugged(adapter: Any, *, lanes: int = 1) -> Iterator[None]:
+    """Send everything that is made in this block through `adapter`, a `requests` adapter (process-wide), and as many
+    reads at once as `lanes`."""
+    global _adapter, _lanes
+    before = _adapter, _lanes
+    _adapter, _lanes = adapter, lanes
     try:
         yield
     finally:
-        _adapter = before
+        _adapter, _lanes = before
         with _lock:
             for key in [key for key in _transports if key[-1] == id(adapter)]:
                 del _transports[key]
@@ -210,6 +214,10 @@ def _heard(answer: Answer, *, scope: str, use: str) -> None:
     warning = version_warning(answer.headers)
     if warning:
         report(kind=VERSION, text=warning, now=now())
+
+
+def _abreast(scope: str) -> int:
+    return _lanes if _adapter is not None else quota.abreast(scope=scope, now=now())
 
 
 def _no_pause(seconds: float) -> None:

@@ -28,6 +28,9 @@ SLOT: Final = 10
 #: Meta's score per 300 s and tier; and how long one exceeding blocks, in seconds.
 POINTS: Final = {"development_access": 60, "standard_access": 9000}
 BLOCK: Final = {"development_access": 300.0, "standard_access": 60.0}
+#: Reads that wait for Meta at the same time: four pages in memory, and at 150 ms a page the processor is never idle.
+WIDE: Final = 4
+NARROW: Final = 2
 #: Codes that block the app as a whole, not one account (docs/meta.md, section 3.3).
 APP_CODES: Final = frozenset({4})
 #: A header's figure is about a rolling hour; unconfirmed for this long, it says nothing any more.
@@ -142,6 +145,16 @@ def state(*, scope: str, now: datetime) -> QuotaState:
         limit=POINTS[row.tier or "development_access"],
         reason=row.reason if blocked else "",
     )
+
+
+def abreast(*, scope: str, now: datetime) -> int:
+    """How many reads may wait for Meta at once: each is asked for and counted by itself, so this is a matter of how
+    far the truth may run ahead of the last headers. Few until Meta has said that the tier is the wide one."""
+    row = QuotaScope.objects.filter(pk=scope).first()
+    if row is None or row.tier != "standard_access":
+        return NARROW
+    percent = _percent(row, now=now)
+    return WIDE if percent < 50.0 else NARROW if percent < 75.0 else 1
 
 
 def _not_blocked(row: QuotaScope | None, *, now: datetime) -> None:

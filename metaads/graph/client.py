@@ -1,6 +1,7 @@
 """Read from the Graph API for one token.
 
-    node  edge  edge_pages  insights  batch
+    node  edge  edge_pages  insights  batch      one after the other
+    together                                     several paged reads at once (`lanes`)
         -> token()               asked anew for every attempt, so none is kept here; may raise
         -> before_call()         the caller's quota; may raise
         -> transport.request     one attempt, one Answer
@@ -14,18 +15,21 @@ tried again unchanged either; a paged read halves its page, everything else rais
 
 from __future__ import annotations
 
+import copy
 import random
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from typing import Any, Final
 
-from metaads.graph import batch, paging
+from metaads.graph import batch, lanes, paging
 from metaads.graph import fields as asked
 from metaads.graph.batch import Read
 from metaads.graph.errors import Answer, Kind, Unknown, error_for
+from metaads.graph.lanes import Ask, Heard
 from metaads.graph.transport import Transport
 
 _FIRST_PAUSE: Final = 0.5  # seconds; doubled each time, drawn from 0 up to it ("full jitter")
@@ -41,7 +45,7 @@ class GraphClient:
 
     `token` is the token, or a function that gives it for the next request. `next_token(answer, token, failed)` is
     told that a token was refused, as the `failed`-th one of this read, and says whether to ask `token` and Meta once
-    more; a read is refused three tokens at most.
+    more; a read is refused three tokens at most. `abreast` says how many reads may wait for Meta at once now.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class GraphClient:
         sleep: Callable[[float], None] = time.sleep,
         random: random.Random | None = None,
         max_tries: int = 4,
+        abreast: Callable[[], int] | None = None,
     ) -> None:
         self._transport = transport
         self._token = _always(token) if isinstance(token, str) else token
@@ -64,6 +69,7 @@ class GraphClient:
         self._sleep = sleep
         self._random = random or _own_random()
         self._max_tries = max(1, max_tries)
+        self._abreast = abreast
 
     def __repr__(self) -> str:
         return f"GraphClient({self._transport!r})"
@@ -141,6 +147,34 @@ class GraphClient:
         `before_call` and `on_answer` run once per item, because Meta counts every item as a call.
         """
         return batch.read_many(self._post_batch, reads, tell=self._tell)
+
+    @property
+    def abreast(self) -> int:
+        """How many reads may wait for Meta at once, as far as the quota is known now; at least one."""
+        return max(1, self._abreast()) if self._abreast is not None else 1
+
+    def together(
+        self, reads: Sequence[Callable[[GraphClient], Iterator[Any]]]
+    ) -> Generator[Heard, None, None]:
+        """Make several paged reads at once, `abreast` of them; what they give comes as it arrives.
+
+        Each read is given a client like this one, walks pages with it and yields them, or what it makes of them, which
+        is better: pages are large. Every hook of this client is called in the thread that walks the
+        answers, and only while it waits for the next one. Raises what a read raises, except TooMuchData, which is
+        told beside the pages; then no further call is made.
+        """
+        return lanes.run([partial(self._in_lane, read) for read in reads], lanes=self.abreast)
+
+    def _in_lane(self, read: Callable[[GraphClient], Iterator[Any]], ask: Ask, tell: Ask) -> Iterator[Any]:
+        mine = copy.copy(self)
+        mine._token = lambda: str(ask(self._token))
+        if (before := self._before_call) is not None:
+            mine._before_call = lambda: ask(before)
+        if (heard := self._on_answer) is not None:
+            mine._on_answer = lambda answer: tell(partial(heard, answer))
+        if (following := self._next_token) is not None:
+            mine._next_token = lambda *refused: bool(ask(partial(following, *refused)))
+        return read(mine)
 
     def _pages(self, path: str, question: Mapping[str, Any], *, limit: int) -> Iterator[list[dict[str, Any]]]:
         def fetch(after: str | None, size: int) -> Answer:

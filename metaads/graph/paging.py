@@ -61,8 +61,9 @@ def pages(fetch: Fetch, *, limit: int) -> Iterator[list[Row]]:
             if after is not None and _blames_cursor(refusal.answer):
                 raise CursorExpired(refusal.answer) from None
             raise
-        yield rows_of(answer)
-        after = next_cursor(answer)
+        after, page = next_cursor(answer), [rows_of(answer)]
+        answer = replace(answer, body=None)
+        yield page.pop()  # nothing here holds the page while its reader works on it, or waits with it
         if after is None:
             return
         seen[after] += 1

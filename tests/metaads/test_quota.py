@@ -10,7 +10,7 @@ import pytest
 
 from metaads.graph.errors import Answer, Kind
 from metaads.models import QuotaScope
-from metaads.quota import APP, Blocked, check, record, state
+from metaads.quota import APP, Blocked, abreast, check, record, state
 
 pytestmark = pytest.mark.django_db
 
@@ -90,6 +90,20 @@ def test_the_full_tier_has_more_points_once_a_header_says_so() -> None:
     record(scope=SCOPE, answer=answer(percent=1, tier="standard_access"), use="read", now=NOW)
     assert state(scope=SCOPE, now=NOW).limit == 9000
     assert spend("read", 200) == 200
+
+
+def test_few_reads_wait_at_once_until_meta_has_named_the_wide_tier_and_one_when_its_limit_is_near() -> None:
+    assert abreast(scope=SCOPE, now=NOW) == 2
+    for percent, tier, wanted in (
+        (1, "development_access", 2),
+        (1, "standard_access", 4),
+        (49.9, "standard_access", 4),
+        (50, "standard_access", 2),
+        (75, "standard_access", 1),
+    ):
+        record(scope=SCOPE, answer=answer(percent=percent, tier=tier), use="read", now=NOW)
+        assert abreast(scope=SCOPE, now=NOW) == wanted
+    assert abreast(scope=SCOPE, now=NOW + timedelta(seconds=600)) == 4, "a figure that nothing confirms fades"
 
 
 @pytest.mark.parametrize(
