@@ -76,9 +76,7 @@ def test_one_lane_and_four_end_in_the_same_tables(connected, clock, four_lanes):
     assert tables(account) == abreast
 
 
-@pytest.mark.parametrize(
-    "fault", ["transient", "truncated", "dup_page", "reduce", "throttle"]
-)
+@pytest.mark.parametrize("fault", ["transient", "truncated", "dup_page", "reduce", "throttle"])
 def test_a_fault_in_one_lane_changes_no_number(connected, sandbox, clock, four_lanes, fault):
     account = connected.ad_account
     for _ in range(1 if fault == "throttle" else 3):
