@@ -6,6 +6,7 @@
            too much for one answer -> the period is halved; one day -> a report that Meta prepares (`report_runs`)
         -> store: all four levels of the period in one transaction; its slices say that it was read
     -> hours of the newest days, per campaign -> reach of 7 and 28 days, once per account day
+    -> older days, then their hours, so far as patterns need them: a heat map speaks after four weeks of hours
 
 A day that is read is a slice, so whoever comes next goes on where this one stopped. Throttled or blocked: the run
 waits until a given time. A dead token: the connection hears of it. Unreadable rows: their slices stay incomplete.
@@ -51,6 +52,7 @@ __all__ = ["LEVELS", "Progress", "first_sync", "go_on", "more", "progress", "ref
 NEWEST_DAYS: Final = 7
 LONGEST_DAYS: Final = 31
 HOUR_DAYS: Final = 7
+PATTERN_DAYS: Final = 35
 _TRY_AGAIN: Final = timedelta(seconds=60)
 _LOOK_AGAIN: Final = timedelta(seconds=30)
 
@@ -117,7 +119,8 @@ def _fetch(ad_account: AdAccount, run: FetchRun, *, now: datetime, report: Repor
             _parts(work)
         else:
             older = _newest(work)
-            _hours(work)
+            if run.kind != "more":
+                _hours(work, _hours_due(work, HOUR_DAYS, again=True))
             _reach(work)
             _history(work, older)
         ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
@@ -252,11 +255,14 @@ def _at_once(work: Errand, most: int) -> int:
 
 def _history(work: Errand, older: Sequence[date]) -> None:
     """Read older days, beside whoever reads today, and with a smaller share of the quota."""
-    if not older:
+    if work.run.kind == "refresh":
+        _whole_days(work, older, longest=LONGEST_DAYS)
         return
-    if work.run.kind != "refresh":
+    hours = _hours_due(work, PATTERN_DAYS, again=False)
+    if older or hours:
         _leave_the_newest(work)
     _whole_days(work, older, longest=LONGEST_DAYS)
+    _hours(work, hours)
 
 
 def _leave_the_newest(work: Errand) -> None:
@@ -381,23 +387,27 @@ def _parts(work: Errand) -> None:
     _read(work, [[questions.of_cells(run.level, period, names)] for period in periods])
 
 
-def _hours(work: Errand) -> None:
-    """Hours of the newest days: today and yesterday while they move, the days before once a day."""
-    if work.run.kind == "more":
-        return
+def _hours_due(work: Errand, days: int, *, again: bool) -> list[date]:
+    """Which of the last `days` days lack their hours: today and yesterday `again` while they move, the days before once
+    they are over."""
     due = days_of.due(
         today=work.today,
-        days=min(HOUR_DAYS, work.run.days),
+        days=min(days, work.run.days),
         now=work.now,
         zone_name=work.ad_account.timezone_name,
         fetched=_read_to_the_end(work, "hour", [HOUR_LEVEL]),
         lookback=1,
         frozen=1,
+        always_today=again,
     )
     ordered = report_runs.pending(
         ad_account=work.ad_account, now=work.now, level=HOUR_LEVEL, breakdown=wire.HOUR
     )
-    periods = days_of.runs(set(due) - ordered, longest=_at_once(work, HOUR_DAYS))
+    return [day for day in due if day not in ordered]
+
+
+def _hours(work: Errand, days: Iterable[date]) -> None:
+    periods = days_of.runs(days, longest=_at_once(work, HOUR_DAYS))
     _read(work, [[questions.of_hours(HOUR_LEVEL, period)] for period in periods])
 
 

@@ -9,6 +9,7 @@ from insights.fetch import LEVELS, first_sync, refresh
 from insights.metrics import METRICS
 from insights.models import AccountDay, DayRow, FetchRun, Revision, Slice
 from insights.progress import progress
+from insights.rhythms import find_rhythm
 from insights.store.rollups import checksum
 from insights.windows import DAY, last
 
@@ -344,3 +345,27 @@ def test_every_zone_and_currency_is_right_to_the_day_and_the_unit(agency, clock,
                 account, level="account", since=day, until=day, metrics=["spend"], by="hour", now=now
             )
             assert sum(point.values["spend"] for point in hours.points) == wanted
+
+
+def test_the_first_sync_brings_the_hours_that_a_heat_map_needs(connected, clock):
+    account = connected.ad_account
+    today = account_today(account, clock.now())
+    assert first_sync(ad_account=account, days=60, now=clock.now()).state == "done"
+    hours = Slice.objects.of(account).filter(kind="hour", complete=True)
+    assert sorted(hours.values_list("day", flat=True)) == [today - DAY * age for age in range(34, -1, -1)]
+    found = find_rhythm(account, metric="ctr", family="hour_of_week", weeks=4, now=clock.now())
+    assert found.pattern.weeks >= 4
+
+
+def test_hours_of_old_days_that_were_cut_off_are_read_by_the_next_try(connected, sandbox, clock):
+    account = connected.ad_account
+
+    def throttle_at_the_end(one):
+        if one.done == one.total and one.state == "running":
+            sandbox.faults.arm("throttle", {"edge": "insights"}, times=1, at=0.0)
+
+    run = first_sync(ad_account=account, days=28, now=clock.now(), progress=throttle_at_the_end)
+    assert (run.state, run.done) == ("waiting", 28)
+    clock.advance(30 * 60)
+    assert first_sync(ad_account=account, days=28, now=clock.now()).state == "done"
+    assert Slice.objects.of(account).filter(kind="hour", complete=True).count() == 28
