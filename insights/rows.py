@@ -195,6 +195,11 @@ def _number(value: object) -> Decimal:
 
 
 def _micro(value: object) -> int:
+    return _micro_of(value if isinstance(value, str) else _number(value))
+
+
+@lru_cache(maxsize=65_536)  # most are small counts, and the same in many rows
+def _micro_of(value: str | Decimal) -> int:
     if isinstance(value, str) and len(value) <= 18 and value.isascii():
         # Nearly every number: plain digits, or money with a few of them behind the point.
         whole, point, part = value.partition(".")
