@@ -71,7 +71,13 @@ def reader(ad_account: AdAccount, *, use: str = "read") -> GraphClient:
         use=use,
         on_answer=source.heard,
         next_token=source.next_token,
+        owner=_owner(ad_account),
     )
+
+
+def _owner(ad_account: AdAccount) -> str:
+    """Whose calls they are, where the app's limit is shared."""
+    return f"client:{ad_account.client_id}"
 
 
 def start_report(ad_account: AdAccount, question: Mapping[str, Any]) -> str:
@@ -87,7 +93,11 @@ def start_report(ad_account: AdAccount, question: Mapping[str, Any]) -> str:
         token = source.token()
         try:
             return gateway.start_report(
-                token=token, ad_account=ad_account.meta_id, question=question, on_answer=source.heard
+                token=token,
+                ad_account=ad_account.meta_id,
+                question=question,
+                on_answer=source.heard,
+                owner=_owner(ad_account),
             )
         except AuthFailed as no:
             failed += 1

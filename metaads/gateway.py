@@ -61,12 +61,14 @@ def client(
     use: str = "read",
     on_answer: Callable[[Answer], None] | None = None,
     next_token: Callable[[Answer, str, int], bool] | None = None,
+    owner: str = "",
 ) -> GraphClient:
     """A reader for one token, or for what `token` gives at each request. `ad_account` is Meta's number (None: calls
     that belong to no account).
 
     `use` is read, insights, history, verify or pause_read: how much of the quota it may touch. Each attempt may raise
-    `quota.Blocked`; then nothing was sent. `on_answer` hears every answer after the quota; `next_token` as in
+    `quota.Blocked`; then nothing was sent. `owner` as in `quota.check`.
+    `on_answer` hears every answer after the quota; `next_token` as in
     `GraphClient`.
     """
     if use not in READ_USES:
@@ -81,7 +83,7 @@ def client(
     return GraphClient(
         transport(),
         token,
-        before_call=functools.partial(_ask, scope=scope, use=use),
+        before_call=functools.partial(_ask, scope=scope, use=use, owner=owner),
         on_answer=heard,
         next_token=next_token,
         # In process there is nobody to wait for: between two tries, or beside another read.
@@ -107,6 +109,7 @@ def start_report(
     question: Mapping[str, Any],
     on_answer: Callable[[Answer], None],
     use: str = "insights",
+    owner: str = "",
 ) -> str:
     """Have Meta prepare a report of an ad account (`report_runs.start`); its run id. Raises a GraphError or
     `quota.Blocked`; then nothing was sent."""
@@ -116,7 +119,7 @@ def start_report(
         _heard(answer, scope=scope, use=use)
         on_answer(answer)
 
-    _ask(scope=scope, use=use)
+    _ask(scope=scope, use=use, owner=owner)
     return report_runs.start(transport(), token, scope, **question, on_answer=heard)
 
 
@@ -200,9 +203,9 @@ def _scope(ad_account: str | None) -> str:
     return quota.APP if ad_account is None else f"act_{ad_account}"
 
 
-def _ask(*, scope: str, use: str) -> None:
+def _ask(*, scope: str, use: str, owner: str = "") -> None:
     try:
-        quota.check(scope=scope, use=use, now=now())
+        quota.check(scope=scope, use=use, now=now(), owner=owner)
     except quota.Blocked:
         graph_held_back.labels(use=use).inc()
         raise

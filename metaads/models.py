@@ -10,10 +10,11 @@ class QuotaScope(models.Model):
     """One quota of Meta's: an ad account (`act_1`) or the app as a whole (`app`). Survives restarts.
 
     `points` counts what *we* spent, as [[ten-second slot, points], ...] of the last minutes; `percent` is what Meta's
-    headers said last.
+    headers said last. `owner` is whoever the floors above name as the one that an account's calls are made for.
     """
 
     scope = models.CharField(max_length=60, primary_key=True)
+    owner = models.CharField(max_length=60, blank=True)
     tier = models.CharField(
         max_length=30, blank=True, help_text="development_access or standard_access; empty: not told."
     )

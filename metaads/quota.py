@@ -4,7 +4,10 @@
     (one call)
     record(scope, answer) headers -> percent and tier; a throttled answer -> blocked until
 
-A scope is one ad account (`act_1`) or `app`; a call for an account also stands back while the app is blocked.
+A scope is one ad account (`act_1`) or `app`; a call for an account also stands back while the app is blocked, and
+comes back from that a few seconds apart from the others. The app's own limit is everybody's: from half of it on, an
+owner of accounts (a client, as the floors above name it) has no more reads than all the others together, but for a
+small share that is everybody's own.
 What the caller wants decides how far it may go: reads leave room for the write and its read-back, everything
 leaves room for a pause. Points are Meta's ad-account score (a read 1, a write 3) over a sliding 300 s; the
 tier is the stricter one until a header tells. Source: docs/meta.md, sections 4.1 and 4.4.
@@ -12,9 +15,11 @@ tier is the stricter one until a header tells. Source: docs/meta.md, sections 4.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
+from zlib import crc32
 
 from django.db import transaction
 
@@ -35,6 +40,16 @@ NARROW: Final = 2
 APP_CODES: Final = frozenset({4})
 #: A header's figure is about a rolling hour; unconfirmed for this long, it says nothing any more.
 PERCENT_SECONDS: Final = 600
+#: From so many percent of the app's limit on, nobody reads more than all others together do ...
+APP_TIGHT: Final = 50.0
+#: ... beyond these points in five minutes, which are everybody's own.
+OWN_SHARE: Final = 42
+#: Accounts that wait for the app's limit come back within so many seconds, not all in the same one.
+SPREAD_SECONDS: Final = 15
+_AGAIN_SECONDS: Final = 30
+_APP_SCOPES: Final = frozenset({"app", "insights_app"})
+_SHARED: Final = frozenset({"read", "insights", "history"})
+_AT_ONCE: Final = frozenset({"pause", "pause_read"})
 
 
 @dataclass(frozen=True)
@@ -82,11 +97,16 @@ class QuotaState:
     reason: str = ""
 
 
-def check(*, scope: str, use: str, now: datetime) -> None:
-    """Spend the points of one call, or raise `Blocked` and spend nothing. Not to be called inside a transaction."""
+def check(*, scope: str, use: str, now: datetime, owner: str = "") -> None:
+    """Spend the points of one call, or raise `Blocked` and spend nothing. Not to be called inside a transaction.
+
+    `owner`: whose account it is, where the app's limit has to be shared between several."""
     share = SHARES[use]
     if scope != APP:
-        _not_blocked(QuotaScope.objects.filter(pk=APP).first(), now=now)
+        app = QuotaScope.objects.filter(pk=APP).first()
+        _not_blocked(app, now=now, late=0 if use in _AT_ONCE else crc32(scope.encode()) % SPREAD_SECONDS)
+        if app is not None and owner and use in _SHARED and _percent(app, now=now) >= APP_TIGHT:
+            _had_no_more_than_others(owner, percent=_percent(app, now=now), now=now)
     QuotaScope.objects.get_or_create(pk=scope)
     with transaction.atomic():
         row = QuotaScope.objects.select_for_update().get(pk=scope)
@@ -100,7 +120,8 @@ def check(*, scope: str, use: str, now: datetime) -> None:
             _room(spent, share=share, limit=POINTS[row.tier or "development_access"], scope=scope, now=now)
         row.points = _add(spent, share.cost, now=now)
         row.calls += 1
-        row.save(update_fields=["points", "calls"])
+        row.owner = owner or row.owner
+        row.save(update_fields=["points", "calls", "owner"])
 
 
 def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
@@ -118,6 +139,11 @@ def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
         if usage.tier:
             fresh["tier"] = usage.tier
         QuotaScope.objects.filter(pk=scope).update(**fresh)
+    app = max((one.percent for one in usage.by_scope if one.scope in _APP_SCOPES), default=0.0)
+    if (
+        app >= APP_TIGHT and scope != APP
+    ):  # below that nobody asks, and the one row that all share is left alone
+        QuotaScope.objects.update_or_create(pk=APP, defaults={"percent": app, "percent_at": now})
     wait = float(usage.regain_seconds)
     if throttled:
         tier = usage.tier or QuotaScope.objects.values_list("tier", flat=True).get(pk=scope)
@@ -157,10 +183,23 @@ def abreast(*, scope: str, now: datetime) -> int:
     return WIDE if percent < 50.0 else NARROW if percent < 75.0 else 1
 
 
-def _not_blocked(row: QuotaScope | None, *, now: datetime) -> None:
-    if row is not None and row.blocked_until is not None and row.blocked_until > now:
+def _not_blocked(row: QuotaScope | None, *, now: datetime, late: int = 0) -> None:
+    if row is None or row.blocked_until is None:
+        return
+    until = row.blocked_until + timedelta(seconds=late)
+    if until > now:
+        raise Blocked(until=until, reason=f"Meta asked us to wait with {_name(row.pk)} ({row.reason}).")
+
+
+def _had_no_more_than_others(owner: str, *, percent: float, now: datetime) -> None:
+    used: dict[str, int] = defaultdict(int)
+    for name, points in QuotaScope.objects.exclude(owner="").values_list("owner", "points"):
+        used[name] += sum(spent for _, spent in _window(points, now=now))
+    mine = used.pop(owner, 0)
+    if used and mine >= max(OWN_SHARE, sum(used.values())):
         raise Blocked(
-            until=row.blocked_until, reason=f"Meta asked us to wait with {_name(row.pk)} ({row.reason})."
+            until=now + timedelta(seconds=_AGAIN_SECONDS),
+            reason=f"The app's limit is {percent:.0f} % used, and this client has had its share of it.",
         )
 
 

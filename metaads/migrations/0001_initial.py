@@ -14,6 +14,7 @@ class Migration(migrations.Migration):
             name="QuotaScope",
             fields=[
                 ("scope", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("owner", models.CharField(blank=True, max_length=60)),
                 (
                     "tier",
                     models.CharField(

@@ -10,7 +10,7 @@ import pytest
 
 from metaads.graph.errors import Answer, Kind
 from metaads.models import QuotaScope
-from metaads.quota import APP, Blocked, abreast, check, record, state
+from metaads.quota import APP, OWN_SHARE, SPREAD_SECONDS, Blocked, abreast, check, record, state
 
 pytestmark = pytest.mark.django_db
 
@@ -44,7 +44,7 @@ def spend(use: str, times: int, *, at: datetime = NOW, scope: str = SCOPE) -> in
     return done
 
 
-@pytest.mark.fault("F41")
+@pytest.mark.fault("F41", "F40")
 def test_reads_end_at_42_points_and_leave_room_for_writing() -> None:
     assert spend("read", 100) == 42
     assert spend("verify", 100) == 8, "verifying goes on to 50"
@@ -106,6 +106,7 @@ def test_few_reads_wait_at_once_until_meta_has_named_the_wide_tier_and_one_when_
     assert abreast(scope=SCOPE, now=NOW + timedelta(seconds=600)) == 4, "a figure that nothing confirms fades"
 
 
+@pytest.mark.fault("F40")
 @pytest.mark.parametrize(
     ("percent", "use", "goes"),
     [
@@ -117,11 +118,32 @@ def test_few_reads_wait_at_once_until_meta_has_named_the_wide_tier_and_one_when_
         (95, "write", False),
         (95, "verify", False),
         (99, "pause", True),
+        (100, "read", False),
+        (100, "write", False),
+        (100, "pause", True),
     ],
 )
 def test_headers_stop_reads_at_90_percent_and_writes_at_95(percent: float, use: str, goes: bool) -> None:
     record(scope=SCOPE, answer=answer(percent=percent), use="read", now=NOW)
     assert bool(spend(use, 1)) is goes
+
+
+@pytest.mark.fault("F40")
+@pytest.mark.parametrize(
+    "text", ["", "null", "[]", "{", '{"acc_id_util_pct": null}', '{"acc_id_util_pct": "NaN"}']
+)
+def test_a_header_that_cannot_be_read_counts_as_three_quarters_full(text: str) -> None:
+    headers = {"x-ad-account-usage": text}
+    record(scope=SCOPE, answer=Answer(kind=Kind.OK, headers=headers), use="read", now=NOW)
+    assert state(scope=SCOPE, now=NOW).percent == 75
+    assert (spend("history", 1), spend("read", 1), spend("write", 1)) == (0, 1, 1)
+
+
+@pytest.mark.fault("F40")
+def test_without_any_header_the_stricter_tier_and_our_own_count_hold() -> None:
+    for _ in range(5):
+        record(scope=SCOPE, answer=Answer(kind=Kind.OK), use="read", now=NOW)
+    assert (state(scope=SCOPE, now=NOW).limit, spend("read", 100)) == (60, 42)
 
 
 def test_a_figure_that_nothing_confirms_fades_after_ten_minutes() -> None:
@@ -171,7 +193,69 @@ def test_the_app_s_limit_stops_every_account() -> None:
     record(scope=SCOPE, answer=answer(Kind.THROTTLED, code=4, retry_after=60.0), use="read", now=NOW)
     assert spend("read", 1, scope="act_2") == 0
     assert spend("read", 1, scope=APP) == 0
-    assert spend("read", 1, scope="act_2", at=NOW + timedelta(seconds=60)) == 1
+    assert spend("read", 1, scope="act_2", at=NOW + timedelta(seconds=60 + SPREAD_SECONDS)) == 1
+
+
+@pytest.mark.fault("F39")
+def test_what_waits_for_the_app_s_limit_does_not_come_back_in_one_second() -> None:
+    record(scope=SCOPE, answer=answer(Kind.THROTTLED, code=4, retry_after=60.0), use="read", now=NOW)
+    back = []
+    for number in range(60):
+        with pytest.raises(Blocked) as refusal:
+            check(scope=f"act_{number}", use="read", now=NOW)
+        back.append((refusal.value.until - NOW).total_seconds())
+    assert min(back) >= 60 and max(back) < 60 + SPREAD_SECONDS
+    assert len(set(back)) >= 10, "spread"
+    assert max(back.count(moment) for moment in back) <= 12
+    assert spend("pause", 1, scope="act_1", at=NOW + timedelta(seconds=60)) == 1, (
+        "a pause waits no longer than it must"
+    )
+
+
+def app_is_full(percent: float, *, at: datetime = NOW) -> None:
+    headers = {"x-app-usage": json.dumps({"call_count": percent, "total_time": 1, "total_cputime": 1})}
+    record(scope="act_99", answer=Answer(kind=Kind.OK, headers=headers), use="read", now=at)
+
+
+def reads(owner: str, times: int, *, at: datetime = NOW) -> int:
+    """How many of `times` reads of ever other accounts of that owner were let through."""
+    done = 0
+    for number in range(times):
+        try:
+            check(scope=f"act_{owner}{number}", use="insights", now=at, owner=owner)
+        except Blocked:
+            return done
+        done += 1
+    return done
+
+
+@pytest.mark.fault("F43")
+def test_a_noisy_client_leaves_the_second_half_of_the_app_s_limit_to_the_others() -> None:
+    reads("quiet", 5)
+    assert reads("noisy", 300) == 300, "there is room enough for everybody"
+    app_is_full(49)
+    assert reads("noisy", 1) == 1
+    app_is_full(50)
+    with pytest.raises(Blocked, match="50 % used, and this client has had its share") as refusal:
+        check(scope="act_noisy1", use="insights", now=NOW, owner="noisy")
+    assert refusal.value.until == NOW + timedelta(seconds=30)
+    assert reads("quiet", 250) == 250
+    assert [spend(use, 1, scope="act_noisy1") for use in ("write", "verify", "pause")] == [1, 1, 1]
+    assert reads("noisy", 1, at=NOW + timedelta(seconds=310)) == 1, "its calls have left the five minutes"
+
+
+@pytest.mark.fault("F43")
+def test_a_client_alone_stops_at_half_of_the_limit_and_keeps_a_small_share_beyond_it() -> None:
+    reads("idle", 1, at=NOW - timedelta(hours=5))
+    app_is_full(60)
+    assert reads("noisy", 100) == OWN_SHARE
+    assert reads("idle", 1) == 1
+
+
+@pytest.mark.fault("F43")
+def test_an_installation_of_one_client_has_the_whole_limit() -> None:
+    app_is_full(80)
+    assert reads("only", 100) == 100
 
 
 def test_a_block_survives_a_restart_because_it_is_a_row() -> None:
