@@ -175,6 +175,12 @@ def why_not_write(asset: GrantedAsset) -> str:
     return ""
 
 
+def left_out(asset: GrantedAsset) -> bool:
+    """Whether changes were allowed, and not in this account: somebody has taken it out of what is shared."""
+    connection = asset.connection
+    return WRITE_SCOPE in connection.scopes and not _scoped(connection, WRITE_SCOPE, asset.ad_account.meta_id)
+
+
 def _scoped(connection: MetaConnection, scope: str, meta_id: str) -> bool:
     """A scope may be given for some accounts only: Meta names those; it names none when all are meant."""
     if scope not in connection.scopes:

@@ -36,7 +36,7 @@ import accounts.sessions as sessions
 import accounts.subscriptions as subscriptions
 from accounts.models import READABLE, AdAccount, Client, ConnectionState, MetaConnection
 from metaads.clock import monotonic
-from metaads.notices import open_notices
+from metaads.notices import forget_retired, open_notices
 
 log = logging.getLogger(__name__)
 
@@ -348,6 +348,7 @@ def _status(account: AdAccount, now: datetime) -> None:
 
 def _notices(now: datetime) -> None:
     """Meta's warnings (a version that is about to end) concern the installation: owners see them."""
+    forget_retired(now=now)
     kinds = {notice.kind: notice for notice in open_notices()}
     for kind, notice in kinds.items():
         alerts.open_(

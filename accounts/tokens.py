@@ -335,8 +335,21 @@ def why_frozen(ad_account: AdAccount) -> str:
     asset = _writer_asset(ad_account)
     if asset is None:
         return _unconnected(ad_account, _writer_id(ad_account)).message
-    no = _not_now(ad_account, asset.connection, (ConnectionState.CONNECTED,)) or _silent(ad_account)
+    no = (
+        _not_now(ad_account, asset.connection, (ConnectionState.CONNECTED,))
+        or _retired()
+        or _silent(ad_account)
+    )
+    if no is None and claims.left_out(asset):
+        no = _unconnected(ad_account, asset.connection_id)
     return no.message if no is not None else ""
+
+
+def _retired() -> NoConnection | None:
+    """Under a version that Meta has switched off, every write waits; reads go on trying, and tell when it is over."""
+    text = gateway.version_retired()
+    advice = "Set META_GRAPH_VERSION to a current version and start every process again; nothing is sent until then."
+    return NoConnection(text, code="api_version_retired", advice=advice) if text else None
 
 
 def _silent(ad_account: AdAccount) -> NoConnection | None:
@@ -367,7 +380,7 @@ def _writer(ad_account: AdAccount, *, automated: bool) -> GrantedAsset:
 def _why_not(ad_account: AdAccount, asset: GrantedAsset, *, automated: bool) -> NoConnection | None:
     """What stands against a write through this asset, by what is stored now."""
     states = (ConnectionState.CONNECTED,) if automated else WRITABLE
-    no = _not_now(ad_account, asset.connection, states)
+    no = _not_now(ad_account, asset.connection, states) or _retired()
     if no is not None:
         return no
     lacks = claims.why_not_write(asset)

@@ -30,7 +30,7 @@ from metaads.graph.errors import Answer
 from metaads.graph.transport import DEFAULT_HOSTS, Transport, new_session
 from metaads.graph.usage import version_warning
 from metaads.graph.writer import GraphWriter
-from metaads.notices import VERSION, report
+from metaads.notices import RETIRED, VERSION, report, retired, retirement
 
 READ_USES = frozenset({"read", "insights", "history", "verify", "pause_read"})
 WRITE_USES = frozenset({"write", "pause"})
@@ -199,6 +199,12 @@ def _new_transport(meta: Mapping[str, str], *, keep_alive: bool) -> Transport:
     )
 
 
+def version_retired() -> str:
+    """What Meta says of the version in use while it refuses it; "" while it does not."""
+    version = settings.META["version"]
+    return retirement(version) if retired(version=version, now=now()) else ""
+
+
 def _scope(ad_account: str | None) -> str:
     return quota.APP if ad_account is None else f"act_{ad_account}"
 
@@ -217,6 +223,8 @@ def _heard(answer: Answer, *, scope: str, use: str) -> None:
     warning = version_warning(answer.headers)
     if warning:
         report(kind=VERSION, text=warning, now=now())
+    if answer.rule == "api_version_retired":
+        report(kind=RETIRED, text=retirement(settings.META["version"]), now=now())
 
 
 def _abreast(scope: str) -> int:

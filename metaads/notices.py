@@ -1,9 +1,14 @@
-"""What Meta warns of (a version about to end, ...), kept until somebody closes it; read by the sentinel above."""
+"""What Meta warns of (a version about to end, ...), kept until somebody closes it; read by the sentinel above.
+
+That the version in use is retired is such a warning as well, and while it stands nothing is written: a refused read
+renews it, so it goes by itself an hour after the last one.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from django.db import IntegrityError, transaction
 from django.db.models import F
@@ -11,6 +16,8 @@ from django.db.models import F
 from metaads.models import Notice
 
 VERSION = "version"
+RETIRED = "retired"
+STANDS: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,23 @@ def report(*, kind: str, text: str, now: datetime) -> None:
             Notice.objects.create(kind=kind, text=text, opened_at=now, seen_at=now)
     except IntegrityError:  # another process heard it in the same moment
         _again(kind=kind, text=text, now=now)
+
+
+def retired(*, version: str, now: datetime) -> bool:
+    """Whether Meta has refused this version of its API as retired within the last hour."""
+    rows = Notice.objects.filter(kind=RETIRED, text=retirement(version), closed_at__isnull=True)
+    return rows.filter(seen_at__gt=now - STANDS).exists()
+
+
+def retirement(version: str) -> str:
+    """The warning's text."""
+    return f"Version {version} of the Graph API is retired, and refused."
+
+
+def forget_retired(*, now: datetime) -> None:
+    """Close what no refusal has confirmed for an hour."""
+    rows = Notice.objects.filter(kind=RETIRED, closed_at__isnull=True, seen_at__lte=now - STANDS)
+    rows.update(closed_at=now)
 
 
 def close(*, kind: str, now: datetime) -> int:

@@ -140,9 +140,8 @@ def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
             fresh["tier"] = usage.tier
         QuotaScope.objects.filter(pk=scope).update(**fresh)
     app = max((one.percent for one in usage.by_scope if one.scope in _APP_SCOPES), default=0.0)
-    if (
-        app >= APP_TIGHT and scope != APP
-    ):  # below that nobody asks, and the one row that all share is left alone
+    # Below that nobody asks, and the one row that all share is left alone.
+    if app >= APP_TIGHT and scope != APP:
         QuotaScope.objects.update_or_create(pk=APP, defaults={"percent": app, "percent_at": now})
     wait = float(usage.regain_seconds)
     if throttled:

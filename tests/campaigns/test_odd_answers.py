@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 import accounts.connections as connections
+import accounts.tokens as tokens
 import campaigns.changes.request as request
-from accounts.models import MetaConnection
+from accounts.models import Alert, MetaConnection
+from accounts.sentinel import reconcile
 from campaigns.errors import NotAllowedBy
 from campaigns.models import Ad, AdSet, Campaign, Change, Creative, Hold, LedgerLine, Observation
 from campaigns.states import Evidence, Field, Level, Source
@@ -356,3 +358,32 @@ def test_a_structure_read_that_lags_behind_our_write_is_no_edit_and_turns_nothin
     assert desk.campaign.daily_budget == 120
     desk.wait(minutes=3)
     assert (desk.sync().edits, desk.campaign.daily_budget) == (0, 120)
+
+
+@pytest.mark.fault("F49")
+def test_under_a_retired_version_every_write_waits_and_reads_only_grow_old(desk):
+    change, tree = desk.approved("120"), list(Campaign.everything.values_list("meta_id", "daily_budget"))
+    desk.sandbox.control.handle("POST", "limits", {"retired": ["v26.0"]})
+    run = desk.sync()
+    assert run.state == "failed" and "META_GRAPH_VERSION" in run.advice
+    assert list(Campaign.everything.values_list("meta_id", "daily_budget")) == tree
+    desk.sandbox.control.handle("POST", "limits", {"retired": []})  # even if reads work again a moment later
+    assert "retired" in tokens.why_frozen(desk.account)
+    for _ in range(6):
+        desk.step(change)
+        desk.wait(seconds=4)
+    pause = desk.approved("PAUSED", field=Field.STATUS)
+    for _ in range(3):
+        desk.step(pause)
+        desk.wait(seconds=4)
+    assert desk.writes() == []
+    assert (change.state, pause.state) == ("APPROVED", "APPROVED") and "retired" in change.error_text
+    reconcile(now=desk.now)
+    [alert] = Alert.everything.filter(key="notice:retired", closed_at=None)
+    assert "v26.0" in alert.title and "META_GRAPH_VERSION" in alert.advice
+    desk.wait(hours=1)
+    desk.sync()
+    assert tokens.why_frozen(desk.account) == ""
+    reconcile(now=desk.now)
+    assert not Alert.everything.filter(key="notice:retired", closed_at=None).exists()
+    desk.until(desk.approved("120"), "APPLIED")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 
 from campaigns.models import AdSet, Change, LedgerLine
 from strategies import cycle, decisions, proposals
+from strategies.engine.types import LAST_7_DAYS
 from strategies.models import Decision, Proposal, Strategy
 from tests.strategies.conftest import FIGURES, plant
 
@@ -363,3 +365,51 @@ def test_automation_rests_in_every_state_of_the_connection_but_connected(shop, s
     assert all(row.verdict == "held" and "is in the state" in row.reason for row in held)
     MetaConnection.everything.update(state="connected")
     assert len(run(shop, strategy).proposals) == 2
+
+
+@pytest.mark.fault("F55")
+def test_a_decision_keeps_the_figures_it_rested_on_when_meta_restates_them(shop, strategy):
+    first = {row.object_id: row.pk for row in run(shop, strategy).decisions}["22"]
+    before = Decision.objects.of(shop.northwind).get(pk=first)
+    shop.clock.advance(60)
+    plant(shop, {**FIGURES, "22": ("12.00", 2000, 400)})
+    run(shop, strategy)
+    after = Decision.objects.of(shop.northwind).get(pk=first)
+    assert (after.record, after.data_version, after.as_of) == (
+        before.record,
+        before.data_version,
+        before.as_of,
+    )
+    again = decisions.replay(after)
+    assert (again.verdict.value, again.subject.values[LAST_7_DAYS]["ctr"]) == ("fired", Decimal("0.4"))
+    change = Change.objects.of(shop.northwind).get(object_id="22", field="status")
+    assert (change.evidence_version, change.evidence_checksum) == (
+        before.data_version,
+        change.evidence_checksum,
+    )
+    assert change.evidence_checksum
+
+
+@pytest.mark.fault("F59")
+@pytest.mark.parametrize("figures", [("0", 0, 0), ("12.00", 0, 0), ("12.00", 3000, 0)])
+def test_a_ratio_over_nothing_meets_no_rule(shop, strategy, figures):
+    """No impressions, or no clicks to divide by: neither nothing nor endless, so neither below nor above anything."""
+    plant(shop, {**FIGURES, "22": figures})
+    outcome = run(shop, strategy)
+    [judged] = [one for one in outcome.judgements if one.subject.object_id == "22"]
+    values = judged.subject.values[LAST_7_DAYS]
+    if not figures[1]:
+        assert (values["ctr"], values["cpm"]) == (None, None)
+        assert judged.intents == ()
+    assert values["cpc"] is None
+    for case in judged.cases:
+        for leaf in case.trace.leaves():
+            assert leaf.label != "cpc" or leaf.result is None
+
+
+@pytest.mark.fault("F60")
+def test_money_that_was_credited_back_keeps_every_rule_from_acting(shop, strategy):
+    plant(shop, {**FIGURES, "21": ("-12.00", 2000, 40)})
+    outcome = run(shop, strategy)
+    assert outcome.snapshot.trust.value == "partial"
+    assert outcome.proposals == () and not Change.objects.of(shop.northwind).exists()
