@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -24,6 +25,7 @@ import accounts.claims as claims
 import insights.fetch as fetch
 import insights.interest as interest
 import insights.samples as samples
+import metaads.quota as quota
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
@@ -48,10 +50,12 @@ def tick(*, now: datetime) -> int:
     interest.forget(now=now)
     accounts = {account.pk: account for account in _pollable()}
     states = _states(accounts, now)
+    paces = quota.paces(scopes=[account.act_id for account in accounts.values()], now=now)
+    looks = {pk: _look(accounts[pk], state, weights, paces) for pk, state in states.items()}
     due = [
-        _look(accounts[pk], state, weights)
+        looks[pk]
         for pk, state in states.items()
-        if not state.stopped and (_due(state, now) or _watched_early(state, accounts[pk], weights, now))
+        if not state.stopped and (_due(state, now) or _watched_early(state, looks[pk], now))
     ]
     looked = 0
     for look in order(due)[:MOST]:
@@ -94,14 +98,15 @@ def check(*, ad_account: AdAccount, state: PollState, look: Look, now: datetime)
     state.checked_at, state.failures, state.reason = now, 0, ""
     if not moved and not state.pending:
         state.quiet += 1
-        _save(state, look, now)
+        _save(state, _paced(look, ad_account, now), now)
         return False
     if moved:
         _moved(state, probe, now)
     run = fetch.refresh(ad_account=ad_account, now=now)
     state.pending = run.state != "done"
     state.reason = run.sentence if state.pending else ""
-    _save(state, look, now, until=run.not_before if run.state == "waiting" else None)
+    later = run.not_before if run.state == "waiting" else None
+    _save(state, _paced(look, ad_account, now), now, until=later)
     return not state.pending
 
 
@@ -176,7 +181,9 @@ def _states(accounts: Mapping[int, AdAccount], now: datetime) -> dict[int, PollS
     return found
 
 
-def _look(ad_account: AdAccount, state: PollState, weights: Mapping[int, int]) -> Look:
+def _look(
+    ad_account: AdAccount, state: PollState, weights: Mapping[int, int], paces: Mapping[str, int]
+) -> Look:
     return Look(
         ad_account_id=ad_account.pk,
         client_id=ad_account.client_id,
@@ -187,7 +194,13 @@ def _look(ad_account: AdAccount, state: PollState, weights: Mapping[int, int]) -
         checked_at=state.checked_at,
         data_as_of=state.data_as_of,
         period_seconds=state.period_seconds,
+        slower=paces[ad_account.act_id],
     )
+
+
+def _paced(look: Look, ad_account: AdAccount, now: datetime) -> Look:
+    """The look's own answers may have said that Meta's limits are fuller by now."""
+    return replace(look, slower=quota.paces(scopes=[ad_account.act_id], now=now)[ad_account.act_id])
 
 
 def _due(state: PollState, now: datetime) -> bool:
@@ -195,13 +208,10 @@ def _due(state: PollState, now: datetime) -> bool:
     return state.next_check_at <= (now if state.reason else now + _SLACK)
 
 
-def _watched_early(
-    state: PollState, ad_account: AdAccount, weights: Mapping[int, int], now: datetime
-) -> bool:
+def _watched_early(state: PollState, look: Look, now: datetime) -> bool:
     """Somebody opened the page while the account slept; a wait that Meta asked for is never cut short."""
     if state.reason or state.failures or state.checked_at is None:
         return False
-    look = _look(ad_account, state, weights)
     return next_check(look, now=state.checked_at) <= now
 
 
@@ -220,11 +230,8 @@ def _save(
 ) -> None:
     if reason is not None:
         state.reason = reason[:300]
-    after = Look(
-        ad_account_id=look.ad_account_id,
-        client_id=look.client_id,
-        poll_seconds=look.poll_seconds,
-        weight=look.weight,
+    after = replace(
+        look,
         quiet=state.quiet,
         failures=state.failures,
         checked_at=state.checked_at,

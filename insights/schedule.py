@@ -4,6 +4,7 @@ watched              every POLL_SECONDS, while quota allows
 otherwise            sleep to 92 % of the account's own refresh period, then every POLL_SECONDS,
                      after 40 looks that found nothing every 300 s
 no answer            twice as long each time, up to 15 minutes
+Meta's limits full   unwatched ones `slower` times as slow, so that those at the screen and the writes still fit
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ MINIMUM_SECONDS: Final = 30
 _QUIET_LOOKS: Final = 40
 _QUIET_SECONDS: Final = 300
 _LONGEST_BACKOFF: Final = 900
+_SLOWEST: Final = 3600
 #: Meta's 15 minutes come a minute early or late; every look before them is a call for nothing.
 _SHARE_OF_PERIOD: Final = 0.92
 _PERIODS: Final = (20.0, 7200.0)
@@ -38,6 +40,7 @@ class Look:
     checked_at: datetime | None = None
     data_as_of: datetime | None = None  # when the numbers were last seen to move
     period_seconds: int | None = None
+    slower: int = 1  # how full Meta's limits are, as `metaads.quota.paces` says it
 
 
 def next_check(look: Look, *, now: datetime) -> datetime:
@@ -47,9 +50,10 @@ def next_check(look: Look, *, now: datetime) -> datetime:
         return now + timedelta(seconds=min(_LONGEST_BACKOFF, base * 2 ** min(look.failures, 6)))
     if look.weight >= WATCHED:
         return now + timedelta(seconds=base)
+    pace = max(base, _QUIET_SECONDS) if look.quiet >= _QUIET_LOOKS else base
+    soonest = now + timedelta(seconds=max(pace, min(_SLOWEST, pace * look.slower)))
     if look.quiet >= _QUIET_LOOKS:
-        return now + timedelta(seconds=max(base, _QUIET_SECONDS))
-    soonest = now + timedelta(seconds=base)
+        return soonest
     if look.data_as_of is None or look.period_seconds is None:
         return soonest
     expected = look.data_as_of + timedelta(seconds=look.period_seconds * _SHARE_OF_PERIOD)

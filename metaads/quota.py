@@ -3,6 +3,7 @@
     check(scope, use)     blocked by Meta? headers too full for this use? own points spent?   -> Blocked, or spent
     (one call)
     record(scope, answer) headers -> percent and tier; a throttled answer -> blocked until
+    paces(scopes)         how many times slower unhurried reads go while the headers say "nearly full"
 
 A scope is one ad account (`act_1`) or `app`; a call for an account also stands back while the app is blocked, and
 comes back from that a few seconds apart from the others. The app's own limit is everybody's: from half of it on, an
@@ -16,6 +17,7 @@ tier is the stricter one until a header tells. Source: docs/meta.md, sections 4.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -24,7 +26,7 @@ from zlib import crc32
 from django.db import transaction
 
 from metaads.graph.errors import Answer, Kind
-from metaads.graph.usage import parse
+from metaads.graph.usage import parse, slower
 from metaads.models import QuotaScope
 
 APP: Final = "app"
@@ -64,7 +66,8 @@ class Share:
 #: Reads end at 42 of 60 points, so 30 % stay for writing and verifying; nothing but a pause goes above 50.
 SHARES: Final = {
     "read": Share(percent=90.0, points=42, cost=1),
-    "insights": Share(percent=90.0, points=42, cost=1),
+    # Above 90 % one look in ten is left (`paces`), and those at what somebody watches.
+    "insights": Share(percent=94.0, points=42, cost=1),
     # Old days leave room for today: they stop where live reads may still go on.
     "history": Share(percent=75.0, points=30, cost=1),
     "verify": Share(percent=95.0, points=50, cost=1),
@@ -155,6 +158,13 @@ def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
             throttled=throttled,
             now=now,
         )
+
+
+def paces(*, scopes: Collection[str], now: datetime) -> Mapping[str, int]:
+    """Scope -> how many times slower its unhurried reads go now, by the fuller of its own limits and the app's."""
+    rows = QuotaScope.objects.filter(pk__in={*scopes, APP}).only("percent", "percent_at")
+    full = {row.pk: _percent(row, now=now) for row in rows}
+    return {scope: slower(max(full.get(scope, 0.0), full.get(APP, 0.0))) for scope in scopes}
 
 
 def state(*, scope: str, now: datetime) -> QuotaState:

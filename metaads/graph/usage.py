@@ -25,6 +25,8 @@ INSIGHTS: Final = "x-fb-ads-insights-throttle"
 VERSION_WARNING: Final = "x-ad-api-version-warning"
 
 MALFORMED_PERCENT: Final = 75.0
+#: From this percentage on, that many times slower; the fullest first.
+_STEPS: Final = ((90.0, 10), (75.0, 4), (50.0, 2))
 _MAX_REGAIN: Final = 24 * 3600
 _TIERS: Final = frozenset({"development_access", "standard_access"})
 
@@ -91,19 +93,13 @@ def version_warning(headers: Mapping[str, str]) -> str | None:
     return None
 
 
-def pause_for(usage: Usage, *, base: float = 30.0) -> float:
-    """Give the extra seconds to wait before the next unhurried read, when one read every `base` seconds is
-    the plan.
+def slower(percent: float) -> int:
+    """How many times slower an unhurried read goes while the fullest quota is that full (1: at full pace).
 
-    Half speed from 50 %, a quarter from 75 %, probes only from 90 %, nothing from 95 % until access is
-    regained (docs/performance.md, adaptive schedule).
+    Meta throttles at 100 %, and other programs spend the same quotas: whoever slows down only then has already been
+    refused (docs/meta.md, section 4.1).
     """
-    if usage.percent >= 95.0:
-        return max(float(usage.regain_seconds), 10.0 * base)
-    slow = 9.0 * base if usage.percent >= 90.0 else 3.0 * base if usage.percent >= 75.0 else 0.0
-    if usage.percent >= 50.0:
-        slow = max(slow, base)
-    return max(slow, float(usage.regain_seconds))
+    return next((times for full, times in _STEPS if percent >= full), 1)
 
 
 def _object(text: str) -> dict[str, Any]:

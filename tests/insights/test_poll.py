@@ -1,5 +1,6 @@
 """The tick: one call while nothing moves, a fetch when it does, nothing while blocked, never twice."""
 
+import json
 from datetime import timedelta
 from itertools import pairwise
 
@@ -164,3 +165,28 @@ def test_an_account_that_was_never_synced_or_is_switched_off_is_not_looked_at(co
     assert tick(now=clock.now()) == 0
     disable(ad_account=connected.ad_account, principal=connected.principals.alice, now=clock.now())
     assert tick(now=clock.now()) == 0
+
+
+@pytest.mark.fault("F40")
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize(("percent", "looks"), [(40, 20), (60, 10), (80, 5), (92, 2)])
+def test_while_meta_s_limits_fill_only_what_is_watched_keeps_its_pace(
+    polled, sandbox, clock, monkeypatch, percent, looks, watched
+):
+    """Ten minutes of ticks while other programs of the app keep its quota that full, as every answer's header says."""
+    usual, said = sandbox.limits.headers, json.dumps({"call_count": percent})
+    monkeypatch.setattr(
+        sandbox.limits, "headers", lambda *who, **what: [*usual(*who, **what), ("X-App-Usage", said)]
+    )
+    made = 0
+    for second in range(0, 900, 30):
+        clock.advance(30)
+        if watched:
+            until = clock.now() + timedelta(seconds=60)
+            report(ad_account_id=polled.pk, reason="watching", weight=10, until=until)
+        # Not beside the 15 minutes of Meta's, after which an account sleeps: it is awaited all the time.
+        PollState.objects.of(polled).update(data_as_of=None, quiet=0)
+        looked = tick(now=clock.now())
+        made += looked if second >= 300 else 0
+    assert made == (20 if watched else looks)
+    assert {line["status"] for line in sandbox.history[-made:]} == {200}

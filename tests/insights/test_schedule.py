@@ -1,5 +1,6 @@
 """Pure: who is looked at first, and when again."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -26,6 +27,25 @@ looks = st.builds(
 def test_never_sooner_than_30_seconds_and_never_later_than_15_minutes(look):
     wait = (next_check(look, now=NOW) - NOW).total_seconds()
     assert 30 <= wait <= 900
+
+
+@given(looks, st.sampled_from([1, 2, 4, 10]))
+def test_full_limits_slow_what_nobody_watches_by_as_much_and_leave_the_watched_alone(look, slower):
+    slowed = (next_check(replace(look, slower=slower), now=NOW) - NOW).total_seconds()
+    usual = (next_check(look, now=NOW) - NOW).total_seconds()
+    if look.weight >= 10 or look.failures:
+        assert slowed == usual
+    else:
+        assert slowed >= max(usual, min(3600, slower * max(30, look.poll_seconds)))
+        assert slowed <= max(3600, usual)
+
+
+@pytest.mark.parametrize(("slower", "seconds"), [(1, 30), (2, 60), (4, 120), (10, 300)])
+def test_an_account_that_is_awaited_is_looked_at_half_a_quarter_a_tenth_as_often(slower, seconds):
+    for look in (Look(1, 1, 30, slower=slower), Look(1, 1, 30, slower=slower, weight=1)):
+        assert next_check(look, now=NOW) == NOW + timedelta(seconds=seconds)
+    quiet = Look(1, 1, 30, slower=slower, quiet=40)
+    assert next_check(quiet, now=NOW) == NOW + timedelta(seconds=10 * seconds)
 
 
 @given(looks)

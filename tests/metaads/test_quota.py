@@ -10,7 +10,7 @@ import pytest
 
 from metaads.graph.errors import Answer, Kind
 from metaads.models import QuotaScope
-from metaads.quota import APP, OWN_SHARE, SPREAD_SECONDS, Blocked, abreast, check, record, state
+from metaads.quota import APP, OWN_SHARE, SPREAD_SECONDS, Blocked, abreast, check, paces, record, state
 
 pytestmark = pytest.mark.django_db
 
@@ -112,7 +112,9 @@ def test_few_reads_wait_at_once_until_meta_has_named_the_wide_tier_and_one_when_
     [
         (89.9, "read", True),
         (90, "read", False),
-        (90, "insights", False),
+        (93.9, "insights", True),
+        (94, "insights", False),
+        (75, "history", False),
         (90, "verify", True),
         (94.9, "write", True),
         (95, "write", False),
@@ -123,7 +125,7 @@ def test_few_reads_wait_at_once_until_meta_has_named_the_wide_tier_and_one_when_
         (100, "pause", True),
     ],
 )
-def test_headers_stop_reads_at_90_percent_and_writes_at_95(percent: float, use: str, goes: bool) -> None:
+def test_headers_stop_reads_first_then_writes_and_never_a_pause(percent: float, use: str, goes: bool) -> None:
     record(scope=SCOPE, answer=answer(percent=percent), use="read", now=NOW)
     assert bool(spend(use, 1)) is goes
 
@@ -144,6 +146,49 @@ def test_without_any_header_the_stricter_tier_and_our_own_count_hold() -> None:
     for _ in range(5):
         record(scope=SCOPE, answer=Answer(kind=Kind.OK), use="read", now=NOW)
     assert (state(scope=SCOPE, now=NOW).limit, spend("read", 100)) == (60, 42)
+
+
+HEADERS = {
+    "x-app-usage": lambda full: {"call_count": 1, "total_time": full, "total_cputime": 1},
+    "x-ad-account-usage": lambda full: {"acc_id_util_pct": full, "reset_time_duration": 0},
+    "x-business-use-case-usage": lambda full: {
+        "1": [{"type": "ads_management", "call_count": 1, "total_cputime": full, "total_time": 1}]
+    },
+    "x-fb-ads-insights-throttle": lambda full: {"app_id_util_pct": full, "acc_id_util_pct": 1},
+}
+
+
+def hear(header: str, full: float, *, scope: str = SCOPE, at: datetime = NOW) -> None:
+    headers = {header: json.dumps(HEADERS[header](full))}
+    record(scope=scope, answer=Answer(kind=Kind.OK, headers=headers), use="insights", now=at)
+
+
+@pytest.mark.fault("F40")
+@pytest.mark.parametrize("header", HEADERS)
+@pytest.mark.parametrize(("full", "times"), [(49, 1), (50, 2), (75, 4), (90, 10), (100, 10)])
+def test_every_usage_header_slows_unhurried_reads_in_steps(header: str, full: float, times: int) -> None:
+    hear(header, full)
+    assert paces(scopes=[SCOPE], now=NOW) == {SCOPE: times}
+
+
+@pytest.mark.parametrize(
+    ("header", "times"),
+    [
+        ("x-app-usage", 4),
+        ("x-fb-ads-insights-throttle", 4),
+        ("x-ad-account-usage", 1),
+        ("x-business-use-case-usage", 1),
+    ],
+)
+def test_what_the_app_s_accounts_share_slows_them_all_and_nothing_else_does(header: str, times: int) -> None:
+    hear(header, 80)
+    assert paces(scopes=[SCOPE, "act_2"], now=NOW) == {SCOPE: 4, "act_2": times}
+
+
+def test_a_pace_fades_with_the_figure_that_asked_for_it() -> None:
+    hear("x-app-usage", 95)
+    assert paces(scopes=[SCOPE], now=NOW + timedelta(seconds=599)) == {SCOPE: 10}
+    assert paces(scopes=[SCOPE], now=NOW + timedelta(seconds=600)) == {SCOPE: 1}
 
 
 def test_a_figure_that_nothing_confirms_fades_after_ten_minutes() -> None:

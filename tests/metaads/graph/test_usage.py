@@ -52,7 +52,7 @@ def test_the_reset_time_of_an_account_is_a_wait_only_when_it_is_full() -> None:
 
 def test_no_header_says_nothing() -> None:
     assert usage.parse({}) == usage.Usage()
-    assert usage.pause_for(usage.Usage()) == 0.0
+    assert usage.slower(usage.parse({}).percent) == 1
 
 
 @pytest.mark.fault("F40")
@@ -64,7 +64,7 @@ def test_no_header_says_nothing() -> None:
 def test_a_malformed_header_slows_down_and_does_not_stop(text: str) -> None:
     found = usage.parse({"X-App-Usage": text})
     assert (found.percent, found.known) == (usage.MALFORMED_PERCENT, False)
-    assert 0 < usage.pause_for(found) < 300
+    assert 1 < usage.slower(found.percent) < 10
 
 
 @pytest.mark.fault("F40")
@@ -91,20 +91,11 @@ def test_reading_usage_never_raises(headers: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("percent", "regain", "expected"),
-    [
-        (0, 0, 0),
-        (49.9, 0, 0),
-        (50, 0, 30),
-        (75, 0, 90),
-        (90, 0, 270),
-        (95, 0, 300),
-        (100, 900, 900),
-        (20, 120, 120),
-    ],
+    ("percent", "times"),
+    [(0, 1), (49.9, 1), (50, 2), (74.9, 2), (75, 4), (89.9, 4), (90, 10), (100, 10), (1_000_000, 10)],
 )
-def test_the_fuller_the_slower(percent: float, regain: int, expected: float) -> None:
-    assert usage.pause_for(usage.Usage(percent=percent, regain_seconds=regain)) == expected
+def test_the_fuller_the_slower(percent: float, times: int) -> None:
+    assert usage.slower(percent) == times
 
 
 def test_a_version_warning_is_found_whatever_its_case() -> None:
