@@ -120,14 +120,16 @@ class Errand:
                     yield group, found.pop(group)
 
     def reach(self, asked: Sequence[Question]) -> Iterator[tuple[int, tuple[tuple[str, int], ...]]]:
-        """Each question's number with the people that its objects reached. What is too much for one answer is left
-        out."""
+        """Each question's number with the people that its objects reached. What is too much for one answer, or has a
+        row that cannot be read, is left out."""
         act, people = self.ad_account.act_id, [list[tuple[str, int]]() for _ in asked]
+        broken = set[int]()
         with closing(self.walk([partial(_people, act, one) for one in asked])) as heard:
             for number, page, refused in heard:
                 if page is not None:
                     people[number] += page.rows
-                elif refused is None:
+                    broken |= set() if page.good else {number}
+                elif refused is None and number not in broken:
                     yield number, tuple(people[number])
 
     def _pieces(self, question: Question, most: int) -> list[Question]:
@@ -200,4 +202,7 @@ def _rows(act_id: str, question: Question, client: GraphClient) -> Iterator[Foun
 
 def _people(act_id: str, question: Question, client: GraphClient) -> Iterator[Found]:
     for page in client.insights(act_id, **question.words()):
-        yield Found(len(page), [wire.reach(raw, level=question.level) for raw in page], True)
+        try:
+            yield Found(len(page), [wire.reach(raw, level=question.level) for raw in page], True)
+        except BadRow:
+            yield Found(len(page), [], False)

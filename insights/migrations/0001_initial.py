@@ -608,6 +608,7 @@ class Migration(migrations.Migration):
                                 "Meta has taken money or value back, so the numbers are not what the ads earned",
                             ),
                             ("unseen", "money was spent and no ad was seen"),
+                            ("free", "ads were seen a thousand times and more, and no money was spent"),
                             ("vanished", "all results that were reported before are gone"),
                         ],
                         max_length=12,

@@ -2,6 +2,7 @@
 
     negative     something was credited back: spend or value below nothing
     unseen       money ran, and nobody saw an ad
+    free         many saw an ad, and no money ran: a row whose spend was left out reads like that
     vanished     results that were reported are all gone, while the ads go on being shown (a broken pixel, a new event)
 
 A day that is odd is *partial*: rules raise nothing on it, and a person is told.
@@ -20,6 +21,8 @@ from insights.models import AccountDay, DayRow, Odd
 
 #: Fewer results than this may well be taken back one by one.
 LEAST_RESULTS: Final = 5
+#: Fewer impressions than this may well have cost nothing.
+LEAST_SEEN: Final = 1000
 _RESULTS: Final = tuple(VALUES)
 _MONEY: Final = tuple(name for name, kind in ADDITIVE.items() if kind == "money")
 
@@ -47,6 +50,8 @@ def find(
             continue
         if row["spend"] > 0 and not row["impressions"]:
             found[day] = Odd.UNSEEN.value
+        elif not row["spend"] and row["impressions"] >= LEAST_SEEN:
+            found[day] = Odd.FREE.value
         elif gone and (before.get(day, 0) >= LEAST_RESULTS or known.get(day) == Odd.VANISHED):
             found[day] = Odd.VANISHED.value
     return found

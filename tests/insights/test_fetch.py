@@ -125,6 +125,7 @@ def test_rules_read_seven_full_days(synced, sandbox, clock):
     }
 
 
+@pytest.mark.fault("F55")
 def test_restatement_is_followed_and_what_was_known_stays(synced, sandbox, clock):
     account = synced.ad_account
     today = account_today(account, clock.now())
@@ -170,6 +171,7 @@ def test_progress_counts_the_days_and_ends(connected, clock):
     assert progress(connected.ad_account) == told[-1]
 
 
+@pytest.mark.fault("F56")
 def test_a_sync_that_breaks_is_partial_and_goes_on_where_it_stopped(connected, sandbox, clock):
     account = connected.ad_account
 
@@ -220,13 +222,14 @@ def test_slices_say_in_which_zone_a_day_was_read(synced):
     }
 
 
-@pytest.mark.parametrize(
-    "fault", ["transient", "html", "truncated", "empty", "dup_page", "string_numbers", "cursor_expired"]
-)
+@pytest.mark.fault("F35", "F53", "F54")
+@pytest.mark.parametrize("fault", ["transient", "html", "truncated", "empty", "dup_page", "string_numbers"])
 def test_a_passing_fault_changes_no_number(connected, sandbox, clock, fault):
     account = connected.ad_account
-    sandbox.faults.arm(fault, times=1, at=0.0)
+    match = {"edge": "insights"} if fault == "dup_page" else {}
+    sandbox.faults.arm(fault, match, times=1, at=0.0)
     run = first_sync(ad_account=account, days=7, now=clock.now())
+    assert sandbox.faults.armed() == [], "it has met the read"
     if run.state != "done":
         clock.advance(120)
         run = first_sync(ad_account=account, days=7, now=clock.now())
@@ -240,6 +243,56 @@ def test_a_passing_fault_changes_no_number(connected, sandbox, clock, fault):
         }
 
 
+def in_small_pages(sandbox):
+    """From here on Meta gives ten rows a page and no more. What is armed before it meets the pages first."""
+    return sandbox.faults.arm("reduce", {"method": "GET", "edge": "insights"}, None, limit=10)
+
+
+@pytest.mark.fault("F53", "F54")
+@pytest.mark.parametrize("fault", ["cursor_expired", "dup_page", "empty"])
+def test_trouble_in_the_middle_of_many_pages_changes_no_number(connected, sandbox, clock, fault):
+    account = connected.ad_account
+    sandbox.faults.arm(fault, {"edge": "insights", "is_cursor": "1"}, 1)
+    in_small_pages(sandbox)
+    run = first_sync(ad_account=account, days=3, now=clock.now())
+    assert [one.name for one in sandbox.faults.armed()] == ["reduce"], "it has met the read"
+    for _ in range(6):
+        if run.state == "done":
+            break
+        clock.advance(600)
+        run = first_sync(ad_account=account, days=3, now=clock.now())
+    assert run.state == "done", run.sentence
+    today = account_today(account, clock.now())
+    for level in LEVELS:
+        wanted = truth(sandbox, account, clock, level=level, since=today - 2 * DAY, until=today)
+        got = table(account, level=level, since=today - 2 * DAY, until=today, metrics=NAMES, now=clock.now())
+        assert {row.object_id: row.values["spend"] for row in got.rows if row.values["spend"]} == {
+            key: value["spend"] for key, value in wanted.items() if value["spend"]
+        }
+    assert not any(checksum(account_id=account.pk).values())
+
+
+@pytest.mark.fault("F56")
+def test_days_of_which_a_later_page_failed_are_not_called_read(connected, sandbox, clock):
+    account = connected.ad_account
+    fault = sandbox.faults.arm("html", {"edge": "insights", "is_cursor": "1"}, None)
+    in_small_pages(sandbox)
+    run = first_sync(ad_account=account, days=3, now=clock.now())
+    assert run.state in ("waiting", "failed")
+    today = account_today(account, clock.now())
+    got = totals(account, since=today - 2 * DAY, until=today, metrics=["spend"], now=clock.now())
+    assert got.header.trust.state != "ready" and got.values["spend"] is None
+    assert not Slice.objects.of(account).filter(kind="day", level="ad", complete=True).exists()
+    sandbox.faults.disarm(fault)
+    for _ in range(6):
+        clock.advance(600)
+        if first_sync(ad_account=account, days=3, now=clock.now()).state == "done":
+            break
+    got = totals(account, since=today - 2 * DAY, until=today, metrics=["spend"], now=clock.now())
+    assert got.header.trust.state == "ready" and got.header.data_as_of is not None
+
+
+@pytest.mark.fault("F58")
 def test_too_much_data_is_asked_for_in_halves(connected, sandbox, clock):
     sandbox.faults.arm("reduce", times=12, at=0.0)
     run = first_sync(ad_account=connected.ad_account, days=28, now=clock.now())
@@ -300,10 +353,29 @@ def test_a_fetch_that_was_killed_is_taken_up_again_after_a_minute(connected, clo
     assert first_sync(ad_account=account, days=7, now=clock.now()).state == "done"
 
 
-@pytest.mark.parametrize("fault", ["missing_fields", "odd_body"])
-def test_numbers_that_lack_a_part_are_never_shown_as_ready_and_wrong(connected, sandbox, clock, fault):
+@pytest.mark.fault("F38", "F37")
+@pytest.mark.parametrize("times", [1, None])
+@pytest.mark.parametrize(
+    "fault, options",
+    [
+        ("odd_body", {}),
+        ("missing_fields", {"names": ["spend"]}),
+        ("missing_fields", {"names": ["impressions"]}),
+        ("missing_fields", {"names": ["date_start"]}),
+        ("missing_fields", {"names": ["ad_id", "adset_id", "campaign_id", "account_id"]}),
+        ("odd_value", {"names": ["spend"], "value": "NaN"}),
+        ("odd_value", {"names": ["spend"], "value": ""}),
+        ("odd_value", {"names": ["spend"], "value": None}),
+        ("odd_value", {"names": ["spend"], "value": "9" * 30}),
+        ("odd_value", {"names": ["impressions"], "value": "-5"}),
+        ("extra_fields", {}),
+    ],
+)
+def test_numbers_that_lack_a_part_are_never_shown_as_ready_and_wrong(
+    connected, sandbox, clock, fault, options, times
+):
     account = connected.ad_account
-    sandbox.faults.arm(fault, match={"edge": "insights"}, times=1, at=0.0)
+    sandbox.faults.arm(fault, match={"edge": "insights"}, times=times, at=0.0, **options)
     first_sync(ad_account=account, days=7, now=clock.now())
     today = account_today(account, clock.now())
     wanted = truth(sandbox, account, clock, level="account", since=today - 6 * DAY, until=today)

@@ -19,7 +19,7 @@ LEVELS = ("ad", "adset", "campaign", "account")
 
 
 def store(ad_account, *, now=NOW, **fields):
-    rows = [row(level=level, day=DAY, **{"impressions": "1000", **fields}) for level in LEVELS]
+    rows = [row(level=level, day=DAY, **{"spend": "5", "impressions": "1000", **fields}) for level in LEVELS]
     upsert(ad_account=ad_account, rows=rows, slices=[Read("day", level, DAY) for level in LEVELS], now=now)
 
 
@@ -42,6 +42,13 @@ def test_what_was_credited_back_is_stored_told_and_keeps_rules_from_raising(ad_a
 def test_money_that_ran_without_anybody_seeing_an_ad_is_told(ad_account):
     store(ad_account, spend="30", impressions="0", clicks="0")
     assert "no ad was seen" in answer(ad_account)[1].reasons[0]
+
+
+def test_ads_that_many_saw_for_no_money_at_all_are_told(ad_account):
+    store(ad_account, spend="0")
+    assert "no money was spent" in answer(ad_account)[1].reasons[0]
+    store(ad_account, spend="0", impressions="999", now=NOW + timedelta(hours=1))
+    assert answer(ad_account, NOW + timedelta(hours=1))[1].state == "ready"
 
 
 def purchases(count):
