@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -34,6 +35,8 @@ NOT_SIGNED_IN: Final = 4401
 WRONG_ORIGIN: Final = 4403
 NO_CLIENT: Final = 4404
 RECHECK_SECONDS: Final = 15.0
+#: When to look again, in parts of that.
+EARLY: Final = (0.7, 0.9)
 WATCHING: Final = timedelta(seconds=60)
 SUBSCRIBE_SECONDS: Final = 2.0
 
@@ -49,6 +52,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self._checked = 0.0
         self._pump: asyncio.Task[None] | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._aside: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         if not _own_origin(self.scope):
@@ -74,6 +78,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             hub.unregister(client_id=self._client_id, outlet=self._outlet)
         if self._alarm is not None:
             self._alarm.cancel()
+        if self._aside is not None:
+            self._aside.cancel()
         if self._pump is not None and self._pump is not asyncio.current_task():
             self._pump.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -96,11 +102,25 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 await self.send(text_data=text)
 
     def _look_later(self, outlet: Outlet) -> None:
-        """Wake the pump when the next look is due. One timer for each look, not a time-out around each frame: that
-        would cost more than the frame, and put the looks off until frames wait for them."""
+        """Look aside before the next look is due, so that frames need not wait for it; not all sockets at once, which
+        a restart would make of them. One timer for each look: a time-out around each frame costs more than a frame."""
         if self._alarm is not None:
             self._alarm.cancel()
-        self._alarm = outlet.loop.call_later(max(self._recheck, 0.05), outlet.look)
+        early = self._recheck * random.uniform(*EARLY)
+        self._alarm = outlet.loop.call_later(max(early, 0.05), self._look_aside, outlet)
+
+    def _look_aside(self, outlet: Outlet) -> None:
+        self._aside = asyncio.create_task(self._renew(outlet))
+
+    async def _renew(self, outlet: Outlet) -> None:
+        good = False
+        try:
+            good = await self._look() == (self._client_id, 0)
+        finally:
+            if good:
+                self._look_later(outlet)
+            else:
+                outlet.look()  # refused, or no answer: the pump looks itself, and closes
 
     async def _look(self) -> tuple[int, int]:
         """The client's id, or 0 and the close code."""
