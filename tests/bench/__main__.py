@@ -27,7 +27,7 @@ def main() -> None:
         "--latency", type=int, nargs="*", default=[0, 150], help="milliseconds for each answer"
     )
     parser.add_argument("--sockets", type=int, nargs="*", default=[200, 1000], help="open pages (push)")
-    parser.add_argument("--publishes", type=int, default=30, help="frames to each page (push)")
+    parser.add_argument("--publishes", type=int, default=50, help="frames to each page (push)")
     parser.add_argument("--hours", type=float, default=2, help="of simulated time (calls)")
     parser.add_argument(
         "--postgres", default=os.environ.get("BENCH_POSTGRES_URL", ""), help="may create databases"
