@@ -37,7 +37,6 @@ EVERYTHING: dict[str, str] = {
     # floor 3: a change, its account and its rows are found by id; the client came with the change
     "campaigns.changes.approvals": "the row that is decided on, read again under the lock; expired ones are swept",
     "campaigns.changes.caps": "the key of a cap is unique over all clients; it is made from the handed one's",
-    "campaigns.changes.exposure": "reported down by account, in the upsert's transaction",
     "campaigns.changes.headroom": "the first caps of the account it is handed",
     "campaigns.changes.ledger": "locks and appends for the account of the change it is handed",
     "campaigns.changes.reading": "the claimed change and its account, read again under the lock",
