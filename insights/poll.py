@@ -12,6 +12,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Final
 
 from django.conf import settings
@@ -25,6 +26,7 @@ import accounts.claims as claims
 import insights.fetch as fetch
 import insights.interest as interest
 import insights.samples as samples
+import metaads.graph.money as money
 import metaads.quota as quota
 from accounts.errors import Refused
 from accounts.models import AdAccount
@@ -42,6 +44,8 @@ log = logging.getLogger(__name__)
 MOST: Final = 100
 _CLAIM: Final = timedelta(minutes=5)
 _SLACK: Final = timedelta(seconds=5)
+#: How fast an account spends is what it spent in this time.
+_LATELY: Final = timedelta(hours=1)
 
 
 def tick(*, now: datetime) -> int:
@@ -58,7 +62,7 @@ def tick(*, now: datetime) -> int:
         if not state.stopped and (_due(state, now) or _watched_early(state, looks[pk], now))
     ]
     looked = 0
-    for look in order(due)[:MOST]:
+    for look in order(_with_velocity(due, accounts, now), now=now)[:MOST]:
         state = states[look.ad_account_id]
         if not _claim(state, now):
             continue
@@ -196,6 +200,19 @@ def _look(
         period_seconds=state.period_seconds,
         slower=paces[ad_account.act_id],
     )
+
+
+def _with_velocity(looks: Sequence[Look], accounts: Mapping[int, AdAccount], now: datetime) -> list[Look]:
+    spent = samples.spent(ad_account_ids=[look.ad_account_id for look in looks], since=now - _LATELY)
+    return [
+        replace(look, velocity=int(spent.get(look.ad_account_id, 0) / _unit(accounts[look.ad_account_id])))
+        for look in looks
+    ]
+
+
+def _unit(ad_account: AdAccount) -> Decimal:
+    currency = ad_account.currency
+    return money.minor_unit(currency) if money.known(currency) else Decimal("0.01")
 
 
 def _paced(look: Look, ad_account: AdAccount, now: datetime) -> Look:

@@ -7,13 +7,13 @@ after 90 days    the last one of each account day stays
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from django.db.models import Count
+from django.db.models import Count, Max, Min
 
 from accounts.models import AdAccount
 from insights.models import Sample
@@ -35,6 +35,21 @@ class Seen:
     spend: Decimal
     impressions: int
     clicks: int
+
+
+def spent(*, ad_account_ids: Collection[int], since: datetime) -> Mapping[int, Decimal]:
+    """Ad account id -> what its looks since then saw it spend, in major units; absent where none saw it."""
+    found: dict[int, Decimal] = {}
+    rows = Sample.everything.filter(ad_account_id__in=ad_account_ids, at__gte=since)
+    # By account day: a new day begins at nothing.
+    for account_id, most, least in (
+        rows.order_by()
+        .values("ad_account_id", "day")
+        .annotate(most=Max("spend"), least=Min("spend"))
+        .values_list("ad_account_id", "most", "least")
+    ):
+        found[account_id] = found.get(account_id, Decimal(0)) + most - least
+    return found
 
 
 def keep(*, ad_account: AdAccount, day: date, totals: Mapping[str, str], now: datetime) -> None:

@@ -1,22 +1,26 @@
 """Which accounts are worth a call now, and when to look again. PURE: values in, moments out.
 
 watched              every POLL_SECONDS, while quota allows
-otherwise            sleep to 92 % of the account's own refresh period, then every POLL_SECONDS,
-                     after 40 looks that found nothing every 300 s
+close to a threshold sleep to 85 % of the account's own refresh period, then every POLL_SECONDS
+otherwise            sleep to 92 % of it, then every POLL_SECONDS, after 40 looks that found nothing every 300 s
 no answer            twice as long each time, up to 15 minutes
 Meta's limits full   unwatched ones `slower` times as slow, so that those at the screen and the writes still fit
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-#: An interest of this weight or more means that a person is looking.
+#: An interest of this weight or more means that a person is looking; that an armed strategy stands close to one of its
+#: thresholds; that a strategy is armed.
 WATCHED: Final = 10
+CLOSE: Final = 5
+ARMED: Final = 1
 MINIMUM_SECONDS: Final = 30
 _QUIET_LOOKS: Final = 40
 _QUIET_SECONDS: Final = 300
@@ -24,6 +28,10 @@ _LONGEST_BACKOFF: Final = 900
 _SLOWEST: Final = 3600
 #: Meta's 15 minutes come a minute early or late; every look before them is a call for nothing.
 _SHARE_OF_PERIOD: Final = 0.92
+_SHARE_WHEN_CLOSE: Final = 0.85
+#: A long wait ends up to this part of it earlier, by account: what began together does not fall due together.
+_SPREAD: Final = 0.05
+_SPREAD_FROM: Final = 120
 _PERIODS: Final = (20.0, 7200.0)
 
 
@@ -40,6 +48,7 @@ class Look:
     checked_at: datetime | None = None
     data_as_of: datetime | None = None  # when the numbers were last seen to move
     period_seconds: int | None = None
+    velocity: int = 0  # spent in the last hour, in the smallest unit of the currency
     slower: int = 1  # how full Meta's limits are, as `metaads.quota.paces` says it
 
 
@@ -47,17 +56,31 @@ def next_check(look: Look, *, now: datetime) -> datetime:
     """When to look at the account again, after a look at `now`."""
     base = max(MINIMUM_SECONDS, look.poll_seconds)
     if look.failures:
-        return now + timedelta(seconds=min(_LONGEST_BACKOFF, base * 2 ** min(look.failures, 6)))
+        wait = min(_LONGEST_BACKOFF, base << min(look.failures, 6))
+        return now + timedelta(seconds=max(base, _apart(look, wait)))
     if look.weight >= WATCHED:
         return now + timedelta(seconds=base)
-    pace = max(base, _QUIET_SECONDS) if look.quiet >= _QUIET_LOOKS else base
-    soonest = now + timedelta(seconds=max(pace, min(_SLOWEST, pace * look.slower)))
-    if look.quiet >= _QUIET_LOOKS:
-        return soonest
-    if look.data_as_of is None or look.period_seconds is None:
-        return soonest
-    expected = look.data_as_of + timedelta(seconds=look.period_seconds * _SHARE_OF_PERIOD)
-    return max(soonest, min(expected, now + timedelta(seconds=_LONGEST_BACKOFF)))
+    close = look.weight >= CLOSE
+    soonest = max(base, min(_SLOWEST, base * look.slower))
+    if look.quiet >= _QUIET_LOOKS and not close:
+        wait = max(base, min(_SLOWEST, _QUIET_SECONDS * look.slower))
+    elif look.data_as_of is None or look.period_seconds is None:
+        wait = soonest
+    else:
+        share = _SHARE_WHEN_CLOSE if close else _SHARE_OF_PERIOD
+        expected = look.data_as_of + timedelta(seconds=look.period_seconds * share)
+        wait = min(_LONGEST_BACKOFF, max(0, round((expected - now).total_seconds())))
+    return now + timedelta(seconds=max(soonest, _apart(look, wait)))
+
+
+def _apart(look: Look, seconds: int) -> int:
+    """A long wait, shortened by the account's own part of `_SPREAD`."""
+    return round(seconds * (1 - _SPREAD * _phase(look.ad_account_id))) if seconds >= _SPREAD_FROM else seconds
+
+
+def _phase(ad_account_id: int) -> float:
+    """A place in [0, 1) that is the account's own, and far from its neighbours'."""
+    return (ad_account_id * 2_654_435_761 % 2**32) / 2**32
 
 
 def learned(period: int | None, *, interval: float) -> int | None:
@@ -78,17 +101,29 @@ def learned(period: int | None, *, interval: float) -> int | None:
     return round(0.7 * period + 0.3 * interval)
 
 
-def order(looks: Iterable[Look]) -> list[Look]:
-    """Watched accounts first, then fairly: one account of each client in turn, the longest unchecked first."""
-    queues: dict[tuple[bool, int], list[Look]] = defaultdict(list)
+def order(looks: Iterable[Look], *, now: datetime) -> list[Look]:
+    """Watched accounts first, then those close to a threshold, those with armed strategies, the rest.
+
+    Within each fairly: one account of each client in turn. Of a client the one whose wait costs most goes first: how
+    long it was not looked at, times how fast it spends. So a fast one overtakes, and none is passed over for good.
+    """
+    queues: dict[tuple[int, int], list[tuple[float, int, Look]]] = defaultdict(list)
     for look in looks:
-        queues[look.weight >= WATCHED, look.client_id].append(look)
-    ranked: list[tuple[tuple[bool, int, float, int], Look]] = []
-    for (watched, _client), mine in queues.items():
-        mine.sort(key=_age)
-        ranked += [((not watched, turn, *_age(look)), look) for turn, look in enumerate(mine)]
+        queues[rank(look), look.client_id].append((-_cost(look, now), look.ad_account_id, look))
+    ranked = [
+        ((of_all, turn, *key), look)
+        for (of_all, _client), mine in queues.items()
+        for turn, (*key, look) in enumerate(sorted(mine, key=lambda one: one[:2]))
+    ]
     return [look for _, look in sorted(ranked, key=lambda pair: pair[0])]
 
 
-def _age(look: Look) -> tuple[float, int]:
-    return (look.checked_at.timestamp() if look.checked_at else 0.0, look.ad_account_id)
+def rank(look: Look) -> int:
+    """0: watched, 1: close to a threshold, 2: with an armed strategy, 3: the rest."""
+    return sum(look.weight < least for least in (WATCHED, CLOSE, ARMED))
+
+
+def _cost(look: Look, now: datetime) -> float:
+    waited = (now - look.checked_at).total_seconds() if look.checked_at else now.timestamp()
+    # By orders of magnitude: currencies are not converted here, and a hundredfold spender is not a hundred times first.
+    return max(1.0, waited) * (1 + math.log10(1 + max(0, look.velocity)))

@@ -2,6 +2,7 @@
 
     snapshots.build ─> engine.judge each object ─> who wins where intents meet ─> what forbids to offer now
         ─> decisions.record (fired or not, and why) ─> proposals.offer (files the change) | refresh | withdraw
+        ─> interest.report: how soon the tick should look again
 
 `weigh` does everything up to the arrow before `record` and writes nothing; a dry run ends there, so a dry and a
 live run of the same figures decide the same. A lease keeps two workers from evaluating one strategy at once; the
@@ -27,6 +28,8 @@ import strategies.snapshots as snapshots
 from accounts.errors import Refused
 from campaigns.states import Evidence
 from insights.analytics import evidence as evidence_of
+from insights.schedule import ARMED, CLOSE
+from strategies.engine.closeness import near
 from strategies.engine.conflicts import Claim, settle
 from strategies.engine.evaluate import hold, judge
 from strategies.engine.rules import RuleSet
@@ -171,13 +174,19 @@ def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:
     Strategy.objects.of(strategy.client_id).filter(pk=strategy.pk).update(
         last_evaluated_at=now, last_data_version=snapshot.data_version, last_outcome=summary[:300]
     )
-    interest.report(
-        ad_account_id=strategy.ad_account_id,
-        reason=f"strategy:{strategy.pk}",
-        weight=1,
-        until=now + 2 * EVERY,
-    )
+    _wish(strategy, outcome, now)
     return replace(outcome, decisions=tuple(rows.values()), proposals=tuple(offered))
+
+
+def _wish(strategy: Strategy, outcome: Outcome, now: datetime) -> None:
+    """Tell the tick how much this strategy waits for new figures; one that is not armed waits for none."""
+    if strategy.status == StrategyStatus.ACTIVE:
+        interest.report(
+            ad_account_id=strategy.ad_account_id,
+            reason=f"strategy:{strategy.pk}",
+            weight=CLOSE if any(near(judgement) for judgement in outcome.judgements) else ARMED,
+            until=now + 2 * EVERY,
+        )
 
 
 def _offer(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from insights.models import Sample
 from insights.poll import tick
-from insights.samples import keep, since, surplus, thin
+from insights.samples import keep, since, spent, surplus, thin
 from tests.insights.conftest import NOW, TODAY
 
 FINE = {"spend": "12.50", "impressions": "900", "clicks": "9"}
@@ -113,3 +113,18 @@ def test_the_day_look_by_look_is_answered_to_whoever_may_see_the_account(synced,
     assert charlie.get(path, {"samples": 10}).status_code == 404
     for odd in ("0", "-1", "1441", "an hour", "9" * 40):
         assert bob.get(path, {"samples": odd}).status_code == 400
+
+
+def test_what_an_account_spent_lately_is_what_its_looks_saw_also_over_midnight(ad_account):
+    def look(minutes, spend, day=TODAY):
+        keep(ad_account=ad_account, day=day, totals={"spend": spend}, now=NOW + timedelta(minutes=minutes))
+
+    hour = {"ad_account_ids": [ad_account.pk], "since": NOW}
+    look(-1, "1.00")
+    assert spent(**hour) == {}
+    look(5, "20.00", TODAY - timedelta(days=1))
+    look(20, "26.50", TODAY - timedelta(days=1))
+    look(35, "0.25")
+    look(50, "4.00")
+    assert spent(**hour) == {ad_account.pk: Decimal("10.25")}
+    assert spent(ad_account_ids=[ad_account.pk + 1], since=NOW) == {}

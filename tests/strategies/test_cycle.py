@@ -8,6 +8,8 @@ from decimal import Decimal
 import pytest
 
 from campaigns.models import AdSet, Change, LedgerLine
+from insights.models import Interest
+from insights.schedule import ARMED, CLOSE
 from strategies import cycle, decisions, proposals
 from strategies.engine.types import LAST_7_DAYS
 from strategies.models import Decision, Proposal, Strategy
@@ -413,3 +415,34 @@ def test_money_that_was_credited_back_keeps_every_rule_from_acting(shop, strateg
     outcome = run(shop, strategy)
     assert outcome.snapshot.trust.value == "partial"
     assert outcome.proposals == () and not Change.objects.of(shop.northwind).exists()
+
+
+def wish(shop):
+    return {row.reason: row.weight for row in Interest.objects.of(shop.ad_account)}
+
+
+@pytest.mark.parametrize(
+    ("clicks", "weight"),
+    [
+        (8, ARMED),  # CTR 0.40 % under 0.80 %, CPC 1.50 over 1.00
+        (15, CLOSE),  # CTR 0.75 %: it pauses, and would not with a few clicks more
+        (17, CLOSE),  # CTR 0.85 %: it does not, and would with a few clicks fewer
+    ],
+)
+def test_an_armed_strategy_tells_the_tick_how_close_the_account_is_to_a_threshold(
+    shop, strategy, clicks, weight
+):
+    plant(shop, {**FIGURES, "22": ("12.00", 2000, clicks)})
+    run(shop, strategy)
+    assert wish(shop) == {f"strategy:{strategy.pk}": weight}
+    plant(shop)  # and takes it back with the figures that say otherwise
+    run(shop, strategy)
+    assert wish(shop) == {f"strategy:{strategy.pk}": ARMED}
+
+
+def test_a_strategy_that_is_not_armed_and_a_dry_run_wish_for_nothing(shop, strategy):
+    run(shop, strategy, dry_run=True)
+    Strategy.objects.of(shop.northwind).update(status="paused")
+    strategy.refresh_from_db()
+    run(shop, strategy)
+    assert wish(shop) == {}
