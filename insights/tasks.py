@@ -16,6 +16,7 @@ import accounts.claims as claims
 import accounts.leases as leases
 import campaigns.sync as structure
 import insights.completeness as completeness
+import insights.detectors as detectors
 import insights.erasure as erasure
 import insights.fetch as fetch
 import insights.poll as poll
@@ -31,13 +32,17 @@ from metaads.clock import now
 #: Fetches that go on beside live work.
 BESIDE: Final = ("more", "parts")
 _SILENT: Final = timedelta(seconds=75)
+_ODD_EVERY: Final = 300
 _RETRY_FAILED: Final = timedelta(minutes=10)
 
 
 @shared_task
 def poll_tick() -> None:
-    """Look at every account that is due."""
-    poll.tick(now=now())
+    """Look at every account that is due; and now and then, at what was odd about the numbers."""
+    at = now()
+    poll.tick(now=at)
+    if _once("odd-numbers", _ODD_EVERY, at):
+        detectors.odd_numbers(now=at)
 
 
 @shared_task

@@ -52,6 +52,7 @@ EVERYTHING: dict[str, str] = {
     # floor 6
     "dashboard.pages.frame": "stops that cover every client are shown to everybody",
     # floor 4
+    "insights.detectors": "odd days of all accounts in one look; the alert of each goes to its own client",
     "insights.erasure": "a Meta user is forgotten at every client",
     "insights.fetch": "files a run for the account it is handed",
     "insights.interest": "accounts by id, from the floors above",

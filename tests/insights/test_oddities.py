@@ -7,8 +7,10 @@ from decimal import Decimal
 
 import pytest
 
+from accounts.models import Alert
 from campaigns.models import ExposureRow
 from insights.analytics import totals
+from insights.detectors import odd_numbers
 from insights.models import Slice
 from insights.store.write import Read, upsert
 from tests.insights.conftest import NOW, TODAY, row
@@ -72,3 +74,23 @@ def test_a_few_results_that_are_taken_back_are_nothing_odd(ad_account):
     store(ad_account, actions=purchases(0), now=NOW + timedelta(hours=1))
     assert answer(ad_account, NOW + timedelta(hours=1))[1].state == "ready"
     assert not Slice.everything.exclude(odd="").exists()
+
+
+def test_odd_days_are_an_alert_of_their_client_until_they_are_mended(ad_account):
+    store(ad_account, spend="30", impressions="0", clicks="0")
+    for minute in (0, 5):
+        assert odd_numbers(now=NOW + timedelta(minutes=minute)) == 1
+    [alert] = Alert.everything.all()
+    assert (alert.client, alert.closed_at) == (ad_account.client, None)
+    assert "Shop" in alert.title and "no ad was seen" in alert.advice
+    store(ad_account, now=NOW + timedelta(hours=1))
+    assert odd_numbers(now=NOW + timedelta(hours=1)) == 0
+    assert Alert.everything.get().closed_at is not None
+
+
+def test_nobody_is_told_of_an_account_that_is_switched_off(ad_account):
+    store(ad_account, spend="-3")
+    assert odd_numbers(now=NOW) == 1
+    type(ad_account).everything.update(enabled_at=None)
+    assert odd_numbers(now=NOW) == 0
+    assert Alert.everything.get().closed_at is not None
