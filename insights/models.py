@@ -148,6 +148,7 @@ class Odd(models.TextChoices):
     NEGATIVE = "negative", "Meta has taken money or value back, so the numbers are not what the ads earned"
     UNSEEN = "unseen", "money was spent and no ad was seen"
     FREE = "free", "ads were seen a thousand times and more, and no money was spent"
+    EMPTIED = "emptied", "what was spent before is told no more, and nothing else either"
     VANISHED = "vanished", "all results that were reported before are gone"
 
 

@@ -609,6 +609,7 @@ class Migration(migrations.Migration):
                             ),
                             ("unseen", "money was spent and no ad was seen"),
                             ("free", "ads were seen a thousand times and more, and no money was spent"),
+                            ("emptied", "what was spent before is told no more, and nothing else either"),
                             ("vanished", "all results that were reported before are gone"),
                         ],
                         max_length=12,

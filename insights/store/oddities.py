@@ -3,6 +3,7 @@
     negative     something was credited back: spend or value below nothing
     unseen       money ran, and nobody saw an ad
     free         many saw an ad, and no money ran: a row whose spend was left out reads like that
+    emptied      a day that had spend has no rows at all any more: Meta answers so, too, when it has a bad minute
     vanished     results that were reported are all gone, while the ads go on being shown (a broken pixel, a new event)
 
 A day that is odd is *partial*: rules raise nothing on it, and a person is told.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from django.db.models import Q
 
@@ -27,22 +28,33 @@ _RESULTS: Final = tuple(VALUES)
 _MONEY: Final = tuple(name for name, kind in ADDITIVE.items() if kind == "money")
 
 
-def results(*, account_id: int, days: Collection[date]) -> dict[date, Any]:
-    """All results of these days together, whatever a client calls one: only to see whether they are there."""
-    rows = AccountDay.objects.of(account_id).filter(day__in=days).values_list("day", *_RESULTS)
-    return {row[0]: sum(row[1:]) for row in rows}
+class Earlier(NamedTuple):
+    """What a day said before a read: all results together, whatever a client calls one, and its spend."""
+
+    results: Any = 0
+    spend: Any = 0
+
+
+def earlier(*, account_id: int, days: Collection[date]) -> dict[date, Earlier]:
+    """What these days say now, only to see afterwards whether it is still there."""
+    rows = AccountDay.objects.of(account_id).filter(day__in=days).values_list("day", "spend", *_RESULTS)
+    return {day: Earlier(sum(counts), spend) for day, spend, *counts in rows}
 
 
 def find(
-    *, account_id: int, days: Collection[date], before: Mapping[date, Any], known: Mapping[date, str]
+    *, account_id: int, days: Collection[date], before: Mapping[date, Earlier], known: Mapping[date, str]
 ) -> dict[date, str]:
-    """Day -> what is odd about it now. `before`: its results before this read; `known`: what was odd about it then."""
+    """Day -> what is odd about it now. `before`: what it said before this read; `known`: what was odd about it then."""
     below = Q()
     for name in _MONEY:
         below |= Q(**{f"{name}__lt": 0})
     rows = DayRow.objects.of(account_id).filter(below, level="ad", breakdown="", day__in=days)
     found = dict.fromkeys(rows.values_list("day", flat=True).distinct(), Odd.NEGATIVE.value)
     sums = AccountDay.objects.of(account_id).filter(day__in=days)
+    shown = set(sums.exclude(spend=0, impressions=0).values_list("day", flat=True))
+    for day in set(days) - shown - found.keys():
+        if before.get(day, Earlier()).spend or known.get(day) == Odd.EMPTIED:
+            found[day] = Odd.EMPTIED.value
     for row in sums.values("day", "spend", "impressions", *_RESULTS):
         day = row["day"]
         gone = not any(row[name] for name in _RESULTS) and row["impressions"]
@@ -52,6 +64,6 @@ def find(
             found[day] = Odd.UNSEEN.value
         elif not row["spend"] and row["impressions"] >= LEAST_SEEN:
             found[day] = Odd.FREE.value
-        elif gone and (before.get(day, 0) >= LEAST_RESULTS or known.get(day) == Odd.VANISHED):
+        elif gone and (before.get(day, Earlier()).results >= LEAST_RESULTS or known.get(day) == Odd.VANISHED):
             found[day] = Odd.VANISHED.value
     return found

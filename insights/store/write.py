@@ -92,7 +92,7 @@ def upsert(
         current = [one for one in slices if (one.kind, one.level, one.day) not in late]
         kept = _once(row for row in rows if (_kind(row), row.level, row.day) not in late)
         read_days = {one.day for one in current if (one.kind, one.level, one.breakdown) == ("day", "ad", "")}
-        before = oddities.results(account_id=account_id, days=read_days) if read_days else {}
+        before = oddities.earlier(account_id=account_id, days=read_days) if read_days else {}
         merged = {
             name: merge(
                 grain=grain(name),

@@ -53,6 +53,26 @@ def test_ads_that_many_saw_for_no_money_at_all_are_told(ad_account):
     assert answer(ad_account, NOW + timedelta(hours=1))[1].state == "ready"
 
 
+@pytest.mark.fault("F57")
+def test_a_day_that_had_spend_and_comes_back_empty_is_not_a_day_of_no_spend(ad_account):
+    store(ad_account)
+    for hour in (1, 2):  # still empty at the second look
+        moment = NOW + timedelta(hours=hour)
+        slices = [Read("day", level, DAY) for level in LEVELS]
+        upsert(ad_account=ad_account, rows=[], slices=slices, now=moment)
+        trust = answer(ad_account, moment)[1]
+        assert trust.state == "partial" and "told no more" in trust.reasons[0]
+    store(ad_account, now=NOW + timedelta(hours=3))
+    assert answer(ad_account, NOW + timedelta(hours=3))[1].state == "ready"
+
+
+@pytest.mark.fault("F57")
+def test_a_day_that_was_always_empty_is_one(ad_account):
+    upsert(ad_account=ad_account, rows=[], slices=[Read("day", level, DAY) for level in LEVELS], now=NOW)
+    values, trust = answer(ad_account)
+    assert (trust.state, values["spend"]) == ("empty", 0)
+
+
 def purchases(count):
     return [{"action_type": "omni_purchase", "value": str(count)}] if count else []
 

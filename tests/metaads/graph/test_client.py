@@ -107,7 +107,7 @@ def pages(total: int) -> Any:
     return reply
 
 
-@pytest.mark.fault("F50")
+@pytest.mark.fault("F50", "F63")
 def test_an_edge_streams_every_row_and_never_calls_the_next_address() -> None:
     client, script, _ = reader(pages(1201))
     found = [
