@@ -128,6 +128,17 @@ def structure(*, ad_account: AdAccount, include_removed: bool = False) -> list[O
     return rows
 
 
+def inside(*, ad_account: AdAccount, meta_id: str) -> dict[str, str]:
+    """Which columns of the rows of ads say that they are inside this campaign or ad set, and what they hold; nothing
+    for an object that is not known. Removed ones too; for callers that got the account from `access`."""
+    same = {"ad_account": ad_account, "meta_id": meta_id}
+    if Campaign.objects.of(ad_account.client_id).filter(**same).exists():
+        return {"campaign_id": meta_id}
+    ad_sets = AdSet.objects.of(ad_account.client_id).filter(**same)
+    above = ad_sets.values_list("campaign__meta_id", flat=True).first()
+    return {"campaign_id": above, "adset_id": meta_id} if above is not None else {}
+
+
 def running(*, ad_account: AdAccount, level: str) -> int:
     """How many objects of a level may be delivering now; for callers that got the account from `access`."""
     if level not in MODELS:

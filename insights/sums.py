@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db.models import F, QuerySet, Sum
 
+import campaigns.queries as queries
 from accounts.models import AdAccount
 from insights.attribution import ATTRIBUTED, DEFAULT, credited
 from insights.metrics import RANKINGS, rank
@@ -38,14 +39,15 @@ def by_object(
         narrow = {"parent_id": parent_id, "object_ids": object_ids}
         found = by_object(bases=bases, **only, **narrow)  # type: ignore[arg-type]
         rows, owner = _ads(ad_account, level)
-        rows = _narrow(_within(rows, period), owner, level, **narrow)  # type: ignore[arg-type]
+        rows = _inside(_within(rows, period), ad_account, level, parent_id)
+        rows = _among(rows, owner, object_ids)
         return _in_window(found, rows, owner, ad_account, set(bases) & ATTRIBUTED, window)
     if level == "account":
         total = _within(AccountDay.objects.of(ad_account), period).aggregate(**_sums(bases))
         empty = all(value is None for value in total.values())
         return {} if empty else {str(ad_account.meta_id): _exact(total, bases)}
     rows, owner = _source(ad_account, level)
-    rows = _narrow(_within(rows, period), owner, level, parent_id=parent_id, object_ids=object_ids)
+    rows = _among(_inside(_within(rows, period), ad_account, level, parent_id), owner, object_ids)
     found = rows.order_by().values(owner).annotate(**_sums(bases))
     return {str(row[owner]): _exact(row, bases) for row in found}
 
@@ -139,7 +141,7 @@ def ad_sets(
 ) -> dict[str, frozenset[str]]:
     """Object id -> ids of the ad sets that its rows of the period belong to."""
     rows, owner = _ads(ad_account, level)
-    rows = _narrow(_within(rows, period), owner, level, object_ids=object_ids if owner else None)
+    rows = _among(_within(rows, period), owner, object_ids)
     found: dict[str, set[str]] = {}
     for row in rows.order_by().values("adset_id", *([owner] if owner else [])).distinct():
         found.setdefault(row[owner] if owner else str(ad_account.meta_id), set()).add(row["adset_id"])
@@ -171,21 +173,21 @@ def _ads(ad_account: AdAccount, level: str) -> tuple[QuerySet[Any], str]:
     return rows, "" if level == "account" else "campaign_id" if level == "campaign" else _OWNER[level]
 
 
-def _narrow(
-    rows: QuerySet[Any],
-    owner: str,
-    level: str,
-    *,
-    parent_id: str | None = None,
-    object_ids: Collection[str] | None = None,
-) -> QuerySet[Any]:
-    if parent_id is not None and level == "adset":
-        rows = rows.filter(campaign_id=parent_id)
-    elif parent_id is not None and level == "ad":
-        rows = rows.filter(adset_id=parent_id) | rows.filter(campaign_id=parent_id)
-    if object_ids is not None and owner:
-        rows = rows.filter(**{f"{owner}__in": list(object_ids)})
-    return rows
+def _inside(rows: QuerySet[Any], ad_account: AdAccount, level: str, parent_id: str | None) -> QuerySet[Any]:
+    """Ad sets of a campaign; ads of a campaign or an ad set. By the campaign wherever it is known: rows have an index
+    for it, and *the one or the other* would use none."""
+    if parent_id is None or level not in ("adset", "ad"):
+        return rows
+    if level == "adset":
+        return rows.filter(campaign_id=parent_id)
+    known = queries.inside(ad_account=ad_account, meta_id=parent_id)
+    if known:
+        return rows.filter(**known)
+    return rows.filter(adset_id=parent_id) | rows.filter(campaign_id=parent_id)
+
+
+def _among(rows: QuerySet[Any], owner: str, object_ids: Collection[str] | None) -> QuerySet[Any]:
+    return rows.filter(**{f"{owner}__in": list(object_ids)}) if object_ids is not None and owner else rows
 
 
 def _source(ad_account: AdAccount, level: str) -> tuple[QuerySet[Any], str]:
