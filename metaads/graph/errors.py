@@ -314,6 +314,14 @@ def _by_text(code: int, message: str) -> Rule | None:
     return None
 
 
+def _listed(code: int) -> bool:
+    return code in _NAMED or code in _VALIDATION
+
+
+#: Every code that a rule names.
+_NAMED: Final = frozenset(code for code, _ in RULES if code is not None)
+
+
 def _find(*, code: int | None, subcode: int | None, message: str, status: int, transient: bool) -> Rule:
     if code is None:
         return _IS_TRANSIENT if transient else _unknown("error_without_code")
@@ -321,6 +329,8 @@ def _find(*, code: int | None, subcode: int | None, message: str, status: int, t
     exact = RULES.get((code, subcode)) if subcode is not None else None
     if exact is None and subcode is not None:
         exact = RULES.get((None, subcode))
+        if exact is not None and exact.kind is Kind.REFUSED and not _listed(code):
+            exact = None  # a subcode beside a code that nobody knows proves nothing
     if exact is None:
         validation = _VALIDATION.get(code) or (_VALIDATION.get(subcode or 0) if code == 100 else None)
         exact = _refused(*validation) if validation else None
@@ -525,15 +535,17 @@ def _with_wait(answer: Answer, wait: float) -> Answer:
 
 def _parse(body: bytes) -> tuple[bool, Any]:
     """Read JSON strictly: NaN and Infinity are not JSON, and a number too large for a float is no number
-    either. msgspec reads what is well-formed, several times as fast; whatever it stumbles over is looked at closely.
+    either. msgspec reads what is well-formed and faster; whatever it stumbles over is looked at closely.
     """
-    try:
-        return True, msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
+    unstorable = _UNSTORABLE.search(body) is not None
+    if not unstorable:
+        try:
+            return True, msgspec.json.decode(body)
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            pass
     try:
         found = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant, parse_float=_finite)
-        return True, _storable(found) if _UNSTORABLE.search(body) else found
+        return True, _storable(found) if unstorable else found
     except (ValueError, RecursionError):  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         return False, None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from django.core.cache import cache
 from django.test import Client as Browser
 

@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from metaads.graph import errors
@@ -101,6 +101,7 @@ def test_any_bytes_become_exactly_one_kind_and_ok_is_never_a_guess(
 
 @settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(error=ERRORS, status=STATUSES)
+@example(error={"code": 0, "error_subcode": 1504041}, status=400)
 def test_a_refusal_always_rests_on_a_listed_code(error: dict[str, Any], status: int) -> None:
     answer = judge(json.dumps({"error": error}).encode(), status)
     assert answer.kind is not Kind.OK
@@ -136,3 +137,16 @@ def test_ten_thousand_damaged_answers_are_all_placed_and_none_becomes_ok() -> No
         if answer.kind is Kind.OK:
             # The only way to OK is that the damage hit the word `error` itself and left whole JSON behind.
             assert "error" not in json.loads(bytes(body))
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (rb'{"name":"a\u0000b"}', "ab"),
+        (rb'{"name":"a\ud83d"}', "a?"),
+        (rb'{"name":"\ud83d\ude00"}', "\U0001f600"),
+        (rb'{"name":"a\\u0000"}', "a\\u0000"),
+    ],
+)
+def test_a_text_that_cannot_be_stored_becomes_one_that_can(body: bytes, wanted: str) -> None:
+    assert judge(body, 200).body == {"name": wanted}
