@@ -43,32 +43,43 @@ class Spent:
 
 def report(*, ad_account_id: int, rows: Iterable[Spent], as_of: datetime, trust: str, now: datetime) -> int:
     """Store spend so far; the later report of a day replaces the earlier one. Returns how many rows."""
-    # Tens of thousands of rows while history is read, where model objects cost more than the rows.
-    kept: list[Any] = [ExposureRow._meta.get_field(name) for name in _KEPT]
-    names = ", ".join(str(field.column) for field in kept)
+    found = list(rows)
+    if not found:
+        return 0
+    table, names = ExposureRow._meta.db_table, ", ".join(_KEPT)
     sets = ", ".join(f"{name} = excluded.{name}" for name in ("spend", "as_of", "trust", "reported_at"))
-    day, spend, *rest = kept[3:]
-    same = [
-        one.get_db_prep_save(value, connection)
-        for one, value in zip(rest, (as_of, trust[:12], now), strict=True)
-    ]
-    found = [
-        (
-            ad_account_id,
-            row.level,
-            row.object_id,
-            day.get_db_prep_save(row.day, connection),
-            spend.get_db_prep_save(row.spend, connection),
-            *same,
-        )
-        for row in rows
-    ]
+    tail = f" ON CONFLICT (ad_account_id, level, object_id, day) DO UPDATE SET {sets}"
+    # Tens of thousands of rows while history is read, where model objects cost more than the rows.
     with connection.cursor() as cursor:
-        cursor.executemany(
-            f"INSERT INTO {ExposureRow._meta.db_table} ({names}) VALUES ({', '.join(['%s'] * len(kept))})"  # noqa: S608
-            f" ON CONFLICT (ad_account_id, level, object_id, day) DO UPDATE SET {sets}",
-            found,
-        )
+        if connection.vendor == "postgresql":
+            columns = [
+                list(one)
+                for one in zip(*((r.level, r.object_id, r.day, r.spend) for r in found), strict=True)
+            ]
+            cursor.execute(
+                f"INSERT INTO {table} ({names})"  # noqa: S608
+                " SELECT CAST(%s AS bigint), x.level, x.object_id, x.day, x.spend,"
+                " CAST(%s AS timestamptz), %s, CAST(%s AS timestamptz)"
+                " FROM unnest(CAST(%s AS text[]), CAST(%s AS text[]), CAST(%s AS date[]), CAST(%s AS numeric[]))"
+                f" AS x (level, object_id, day, spend){tail}",
+                [ad_account_id, as_of, trust[:12], now, *columns],
+            )
+        else:
+            fields: list[Any] = [ExposureRow._meta.get_field(name) for name in _KEPT]
+            cursor.executemany(
+                f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(fields))}){tail}",  # noqa: S608
+                [
+                    [
+                        field.get_db_prep_save(value, connection)
+                        for field, value in zip(
+                            fields,
+                            (ad_account_id, r.level, r.object_id, r.day, r.spend, as_of, trust[:12], now),
+                            strict=True,
+                        )
+                    ]
+                    for r in found
+                ],
+            )
     return len(found)
 
 

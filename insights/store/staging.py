@@ -133,7 +133,7 @@ def _stage(cursor: Any, grain: Grain, rows: Sequence[Row]) -> None:
     if _postgres():
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
             for at in range(0, len(rows), _LINES):
-                copy.write("".join(map(_line, _tuples(grain, rows[at : at + _LINES]))))
+                copy.write(_lines(grain, rows[at : at + _LINES]))
         cursor.execute(f"ANALYZE {table} ({key})")  # what joins need; the JSON would take longest
     elif rows:
         marks = ", ".join(["%s"] * len(grain.columns))
@@ -143,18 +143,23 @@ def _stage(cursor: Any, grain: Grain, rows: Sequence[Row]) -> None:
 def _tuples(grain: Grain, rows: Iterable[Row]) -> Iterator[tuple[Any, ...]]:
     hourly = grain.name == "hour"
     for row in rows:
-        day = row.day.isoformat()
-        head = (row.level, row.object_id, row.campaign_id, row.adset_id, row.breakdown, day)
+        head = (row.level, row.object_id, row.campaign_id, row.adset_id, row.breakdown, row.day.isoformat())
         yield (*head, *((row.hour,) if hourly else ()), *row.values, row.reach, row.actions)
 
 
-def _line(values: tuple[Any, ...]) -> str:
-    """A row in COPY's text format: psycopg's own takes three times as long for rows of plain numbers."""
-    return "\t".join(r"\N" if value is None else _quoted(value) for value in values) + "\n"
+def _lines(grain: Grain, rows: Iterable[Row]) -> str:
+    """Rows in COPY's text format: psycopg's own takes three times as long for rows of plain numbers."""
+    hourly = grain.name == "hour"
+    found = []
+    for row in rows:
+        head = (row.level, row.object_id, row.campaign_id, row.adset_id, _quoted(row.breakdown))
+        when = f"{row.day.isoformat()}\t{row.hour}" if hourly else row.day.isoformat()
+        reach = r"\N" if row.reach is None else str(row.reach)
+        found.append("\t".join((*head, when, *map(str, row.values), reach, _quoted(row.actions))))
+    return "\n".join(found) + "\n" if found else ""
 
 
-def _quoted(value: Any) -> str:
-    text = value if isinstance(value, str) else str(value)
+def _quoted(text: str) -> str:
     return text.translate(_QUOTED) if "\\" in text or not text.isprintable() else text
 
 
