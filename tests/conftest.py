@@ -44,6 +44,16 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
             cursor.execute("INSERT INTO campaigns_permit VALUES ('the test suite empties its tables')")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_by_an_earlier_run() -> None:
+    """A new PostgreSQL test database numbers its rows from 1 again as well, and Redis keeps answers for an hour."""
+    from django.conf import settings
+    from django.core.cache import cache
+
+    if settings.REDIS_URL:
+        cache.clear()
+
+
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
     """SQLite numbers its rows from 1 again after each test, so what was kept under those numbers goes as well."""

@@ -43,7 +43,18 @@ class Spent:
 
 def report(*, ad_account_id: int, rows: Iterable[Spent], as_of: datetime, trust: str, now: datetime) -> int:
     """Store spend so far; the later report of a day replaces the earlier one. Returns how many rows."""
-    found = list(rows)
+    fields: list[Any] = [ExposureRow._meta.get_field(name) for name in _KEPT]
+    found = [
+        [
+            field.get_db_prep_save(value, connection)
+            for field, value in zip(
+                fields,
+                (ad_account_id, row.level, row.object_id, row.day, row.spend, as_of, trust[:12], now),
+                strict=True,
+            )
+        ]
+        for row in rows
+    ]
     if not found:
         return 0
     table, names = ExposureRow._meta.db_table, ", ".join(_KEPT)
@@ -52,34 +63,14 @@ def report(*, ad_account_id: int, rows: Iterable[Spent], as_of: datetime, trust:
     # Tens of thousands of rows while history is read, where model objects cost more than the rows.
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
-            columns = [
-                list(one)
-                for one in zip(*((r.level, r.object_id, r.day, r.spend) for r in found), strict=True)
-            ]
+            arrays = ", ".join(f"CAST(%s AS {field.db_type(connection)}[])" for field in fields)
             cursor.execute(
-                f"INSERT INTO {table} ({names})"  # noqa: S608
-                " SELECT CAST(%s AS bigint), x.level, x.object_id, x.day, x.spend,"
-                " CAST(%s AS timestamptz), %s, CAST(%s AS timestamptz)"
-                " FROM unnest(CAST(%s AS text[]), CAST(%s AS text[]), CAST(%s AS date[]), CAST(%s AS numeric[]))"
-                f" AS x (level, object_id, day, spend){tail}",
-                [ad_account_id, as_of, trust[:12], now, *columns],
+                f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) WHERE true{tail}",  # noqa: S608
+                [list(column) for column in zip(*found, strict=True)],
             )
         else:
-            fields: list[Any] = [ExposureRow._meta.get_field(name) for name in _KEPT]
-            cursor.executemany(
-                f"INSERT INTO {table} ({names}) VALUES ({', '.join(['%s'] * len(fields))}){tail}",  # noqa: S608
-                [
-                    [
-                        field.get_db_prep_save(value, connection)
-                        for field, value in zip(
-                            fields,
-                            (ad_account_id, r.level, r.object_id, r.day, r.spend, as_of, trust[:12], now),
-                            strict=True,
-                        )
-                    ]
-                    for r in found
-                ],
-            )
+            marks = ", ".join(["%s"] * len(fields))
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks}){tail}", found)  # noqa: S608
     return len(found)
 
 
