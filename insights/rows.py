@@ -96,8 +96,8 @@ def read(row: Mapping[str, Any], *, level: str, breakdowns: Sequence[str] = ()) 
     for place, name in _COUNTED:
         values[place] = _whole(row.get(name, 0))
     for place, name in _LISTED:
-        if name in row:
-            values[place] = sum(map(_default, _lists(row[name]).values()))
+        if (items := row.get(name)) is not None:
+            values[place] = sum(map(_default, _lists(items).values()))
     _families(values, counts, amounts)
     return Row(
         level=level,
