@@ -407,7 +407,10 @@ def _hours_due(work: Errand, days: int, *, again: bool) -> list[date]:
 
 
 def _hours(work: Errand, days: Iterable[date]) -> None:
-    periods = days_of.runs(days, longest=_at_once(work, HOUR_DAYS))
+    longest = report_runs.days_at_once(
+        ad_account=work.ad_account, most=HOUR_DAYS, now=work.now, hours_of=HOUR_LEVEL
+    )
+    periods = days_of.runs(days, longest=longest)
     _read(work, [[questions.of_hours(HOUR_LEVEL, period)] for period in periods])
 
 

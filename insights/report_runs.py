@@ -69,12 +69,13 @@ def large(*, ad_account: AdAccount, now: datetime) -> bool:
     return rows_a_day(ad_account) > MOST_ROWS or refused.exists()
 
 
-def days_at_once(*, ad_account: AdAccount, most: int, now: datetime) -> int:
-    """How many days are read and stored together: so many that their rows fit into memory (`AT_ONCE`), and no more
-    than Meta has refused within a day; at least one."""
+def days_at_once(*, ad_account: AdAccount, most: int, now: datetime, hours_of: str = "") -> int:
+    """How many days of ads (or of that level's hours) are read and stored together: so many that their rows fit into
+    memory (`AT_ONCE`), and no more than Meta has refused within a day; at least one."""
     runs = FetchRun.objects.of(ad_account).filter(started_at__gt=now - DAY)
     taken = runs.aggregate(least=Min("longest"))["least"] or most
-    return max(1, min(most, taken, AT_ONCE // max(1, expected_rows(ad_account))))
+    each = 24 * expected_rows(ad_account, hours_of) if hours_of else expected_rows(ad_account)
+    return max(1, min(most, taken, AT_ONCE // max(1, each)))
 
 
 def order(

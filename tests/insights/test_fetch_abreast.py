@@ -5,6 +5,8 @@ import threading
 import pytest
 
 import insights.errand as errand
+import insights.fetch as fetch
+import insights.report_runs as report_runs
 from insights.fetch import first_sync
 from insights.models import DayRow, HourRow, PeriodReach, Slice
 from insights.store.rollups import checksum
@@ -101,3 +103,37 @@ def test_no_lane_goes_on_once_meta_has_asked_to_wait(connected, sandbox, clock, 
     run = first_sync(ad_account=connected.ad_account, days=90, now=clock.now())
     assert run.state == "waiting"
     assert len(four_lanes.requests) - before <= 4, "what was on its way, and no more"
+
+
+@pytest.mark.fault("F63")
+def test_the_rows_that_are_held_at_once_do_not_grow_with_the_days(connected, clock, four_lanes, monkeypatch):
+    account = connected.ad_account
+    monkeypatch.setattr(report_runs, "AT_ONCE", 24)
+    lock, held, most = threading.Lock(), [0], [0]
+
+    def understood(page, question):
+        found = real_understood(page, question)
+        with lock:
+            held[0] += len(found.rows)
+            most[0] = max(most[0], held[0])
+        return found
+
+    def upsert(*, rows, **more):
+        kept = list(rows)
+        stored = real_upsert(rows=kept, **more)
+        with lock:
+            held[0] -= len(kept)
+        return stored
+
+    real_understood, real_upsert = errand.understood, fetch.upsert
+    monkeypatch.setattr(errand, "understood", understood)
+    monkeypatch.setattr(fetch, "upsert", upsert)
+    peaks = {}
+    for days in (20, 80):
+        forgotten(account)
+        most[0] = 0
+        assert first_sync(ad_account=account, days=days, now=clock.now(), kind="manual").state == "done"
+        assert held[0] == 0, "every row that was read was stored"
+        peaks[days] = most[0]
+    whole = DayRow.objects.of(account).count() + HourRow.objects.of(account).count()
+    assert peaks[80] <= 1.5 * peaks[20] and 4 * peaks[80] < whole, (peaks, whole)
