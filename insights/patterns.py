@@ -159,7 +159,7 @@ def _scatter(units: Mapping[_Key, Sequence[tuple[float, float]]]) -> dict[_Key, 
     Bursts make the variance of top grow faster than over (a * over + b * over^2), so a busy hour may not borrow
     the calm of the quiet ones, and a few calm days do not make a calm hour.
     """
-    import numpy as np  # where it is needed: it costs 20 MB in every process, and few ever draw a pattern
+    import numpy as np  # where it is needed: it costs 10 MB in every process, and few ever draw a pattern
 
     squares: dict[_Key, Any] = {}
     volumes: dict[_Key, Any] = {}

@@ -15,7 +15,7 @@ _STEPS = 4000
 
 def quartiles(values: Sequence[Decimal]) -> tuple[Decimal, Decimal, Decimal]:
     """Lower quartile, median and upper quartile, each a weighted mean of all values; at least two are needed."""
-    import numpy as np  # where it is needed: it costs 20 MB in every process, and few ever compare clients
+    import numpy as np  # where it is needed: it costs 10 MB in every process, and few ever compare clients
 
     ordered = np.sort(np.array([float(value) for value in values]))
     if len(ordered) < 2:
