@@ -1,38 +1,15 @@
 """Two at once: clicks, guests, clients and reloads. One connection, one claim, one use of a link, a clear refusal."""
 
-import threading
-
 import pytest
-from django.db import connection
 from django.test import Client as Browser
 
 from accounts import connections, grants, links
 from accounts.errors import Refused
 from accounts.models import AdAccount, AuditLine, ConnectLink, MetaConnection, PendingGrant
 from tests.accounts.test_connect import Dance
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(*jobs):
-    """Run every job in a thread of its own, started together; what each returned or refused."""
-    gate, results = threading.Barrier(len(jobs)), [None] * len(jobs)
-
-    def work(index):
-        gate.wait()
-        try:
-            results[index] = jobs[index]()
-        except Refused as refusal:
-            results[index] = refusal
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 def waiting(agency, sandbox, clock, *, user="alice", link=None):

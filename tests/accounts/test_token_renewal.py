@@ -3,11 +3,9 @@ never."""
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection as database
 
 from accounts import connections, leases, renewal, sentinel, tokens
 from accounts.errors import Conflict, NoConnection, Refused
@@ -18,6 +16,7 @@ from metaads.gateway import plugged
 from metaads.graph.errors import AuthFailed, error_for
 from metaads.sandbox.app import Sandbox
 from tests.conftest import START, connect_northwind
+from tests.racing import at_once
 from tests.seen import Wire, ran_out
 
 S = ConnectionState
@@ -347,27 +346,6 @@ def test_a_system_users_token_with_an_end_is_exchanged_for_one_with_an_end(agenc
 # --- two at once
 
 
-def at_once(*jobs):
-    """Run every job in a thread of its own, started together; what each returned or was refused with."""
-    gate, results = threading.Barrier(len(jobs)), [None] * len(jobs)
-
-    def work(index):
-        gate.wait()
-        try:
-            results[index] = jobs[index]()
-        except (Refused, AuthFailed) as refusal:
-            results[index] = refusal
-        finally:
-            database.close()
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
-
-
 @pytest.mark.fault("F88")
 def test_one_who_comes_a_moment_later_finds_the_new_token_stored(northwind, wire, clock):
     first, second = row(), row()
@@ -383,7 +361,8 @@ def test_one_who_comes_a_moment_later_finds_the_new_token_stored(northwind, wire
 @pytest.mark.django_db(transaction=True)
 def test_four_workers_that_refresh_at_once_make_one_exchange(northwind, wire, clock):
     stale = [row() for _ in range(4)]
-    came = at_once(*[lambda one=one: renewal.renew(connection=one, now=clock.now()) for one in stale])
+    jobs = [lambda one=one: renewal.renew(connection=one, now=clock.now()) for one in stale]
+    came = at_once(*jobs, refusals=(Refused, AuthFailed))
     assert wire.exchanges() == 1
     assert sorted(came) == sorted([Renewal.RENEWED, *[one for one in came if one is not Renewal.RENEWED]])
     assert (
@@ -401,7 +380,7 @@ def test_four_reads_that_meet_the_old_token_at_once_make_one_exchange_and_end_no
     old = row().token
     wire.instead = lambda one: ran_out() if one.account and one.token == old else None
     account = AdAccount.everything.get(pk=northwind.ad_account.pk)
-    came = at_once(*[lambda: read(account) for _ in range(4)])
+    came = at_once(*[lambda: read(account) for _ in range(4)], refusals=(Refused, AuthFailed))
     assert wire.exchanges() == 1
     assert row().state == S.CONNECTED and row().token != old
     assert any(isinstance(one, dict) for one in came)

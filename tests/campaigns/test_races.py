@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-
 import pytest
-from django.db import connection
 
 import campaigns.changes.approvals as approvals
 from accounts.errors import Refused
 from campaigns.models import Attempt, Change
 from campaigns.tasks import step
+from tests.racing import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def at_once(*jobs: Callable[[], object]) -> list[object]:
-    """Run every job in a thread of its own, started together; what each returned or refused."""
-    gate, results = threading.Barrier(len(jobs)), [None] * len(jobs)
-
-    def work(index: int) -> None:
-        gate.wait()
-        try:
-            results[index] = jobs[index]()
-        except Refused as refusal:
-            results[index] = refusal
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 @pytest.mark.fault("F22")

@@ -1,10 +1,8 @@
 """Two syncs of one account at once, for real: threads, and the database as the referee."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 
 from insights.analytics import account_today, totals
 from insights.fetch import first_sync
@@ -13,27 +11,9 @@ from insights.store.rollups import checksum
 from insights.store.write import Read, upsert
 from insights.windows import DAY
 from tests.insights.conftest import NOW, TODAY, row
+from tests.racing import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.fault("F61")]
-
-
-def at_once(*jobs):
-    """What each job returned, all started together."""
-    gate, results = threading.Barrier(len(jobs)), [None] * len(jobs)
-
-    def work(index):
-        gate.wait()
-        try:
-            results[index] = jobs[index]()
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(jobs))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    return results
 
 
 def test_of_two_syncs_of_an_account_one_reads_and_the_other_waits(connected, sandbox, clock):
