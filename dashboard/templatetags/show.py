@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,6 +63,15 @@ def _rounded(value: Decimal, decimals: int) -> str:
 def money_text(value: Decimal, currency: str) -> str:
     """Two decimals, or none where the currency has no minor unit at Meta."""
     return _rounded(value, 0 if OFFSETS.get(currency) == 1 else 2)
+
+
+@register.simple_tag
+def days(since: date, until: date) -> str:
+    """`01 Nov – 27 Nov 2026`, one day, or both years where the days lie in two."""
+    last = f"{until:%d %b %Y}"
+    if since == until:
+        return last
+    return f"{since:%d %b} – {last}" if since.year == until.year else f"{since:%d %b %Y} – {last}"
 
 
 @register.simple_tag

@@ -209,6 +209,7 @@ def test_patterns_say_what_is_missing_and_what_meta_does_not_tell(furnished):
     text = bob.get(page).content.decode()
     assert "Not enough to tell yet." in text and "0 of 4 weeks are there yet" in text
     assert "0 of 12 months were seen in 2 years yet" in text
+    assert re.search(r"\d\d \w{3} 20(\d\d) – \d\d \w{3} 20(?!\1)\d\d", text), "a range over years names both"
     roas = bob.get(page, {"metric": "roas"}).content.decode()
     assert "Meta tells no ROAS by the hour" in roas and "Days younger than 28 days are left out" in roas
     for query in ({"metric": "spend"}, {"metric": "reach"}, {"weeks": "5"}):
