@@ -25,6 +25,7 @@ import insights.questions as questions
 import insights.rows as wire
 import insights.windows as days_of
 from accounts.models import AdAccount
+from insights.aside import Aside
 from insights.errors import BadRow
 from insights.models import FetchRun, Slice
 from insights.progress import Progress, of
@@ -55,6 +56,7 @@ class Errand:
     report: Report | None
     lease: str
     holder: str
+    beside: Aside
     today: date = field(init=False)
     _said_at: datetime | None = field(default=None, init=False)
     _rows: dict[str, int] = field(default_factory=dict, init=False)
@@ -88,6 +90,7 @@ class Errand:
                     self.run.requests += 1
                     self.run.rows += one.page.total
                     self.alive()
+                    self.beside.look()
                 yield one
 
     def answers(

@@ -20,6 +20,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
@@ -33,6 +34,7 @@ import insights.rows as wire
 import insights.windows as days_of
 from accounts.errors import Refused
 from accounts.models import AdAccount
+from insights.aside import aside
 from insights.errand import LEASE_SECONDS, Answered, Errand, Report
 from insights.models import FetchRun, PeriodReach, Slice
 from insights.progress import Progress, of
@@ -114,15 +116,9 @@ def _fetch(ad_account: AdAccount, run: FetchRun, *, now: datetime, report: Repor
     work: Errand | None = None
     try:
         client = tokens.reader(ad_account, use="insights")
-        work = Errand(ad_account, client, run, now, report, lease, holder)
-        if run.kind == "parts":
-            _parts(work)
-        else:
-            older = _newest(work)
-            if run.kind != "more":
-                _hours(work, _hours_due(work, HOUR_DAYS, again=True))
-            _reach(work)
-            _history(work, older)
+        with aside() as beside:
+            work = Errand(ad_account, client, run, now, report, lease, holder, beside)
+            _through(work)
         ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
         return _finished(work)
     except Blocked as wait:
@@ -148,6 +144,19 @@ def _fetch(ad_account: AdAccount, run: FetchRun, *, now: datetime, report: Repor
         return _end(run, "failed", str(no), now, report=report)
     finally:
         leases.release(name=work.lease if work is not None else lease, holder=holder, now=now)
+
+
+def _through(work: Errand) -> None:
+    """Everything that the run is to read, in the order of the module's first lines."""
+    if work.run.kind == "parts":
+        _parts(work)
+        return
+    older = _newest(work)
+    if work.run.kind != "more":
+        _hours(work, _hours_due(work, HOUR_DAYS, again=True))
+    _reach(work)
+    work.beside.finish()  # how many rows a day has is known from here on
+    _history(work, older)
 
 
 def _finished(work: Errand) -> FetchRun:
@@ -315,8 +324,8 @@ def _read(work: Errand, groups: Sequence[Sequence[Question]]) -> None:
             if isinstance(answer, TooMuchData):
                 refused = asked
                 break
-            _store(work, asked, answer)
-            _count(work, asked)
+            work.beside.take(partial(_store, work, asked, answer), then=partial(_count, work, asked))
+            del answer  # its rows are now the job's alone
     if refused is None:
         return
     period, rest = refused[0].period, list(left.values())

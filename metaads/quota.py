@@ -105,26 +105,34 @@ def check(*, scope: str, use: str, now: datetime, owner: str = "") -> None:
 
     `owner`: whose account it is, where the app's limit has to be shared between several."""
     share = SHARES[use]
+    while not _spent(scope, use, share, now=now, owner=owner):
+        pass  # somebody else was quicker, so one of us got on: look again at what stands now
+
+
+def _spent(scope: str, use: str, share: Share, *, now: datetime, owner: str) -> bool:
+    """Spend a call's points in two statements and without a lock; False, and nothing spent, when the row moved
+    meanwhile."""
+    rows = QuotaScope.objects.in_bulk([scope, APP])
+    app, row = rows.get(APP), rows.get(scope)
     if scope != APP:
-        app = QuotaScope.objects.filter(pk=APP).first()
         _not_blocked(app, now=now, late=0 if use in _AT_ONCE else crc32(scope.encode()) % SPREAD_SECONDS)
         if app is not None and owner and use in _SHARED and _percent(app, now=now) >= APP_TIGHT:
             _had_no_more_than_others(owner, percent=_percent(app, now=now), now=now)
-    QuotaScope.objects.get_or_create(pk=scope)
-    with transaction.atomic():
-        row = QuotaScope.objects.select_for_update().get(pk=scope)
-        _not_blocked(row, now=now)
-        percent = _percent(row, now=now)
-        if percent >= share.percent:
-            until = now + timedelta(seconds=_recheck(percent))
-            raise Blocked(until=until, reason=f"Meta's limit of {_name(scope)} is {percent:.0f} % used.")
-        spent = _window(row.points, now=now)
-        if scope != APP:
-            _room(spent, share=share, limit=POINTS[row.tier or "development_access"], scope=scope, now=now)
-        row.points = _add(spent, share.cost, now=now)
-        row.calls += 1
-        row.owner = owner or row.owner
-        row.save(update_fields=["points", "calls", "owner"])
+    if row is None:
+        QuotaScope.objects.get_or_create(pk=scope)
+        return False
+    _not_blocked(row, now=now)
+    percent = _percent(row, now=now)
+    if percent >= share.percent:
+        until = now + timedelta(seconds=_recheck(percent))
+        raise Blocked(until=until, reason=f"Meta's limit of {_name(scope)} is {percent:.0f} % used.")
+    spent = _window(row.points, now=now)
+    if scope != APP:
+        _room(spent, share=share, limit=POINTS[row.tier or "development_access"], scope=scope, now=now)
+    # Each call counts one up, so an equal count says that the points are those that were looked at.
+    as_seen = QuotaScope.objects.filter(pk=scope, calls=row.calls, blocked_until=row.blocked_until)
+    points = _add(spent, share.cost, now=now)
+    return bool(as_seen.update(points=points, calls=row.calls + 1, owner=owner or row.owner))
 
 
 def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
@@ -135,20 +143,21 @@ def record(*, scope: str, answer: Answer, use: str, now: datetime) -> None:
     if not (usage.known or throttled or usage.percent):
         return
     target = APP if throttled and (answer.throttles == "app" or answer.code in APP_CODES) else scope
-    for name in {scope, target}:
-        QuotaScope.objects.get_or_create(pk=name)
     if usage.known or usage.percent:
         fresh: dict[str, object] = {"percent": usage.percent, "percent_at": now}
         if usage.tier:
             fresh["tier"] = usage.tier
-        QuotaScope.objects.filter(pk=scope).update(**fresh)
+        if not QuotaScope.objects.filter(pk=scope).update(
+            **fresh
+        ):  # as good as never: who asks has been counted
+            QuotaScope.objects.update_or_create(pk=scope, defaults=fresh)
     app = max((one.percent for one in usage.by_scope if one.scope in _APP_SCOPES), default=0.0)
     # Below that nobody asks, and the one row that all share is left alone.
     if app >= APP_TIGHT and scope != APP:
         QuotaScope.objects.update_or_create(pk=APP, defaults={"percent": app, "percent_at": now})
     wait = float(usage.regain_seconds)
     if throttled:
-        tier = usage.tier or QuotaScope.objects.values_list("tier", flat=True).get(pk=scope)
+        tier = usage.tier or QuotaScope.objects.filter(pk=scope).values_list("tier", flat=True).first()
         wait = max(wait, answer.retry_after or BLOCK[tier or "development_access"])
     if throttled or wait:
         _block(
@@ -213,6 +222,7 @@ def _had_no_more_than_others(owner: str, *, percent: float, now: datetime) -> No
 
 
 def _block(*, scope: str, until: datetime, reason: str, throttled: bool, now: datetime) -> None:
+    QuotaScope.objects.get_or_create(pk=scope)
     with transaction.atomic():
         row = QuotaScope.objects.select_for_update().get(pk=scope)
         if row.blocked_until is None or row.blocked_until < until:  # a later answer never shortens the wait

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Q, QuerySet, Sum
 
 import campaigns.changes.headroom as headroom
@@ -43,6 +43,8 @@ class Spent:
 
 def report(*, ad_account_id: int, rows: Iterable[Spent], as_of: datetime, trust: str, now: datetime) -> int:
     """Store spend so far; the later report of a day replaces the earlier one. Returns how many rows."""
+    # Asked for once: the usual `connection` looks itself up again for every value.
+    connection = connections[DEFAULT_DB_ALIAS]
     fields: list[Any] = [ExposureRow._meta.get_field(name) for name in _KEPT]
     found = [
         [
