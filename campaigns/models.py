@@ -435,7 +435,7 @@ class Envelope(Tenant):
 
 
 class ApprovalPolicy(Tenant):
-    """A client's rules of approving. Without a row the careful values hold (`changes.authority.CAREFUL`)."""
+    """A client's rules of approving. Without a row the careful values hold (`changes.standing.CAREFUL`)."""
 
     client = models.OneToOneField(Client, on_delete=models.CASCADE, related_name="+")
     four_eyes_percent = models.PositiveSmallIntegerField(

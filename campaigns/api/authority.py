@@ -9,6 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 import campaigns.changes.authority as authority
+import campaigns.changes.standing as standing
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import CLIENT, ERRORS, KEY, WRITE_ERRORS
 from accounts.idempotency import idempotent
@@ -18,7 +19,7 @@ from metaads.clock import now
 
 
 def _shaped(view: TenantAPIView, client: Client) -> Response:
-    rules = authority.policy(client.pk)
+    rules = standing.policy(client.pk)
     limits = AuthorityRow(authority.limits(view.principal, client=client), many=True).data
     said = {
         "four_eyes_percent": rules.four_eyes_percent,

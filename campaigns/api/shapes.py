@@ -8,13 +8,15 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
+import campaigns.changes.standing as standing
 from accounts.tenancy import Principal
 from campaigns.changes.batches import Wish
+from campaigns.changes.standing import Standing
 from campaigns.diff import written
 from campaigns.models import Change, Switch
-from campaigns.states import Field, canonical_amount
+from campaigns.states import ChangeState, Field, canonical_amount
+from metaads.clock import now
 
 _VALUE = {"oneOf": [{"type": "number"}, {"type": "string"}], "nullable": True}
 
@@ -209,7 +211,12 @@ class ChangeShape(serializers.Serializer[Any]):
     error = serializers.CharField(source="error_text")
     advice = serializers.CharField()
     story = serializers.SerializerMethodField()
-    may_approve = serializers.SerializerMethodField(help_text="Whether your role may approve it.")
+    may_approve = serializers.SerializerMethodField(
+        help_text="Whether you may approve it: your role, four eyes and your limits."
+    )
+    why_not_approve = serializers.SerializerMethodField(
+        help_text="Why you may not, and what to do; empty where you may, and when it waits no more."
+    )
     cannot_be_undone = serializers.SerializerMethodField(
         help_text="What an undo will not bring back, as sentences: say them before anybody approves."
     )
@@ -235,10 +242,25 @@ class ChangeShape(serializers.Serializer[Any]):
         return ledger.story(change)
 
     def get_may_approve(self, change: Change) -> bool:
+        return self._standing(change).may
+
+    def get_why_not_approve(self, change: Change) -> str:
+        found = self._standing(change)
+        waits = change.state == ChangeState.PROPOSED
+        return f"{found.why} {found.advice}".strip() if waits else ""
+
+    def _standing(self, change: Change) -> Standing:
+        """Read once per change, and the client's rules once per answer."""
         principal: Principal | None = self.context.get("principal")
-        return (
-            principal is not None and change.state == "PROPOSED" and approvals.may_approve(change, principal)
-        )
+        if principal is None:
+            return Standing(may=False)
+        context: dict[str, Any] = self.context  # type: ignore[assignment]
+        known: dict[int, Standing] = context.setdefault("standings", {})
+        if change.pk not in known:
+            if "reader" not in context:
+                context["reader"] = standing.Reader(principal, now=now())
+            known[change.pk] = context["reader"].of(change)
+        return known[change.pk]
 
 
 def _value(change: Change, text: str) -> Decimal | str | None:
@@ -319,7 +341,13 @@ class LineShape(serializers.Serializer[Any]):
 
 
 class ChangeDetail(ChangeShape):
+    hindrances = serializers.SerializerMethodField(
+        help_text="What would keep it back if it was approved now, whoever approves."
+    )
     lines = serializers.SerializerMethodField(help_text="Its lines of the ledger, oldest first.")
+
+    def get_hindrances(self, change: Change) -> list[str]:
+        return [f"{one.message} {one.advice}".strip() for one in standing.hindrances(change, now=now())]
 
     @extend_schema_field(LineShape(many=True))
     def get_lines(self, change: Change) -> Any:

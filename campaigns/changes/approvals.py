@@ -5,10 +5,10 @@
     raise, start      owner, manager, client's approver            never: it takes a second, separate step
     any bid           as its direction says                        never
 
-The table is `WHO`; it is the only one. `authority` takes away from it: four eyes above the client's threshold, and what
-one person may let pass in a day. An approval is pinned to the change's digest and good for 30 minutes; then the change
-expires unsent. The guards, the evidence's age among them, are asked again here and when it is sent. Approving a change
-ends every other waiting one of the same field.
+The table is `standing.WHO`; it is the only one. `standing` takes away from it: four eyes above the client's threshold,
+and what one person may let pass in a day. An approval is pinned to the change's digest and good for 30 minutes; then
+the change expires unsent. The guards, the evidence's age among them, are asked again here and when it is sent.
+Approving a change ends every other waiting one of the same field.
 """
 
 from __future__ import annotations
@@ -20,45 +20,24 @@ from django.db.models import QuerySet
 
 import accounts.access as access
 import accounts.alerts as alerts
-import campaigns.changes.authority as authority
 import campaigns.changes.exposure as exposure
 import campaigns.changes.guards as guards
 import campaigns.changes.ledger as ledger
-import campaigns.changes.switch as switch
-from accounts.errors import Forbidden, Invalid
-from accounts.models import Client, Role
+import campaigns.changes.standing as standing
+from accounts.errors import Invalid
+from accounts.models import Client
 from accounts.tenancy import Principal
 from campaigns.changes.guards import Reason, Situation
 from campaigns.errors import Closed, NotAllowedBy, WrongDigest
 from campaigns.models import Change
-from campaigns.states import WAITING, ChangeState, Direction, Field, Level, Source
+from campaigns.states import WAITING, ChangeState, Direction, Field, Source
 
 S = ChangeState
 
 GOOD_FOR: Final = timedelta(minutes=30)
 
-_CAREFUL: Final = frozenset({Role.OWNER, Role.MANAGER, Role.APPROVER})
-_ANY: Final = _CAREFUL | {Role.BUYER}
-_AGENCY: Final = frozenset({Role.OWNER, Role.MANAGER, Role.BUYER})
-
-#: direction -> (roles that may approve, roles whose own request passes at once under the policy "hand")
-WHO: Final[dict[Direction, tuple[frozenset[str], frozenset[str]]]] = {
-    Direction.STOP: (frozenset(_ANY), _AGENCY),
-    Direction.CUT: (frozenset(_ANY), _AGENCY),
-    Direction.EDIT: (frozenset(_ANY), _AGENCY),
-    Direction.RAISE: (_CAREFUL, frozenset()),
-    Direction.START: (_CAREFUL, frozenset()),
-}
 #: Policies that a caller may name, and the sources that each is for.
 POLICIES: Final[dict[str, frozenset[Source]]] = {"hand": frozenset({Source.PERSON, Source.UNDO})}
-
-
-def may_approve(change: Change, principal: Principal) -> bool:
-    """Whether this person's role lets this change pass (the guards may still say no)."""
-    allowed, _ = WHO[change.direction]
-    return access.may(principal, "approve", change.client_id) and bool(
-        principal.roles_at(change.client_id) & allowed
-    )
 
 
 def approve(*, change: Change, principal: Principal, digest: str, now: datetime) -> Change:
@@ -69,13 +48,6 @@ def approve(*, change: Change, principal: Principal, digest: str, now: datetime)
     `NotAllowedBy` when a guard has a reason by now.
     """
     access.require(principal, "approve", change.client_id)
-    if not may_approve(change, principal):
-        advice = "Ask the client's approver, a manager or an owner."
-        raise Forbidden(
-            "Your role may not approve a change that spends more.",
-            code="may_not_approve_raise",
-            advice=advice,
-        )
     if digest != change.digest:
         raise WrongDigest("This digest belongs to another change.")
     return _pass(change, principal=principal, policy="", now=now)
@@ -106,7 +78,7 @@ def approve_by_policy(
 def at_once(principal: Principal, *, client_id: int, direction: Direction, field: Field) -> bool:
     """Whether this person's own request in this direction needs no second step. A bid always does: a lower one may
     stop delivery, and what it costs cannot be seen from its amount."""
-    _, roles = WHO[direction]
+    _, roles = standing.WHO[direction]
     return (
         field is not Field.BID_AMOUNT
         and access.may(principal, "approve", client_id)
@@ -118,7 +90,7 @@ def _pass(change: Change, *, principal: Principal, policy: str, now: datetime) -
     with ledger.locked(change.ad_account_id):
         current = _waiting(change, now=now)
         situation = _situation(current, now=now)
-        refused = authority.refusal(current, principal, rises_24h=situation.rises_24h, now=now)
+        refused = standing.of(current, principal, now=now).refusal
         if refused is not None:
             raise refused
         _ask_guards(current, situation, now=now)
@@ -141,10 +113,9 @@ def _pass(change: Change, *, principal: Principal, policy: str, now: datetime) -
 def _waiting(change: Change, *, now: datetime) -> Change:
     """The change as it is now, if it still waits for an approval. Call it inside `locked`."""
     current: Change = Change.everything.select_related("client", "ad_account").get(pk=change.pk)
-    if current.state != S.PROPOSED:
-        raise Closed(f"This change is {current.state} already.")
-    if current.expires_at <= now:
-        raise Closed("This change has expired.")
+    over = standing.closed(current, now=now)
+    if over is not None:
+        raise Closed(over.why)
     return current
 
 
@@ -169,20 +140,7 @@ def judged(change: Change, *, now: datetime) -> tuple[Reason, ...]:
 def _situation(change: Change, *, now: datetime) -> Situation:
     if change.direction.spends_more:
         ledger.lock_client(change.client_id)
-    stop = switch.stopped(
-        client_id=change.client_id, ad_account_id=change.ad_account_id, strategy_ref=change.strategy_ref
-    )
-    return exposure.situation(
-        ad_account=change.ad_account,
-        level=Level(change.level),
-        object_id=change.object_id,
-        field=Field(change.field),
-        stopped=stop,
-        now=now,
-        before=change.before,
-        target=change.target,
-        leave_out=change,
-    )
+    return standing.situation(change, now=now)
 
 
 def _end_others(change: Change, *, now: datetime) -> None:

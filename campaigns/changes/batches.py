@@ -22,9 +22,9 @@ from django.db import transaction
 
 import accounts.access as access
 import campaigns.changes.approvals as approvals
-import campaigns.changes.authority as authority
 import campaigns.changes.ledger as ledger
 import campaigns.changes.request as request
+import campaigns.changes.standing as standing
 import campaigns.changes.undo as undoing
 import campaigns.queries as queries
 from accounts.errors import Invalid, NotFound, Refused
@@ -156,7 +156,7 @@ def _at_once(
 ) -> None:
     """What passes by hand alone passes here too, unless the batch is so large that a slip would be a disaster."""
     client_id = objects[0].client_id
-    if len({obj.meta_id for obj in objects}) > authority.policy(client_id).batch_objects:
+    if len({obj.meta_id for obj in objects}) > standing.policy(client_id).batch_objects:
         return
     for change in Change.objects.of(client_id).filter(batch=batch, state=S.PROPOSED.value):
         approvals.approve_by_policy(change=change, policy="hand", principal=principal, now=now)

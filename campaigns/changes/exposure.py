@@ -141,6 +141,14 @@ def situation(
     )
 
 
+def rises_24h(change: Change, *, now: datetime) -> Decimal:
+    """What raises of the change's field have added to its object in 24 hours, or may have; itself left out."""
+    others = Change.objects.of(change.client_id).filter(
+        ad_account_id=change.ad_account_id, object_id=change.object_id, field=change.field
+    )
+    return _rises(others.exclude(pk=change.pk), now)
+
+
 def intent_of(change: Change) -> Intent:
     """A stored change as the guards see it."""
     evidence = None

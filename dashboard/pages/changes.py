@@ -7,11 +7,13 @@ from django.http import HttpRequest, HttpResponse
 
 import accounts.access as access
 import campaigns.changes.ledger as ledger
+import campaigns.changes.standing as standing
 from accounts.models import User
 from accounts.tenancy import Principal
-from campaigns.models import Attempt, LedgerLine
+from campaigns.models import Attempt, Change, LedgerLine
 from dashboard.pages.frame import Context, Part, asked_client, page, principal, show, whole_number
 from dashboard.pages.stories import MOVING, steps, who_did
+from metaads.clock import now
 
 _PAGE = 50
 
@@ -45,9 +47,23 @@ def _story(who: Principal, uuid: str) -> Context:
         "lines": lines,
         "did": who_did(lines, names_of(lines)),
         "attempts": list(Attempt.objects.for_(who).filter(change=row).order_by("n")),
-        "may_approve": row.state == "PROPOSED"
-        and row.source != "strategy"
-        and access.may(who, "approve", row.client_id),
+        "answered_here": row.source != "strategy",
+        **asked_of(who, row),
+    }
+
+
+def asked_of(who: Principal, row: Change) -> Context:
+    """Whether the reader may approve the change, else why not and who may; and what would keep it back anyway."""
+    moment = now()
+    if standing.closed(row, now=moment) is not None:
+        return {"waits": False}
+    found = standing.of(row, who, now=moment)
+    return {
+        "waits": True,
+        "standing": found,
+        "may_reject": access.may(who, "approve", row.client_id),
+        "others": () if found.may else standing.others(row, who, now=moment),
+        "hindrances": standing.hindrances(row, now=moment),
     }
 
 

@@ -14,6 +14,7 @@ import campaigns.changes.ledger as ledger
 import insights.metrics as registry
 import strategies.proposals as proposals
 from accounts.tenancy import Principal
+from dashboard.pages.changes import asked_of
 from dashboard.pages.frame import Context, Part, asked_client, page, principal, show
 from dashboard.pages.stories import MOVING, steps
 from metaads.clock import now
@@ -86,7 +87,8 @@ def _answer(who: Principal, uuid: str) -> Context:
         "cannot_be_undone": ledger.cannot_be_undone(change) if change is not None else (),
         "moving": change is not None and change.state in MOVING,
         "open": row.state == ProposalState.OPEN and row.expires_at > now(),
-        "may_approve": access.may(who, "approve", row.client_id),
+        "may_reject": access.may(who, "approve", row.client_id),
+        **(asked_of(who, change) if change is not None else {}),
     }
 
 

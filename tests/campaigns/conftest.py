@@ -13,10 +13,10 @@ import pytest
 import accounts.tokens as tokens
 from accounts.access import ad_account as account_of
 from accounts.models import AdAccount
-from campaigns.changes import approvals, request
+from campaigns.changes import approvals, ledger, request
 from campaigns.changes.exposure import Spent, report
-from campaigns.changes.headroom import today_of
-from campaigns.models import AdSet, Attempt, Campaign, Change
+from campaigns.changes.headroom import ensure_defaults, today_of
+from campaigns.models import AdSet, Attempt, Campaign, Change, SyncRun
 from campaigns.states import Field, Level, Source
 from campaigns.sync import run
 from campaigns.tasks import step
@@ -46,7 +46,7 @@ class Desk:
     @property
     def campaign(self) -> Campaign:
         """The campaign that owns its budget."""
-        return Campaign.everything.get(daily_budget__isnull=False)
+        return Campaign.everything.exclude(name="Twin").get(daily_budget__isnull=False)
 
     @property
     def other(self) -> Campaign:
@@ -76,6 +76,7 @@ class Desk:
         field: Field = Field.DAILY_BUDGET,
         who: str = "alice",
         obj: Any = None,
+        account: AdAccount | None = None,
         **more: Any,
     ) -> Change:
         obj = obj or self.campaign
@@ -83,7 +84,7 @@ class Desk:
         principal = getattr(self.agency.principals, who)
         return request.file(
             principal=principal,
-            ad_account=self.account,
+            ad_account=account or self.account,
             level=Level(obj.level),
             object_id=obj.meta_id,
             field=field,
@@ -91,6 +92,24 @@ class Desk:
             now=self.now,
             **values,
         )
+
+    def twin(self) -> Campaign:
+        """A campaign with a budget of 100 in a second ad account of the client, read and reported like the first."""
+        second, read = self.account, SyncRun.everything.latest("started_at")
+        second.pk, second.meta_id, second.name = None, "999", "Second"
+        second.save(force_insert=True)
+        row = Campaign.everything.create(
+            client_id=second.client_id, ad_account=second, meta_id="9991", name="Twin", status="ACTIVE",
+            effective_status="ACTIVE", daily_budget=Decimal(100), seen_at=self.now,
+        )  # fmt: skip
+        read.pk, read.uuid, read.ad_account = None, uuid4(), second
+        read.save(force_insert=True)
+        day = today_of(second, self.now)
+        spent = [Spent(level="account", object_id="", day=day, spend=Decimal(0))]
+        report(ad_account_id=second.pk, rows=spent, as_of=self.now, trust="ready", now=self.now)
+        with ledger.locked(second.pk):
+            ensure_defaults(ad_account=second, now=self.now)
+        return row
 
     def approved(self, target: str, **more: Any) -> Change:
         change = self.file(target, **more)

@@ -10,6 +10,7 @@ import pytest
 
 import campaigns.changes.approvals as approvals
 import campaigns.changes.authority as authority
+import campaigns.changes.standing as standing
 from accounts.errors import Forbidden, NotFound
 from accounts.models import AuditLine, Membership, Role, User
 from campaigns.changes.consequences import cannot_be_undone
@@ -150,7 +151,7 @@ def test_who_may_not_set_rules(desk, who, error):
         rules(desk, who)
     with pytest.raises(error):
         limit(desk, who, role="buyer", percent=900)
-    assert authority.policy(desk.agency.northwind.pk).pk is None
+    assert standing.policy(desk.agency.northwind.pk).pk is None
 
 
 @pytest.mark.fault("F32")

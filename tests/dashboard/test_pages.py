@@ -16,7 +16,15 @@ from tests.dashboard.conftest import ASKS
 #: Four of them ask who looks: session, person, roles, and what these roles must have.
 QUERIES = 19
 #: Pages that add up figures of several levels or accounts may ask more, but a fixed number.
-HEAVY = {"account": 41, "campaign": 40, "client": 28, "patterns": 32, "standing": 42}
+HEAVY = {
+    "account": 41,
+    "campaign": 40,
+    "client": 28,
+    "patterns": 32,
+    "standing": 42,
+    "proposal": 24,
+    "change": 24,
+}
 PAGES = (
     "client",
     "account",
