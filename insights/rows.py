@@ -80,6 +80,11 @@ class Row(msgspec.Struct, frozen=True, gc=False):
         return (self.level, self.object_id, self.day, self.hour, self.breakdown)
 
 
+def spend(row: Row) -> Decimal:
+    """In major units of the account's currency."""
+    return Decimal(row.values[_PLACE["spend"]]) / _MICRO
+
+
 def read(row: Mapping[str, Any], *, level: str, breakdowns: Sequence[str] = ()) -> Row:
     """The row of one day, or of one hour or cell where those breakdowns were asked for; raises `BadRow`."""
     try:

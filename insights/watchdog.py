@@ -1,6 +1,9 @@
 """The watch that needs no broker: what must happen even when workers, beat and Redis are dead.
 
     every 5 s   renew the lease (a second watchdog is a spare and stays silent) -> each duty that is due
+                  brake     1 min  spend against the limits that people have set -> pauses (`brake`)
+                  pauses    5 s    carry those pauses through, by the one sender
+                  truth    10 min  statements that hold at any moment -> the account is stopped where one does not
                   mails     5 s    hand over what waits in the outbox
                   silence   1 min  ad accounts and connections -> alerts, and so mails
                   workers   30 s   no sign of life of any queue for six minutes, of one for fifteen -> an alert
@@ -23,12 +26,17 @@ from typing import Final
 from celery import current_app
 from django.db import close_old_connections, connection
 
+import accounts.access as access
 import accounts.alerts as alerts
 import accounts.leases as leases
 import accounts.outbox as outbox
 import accounts.sentinel as sentinel
+import campaigns.changes.invariants as invariants
+import campaigns.changes.switch as switch
 import metaads.clock as clock
-from accounts.models import Lease
+from accounts.models import AdAccount, Lease
+from campaigns.models import LedgerLine
+from insights.brake import Brake, carry_on
 
 log = logging.getLogger("metaads.watchdog")
 
@@ -39,6 +47,8 @@ EVERY_SECONDS: Final = 5.0
 #: After a canary's three minutes. One queue may be busy with a long read; all of them at once are not.
 ALL_SILENT: Final = timedelta(minutes=3)
 ONE_SILENT: Final = timedelta(minutes=12)
+#: Invariants are about what moves: an account whose ledger has been quiet for longer was checked while it did.
+LATELY: Final = timedelta(hours=25)
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,25 @@ def _sweep(now: datetime, since: datetime) -> None:
     outbox.sweep(now=now)
 
 
+_brake: Final = Brake()
+
+
+def _money(now: datetime, since: datetime) -> None:
+    _brake.round(now)
+
+
+def _pauses(now: datetime, since: datetime) -> None:
+    carry_on(now)
+
+
+def _truth(now: datetime, since: datetime) -> None:
+    truth(now=now)
+
+
 DUTIES: Final = (
+    Duty("brake", timedelta(minutes=1), _money),
+    Duty("pauses", timedelta(seconds=5), _pauses),
+    Duty("truth", timedelta(minutes=10), _truth),
     Duty("workers", timedelta(seconds=30), _workers),
     Duty("silence", timedelta(minutes=1), _silence),
     Duty("mails", timedelta(seconds=5), _mails),
@@ -117,6 +145,36 @@ class Watchdog:
                 break
         self.end(now=clock.now())
         connection.close()
+
+
+def truth(*, now: datetime) -> int:
+    """Check the invariants of every account whose ledger has moved lately, and stop an account where one is broken:
+    nothing more is sent there until a person has looked. Whoever then releases it has seen it: the same breach stops
+    nothing again. Returns how many are broken."""
+    broken = 0
+    lately = LedgerLine.everything.filter(at__gt=now - LATELY).values("ad_account_id")
+    for account in AdAccount.everything.filter(pk__in=lately).select_related("client"):
+        found = invariants.check(ad_account=account, now=now)
+        # What hangs for hours is told elsewhere, and no reason to stop the rest.
+        worst = next((one for one in found if one.invariant != "N27"), None)
+        key = f"truth:{account.pk}"
+        if worst is None:
+            alerts.close(client=account.client, key=key, now=now)
+            continue
+        broken += 1
+        why = f"The watchdog found a broken promise ({worst.invariant}): {worst.text} ({worst.subject})"
+        alerts.open_(
+            client=account.client,
+            key=key,
+            title=f"Nothing is sent to {account.name} any more: its ledger does not hold",
+            advice=f"{why} Compare the account with Ads Manager before you release the stop.",
+            severity="critical",
+            now=now,
+        )
+        scope = switch.Scope(ad_account=account)
+        if not switch.was_released(scope=scope, reason=why):
+            switch.pull(scope=scope, principal=access.system(account.client), reason=why, now=now)
+    return broken
 
 
 def workers(*, queues: Iterable[str], now: datetime, since: datetime) -> None:

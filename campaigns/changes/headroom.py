@@ -9,7 +9,7 @@ their accounts, then the client, so two can wait for each other nowhere), and th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -35,6 +35,7 @@ COUNTS: Final = sorted(state.value for state in IN_DOUBT | {ChangeState.APPLIED}
 #: The careful cap of the first complete read: so many times what the budgets there allow.
 DEFAULT_TIMES: Final = 3
 DEFAULT_PERIODS: Final = (Period.DAY, Period.WEEK)
+_CAREFUL: Final = f"{DEFAULT_TIMES} times what the budgets allowed at the first complete read."
 _GONE: Final = ("ARCHIVED", "DELETED")
 
 
@@ -69,8 +70,7 @@ def room(
     if not direction(wanted.field, before, wanted.target).spends_more:
         return Room(known=True, capped=True, around=(), uses=())
     caps = caps_of(ad_account)
-    siblings = _siblings(ad_account)
-    trees = {one.pk: Tree(one, now=now, leave_out=leave_out) for one in siblings}
+    trees = {one.pk: Tree(one, now=now, leave_out=leave_out) for one in siblings(ad_account)}
     tree = trees[ad_account.pk]
     known = tree.known and all(one.known or not one.runs for one in trees.values())
     around: tuple[Around, ...] = ()
@@ -95,7 +95,7 @@ def room(
 
 def uses_now(*, ad_account: AdAccount, now: datetime) -> list[tuple[Envelope, Use]]:
     """How full every envelope of the account and of its client is now, for people to read."""
-    trees = {one.pk: Tree(one, now=now, leave_out=None) for one in _siblings(ad_account)}
+    trees = {one.pk: Tree(one, now=now, leave_out=None) for one in siblings(ad_account)}
     nothing = Wanted(level=Level.CAMPAIGN, object_id="", field=Field.STATUS, target="")
     found = []
     for cap in caps_of(ad_account):
@@ -122,12 +122,48 @@ def account_key(ad_account_id: int) -> str:
     return f"{Scope.ACCOUNT}:{ad_account_id}"
 
 
+def chosen(cap: Envelope) -> bool:
+    """Whether a person has set it, one who is forgotten by now as well; else it is the careful one of the first day."""
+    return cap.set_by_id is not None or cap.reason != _CAREFUL
+
+
+def spent(
+    cap: Envelope, *, ad_account: AdAccount, today_spend: Mapping[str, Decimal], now: datetime
+) -> Decimal:
+    """What was really spent in the envelope's period so far (not an hour's), major units. `today_spend`: what Meta says
+    of the account's running day, by object id, "" the whole account; days before it, and the client's other accounts,
+    are as reported."""
+    of = siblings(ad_account) if cap.scope == Scope.CLIENT else [ad_account]
+    total = today_spend.get(cap.object_id, Decimal(0))
+    for one in of:
+        today = today_of(one, now)
+        first, _ = envelopes.window(Period(cap.period), today)
+        rows = ExposureRow.objects.of(one).filter(object_id=cap.object_id, day__gte=first, day__lte=today)
+        rows = rows.filter(level__in=["campaign", "adset"] if cap.object_id else ["account"])
+        if one.pk == ad_account.pk:
+            rows = rows.exclude(day=today)
+        total += rows.aggregate(total=Sum("spend"))["total"] or Decimal(0)
+    return total
+
+
+def running(*, ad_account: AdAccount, under: str, now: datetime) -> list[tuple[Level, str]]:
+    """What to pause so that nothing under it spends any more: the object itself, or with "" every campaign of the
+    account; only what may run, as far as its structure is known."""
+    tree = Tree(ad_account, now=now, leave_out=None)
+    if not under:
+        return [(Level.CAMPAIGN, one) for one in tree.campaigns_running()]
+    for owner in tree.owners():
+        if owner.object_id == under and owner.running:
+            return [(Level.CAMPAIGN if owner.campaign_id == under else Level.AD_SET, under)]
+    return []
+
+
 def _capped(caps: Iterable[Envelope]) -> bool:
     scopes = {cap.scope for cap in caps if cap.period == Period.DAY}
     return {Scope.ACCOUNT.value, Scope.CLIENT.value} <= scopes
 
 
-def _siblings(ad_account: AdAccount) -> list[AdAccount]:
+def siblings(ad_account: AdAccount) -> list[AdAccount]:
     """The client's accounts that share its envelope: the same currency, and switched on."""
     rows = AdAccount.objects.of(ad_account.client_id).filter(
         currency=ad_account.currency, enabled_at__isnull=False, archived_at__isnull=True
@@ -281,6 +317,9 @@ class Tree:
             if not under or under in (one.object_id, one.campaign_id)
         ]
 
+    def campaigns_running(self) -> list[str]:
+        return [one.object_id for one in self.owners() if one.object_id == one.campaign_id and one.running]
+
     def _running(self, owner: Owner) -> bool:
         end = self._ends.get(owner.object_id)
         if end is not None and end <= self.now:
@@ -398,5 +437,5 @@ def _default(
         currency=ad_account.currency,
         amount=amount,
         set_at=now,
-        reason=f"{DEFAULT_TIMES} times what the budgets allowed at the first complete read.",
+        reason=_CAREFUL,
     )

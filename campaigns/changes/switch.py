@@ -103,6 +103,13 @@ def release(*, scope: Scope, principal: Principal, reason: str, now: datetime) -
     return True
 
 
+def was_released(*, scope: Scope, reason: str) -> bool:
+    """Whether somebody has already released a switch that was pulled there for this reason."""
+    rows = Switch.everything.filter(scope_key=scope.key, reason=reason.strip()[:500])
+    found: bool = rows.filter(released_at__isnull=False).exists()
+    return found
+
+
 def stopped(*, client_id: int, ad_account_id: int, strategy_ref: str | None = None) -> str:
     """Why nothing may be sent there now, as a sentence; "" when it may."""
     scopes = Q(scope="global") | Q(scope="client", client_id=client_id)

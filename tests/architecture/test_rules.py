@@ -61,6 +61,8 @@ EVERYTHING: dict[str, str] = {
     "insights.poll": "a scanner",
     "insights.portfolio": "other clients' sums, for benchmarks that show nobody's number",
     "insights.receivers": "the account that a signal names",
+    "insights.brake": "a scanner",
+    "insights.watchdog": "a scanner",
     "insights.breakdowns": "files a run for the account it is handed",
     "insights.completeness": "writes curves of the account it is handed",
     "insights.report_runs": "files reports of the account it is handed; a scanner",

@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 
 from insights.rows import read
+from tests.campaigns.conftest import desk  # noqa: F401 - for whoever needs the change path below
 
 NOW = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 18)
