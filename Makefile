@@ -6,7 +6,8 @@
 #   make test      the test suite on SQLite            make browser   the tests that need Chromium
 #   make prove     large counts, real processes        N= (how much)
 #   make bench     benchmarks, beside what others use  B="ingest queries push calls memory" (which)  BENCH_POSTGRES_URL=
-#                                                      DAYS= ROWS= SOCKETS= HOURS= (how much)
+#                                                      DAYS= ROWS= SOCKETS= HOURS= (how much)  PEER_SECONDS= (each peer at most)
+#   make bench-peers   installs what landing is measured beside, each in an environment of its own (once, PyPI alone)
 #   make check     format, lint, types, imports, migrations, deployment          make fix   mend what can be mended
 
 PORT ?= 8000
@@ -16,6 +17,7 @@ DAYS ?= 90
 ROWS ?= 10000000
 SOCKETS ?= 200 1000
 HOURS ?= 2
+PEER_SECONDS ?= 400
 B ?=
 DEMO_DIR ?= var/demo
 VENV := .venv
@@ -36,7 +38,7 @@ DEV := $(VENV)/.dev-$(call sum,requirements.txt requirements-dev.txt)
 PIP := $(PY) -m pip --disable-pip-version-check --no-input install -qq --require-hashes --no-deps
 export PYTHONUNBUFFERED := 1
 
-.PHONY: help demo run server test browser prove bench check fix lock install clean
+.PHONY: help demo run server test browser prove bench bench-peers check fix lock install clean
 
 help:
 	@sed -n '2,/^$$/s/^# \{0,1\}//p' Makefile
@@ -116,7 +118,18 @@ prove: $(DEV)
 
 # Prints tables and writes var/bench.json. With BENCH_POSTGRES_URL, a server where databases may be made, PostgreSQL too.
 bench: $(DEV)
-	@$(PY) -m tests.bench $(B) --days $(DAYS) --rows $(ROWS) --sockets $(SOCKETS) --hours $(HOURS)
+	@$(PY) -m tests.bench $(B) --days $(DAYS) --rows $(ROWS) --sockets $(SOCKETS) --hours $(HOURS) --peer-seconds $(PEER_SECONDS)
+
+# One that cannot be installed does not keep the others out: its last words are in var/peers/PACKAGE.log, and the bench names it.
+PEERS := $(patsubst tests/bench/requirements/%.txt,%,$(wildcard tests/bench/requirements/*.txt))
+
+bench-peers: $(foreach peer,$(PEERS),var/peers/$(peer)/.made)
+
+var/peers/%/.made: tests/bench/requirements/%.txt | $(VENV)/bin/python
+	@echo "installing $* into var/peers/$*"
+	@rm -rf var/peers/$* && mkdir -p var/peers && $(PY) -m venv var/peers/$*
+	@var/peers/$*/bin/pip --disable-pip-version-check --no-input install -qq --no-deps -r $< > var/peers/$*.log 2>&1 \
+		&& touch $@ || { tail -n 3 var/peers/$*.log; rm -rf var/peers/$*; }
 
 check: $(DEV)
 	$(PY) -m ruff format --check .

@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument(
         "--latency", type=int, nargs="*", default=[0, 150], help="milliseconds for each answer"
     )
+    parser.add_argument("--peer-seconds", type=float, default=400, help="bound of each peer's run (ingest)")
     parser.add_argument("--sockets", type=int, nargs="*", default=[200, 1000], help="open pages (push)")
     parser.add_argument("--publishes", type=int, default=50, help="frames to each page (push)")
     parser.add_argument("--hours", type=float, default=2, help="of simulated time (calls)")
@@ -43,7 +44,11 @@ def main() -> None:
     }
     if "ingest" in sections:
         found["ingest"] = ingest.measure(
-            days=asked.days, latencies=asked.latency, admin=asked.postgres, say=_say
+            days=asked.days,
+            latencies=asked.latency,
+            admin=asked.postgres,
+            peer_seconds=asked.peer_seconds,
+            say=_say,
         )
     if "queries" in sections:
         found["queries"] = queries.measure(rows=asked.rows, admin=asked.postgres, say=_say)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import psycopg
 
@@ -60,7 +63,7 @@ def installation(*, postgres: str, **variables: str) -> Iterator[dict[str, str]]
         home = stack.enter_context(tempfile.TemporaryDirectory())
         environ = {"PATH": os.environ["PATH"], "HOME": home, "VAR_DIR": home, **variables}
         if postgres:
-            environ["DATABASE_URL"] = stack.enter_context(_fresh(postgres))
+            environ["DATABASE_URL"] = stack.enter_context(fresh(postgres))
             environ["REDIS_URL"] = redis_url()
         call(environ, "manage.py", "migrate", "-v", "0")
         call(environ, "-m", "tests.bench.found")
@@ -82,8 +85,9 @@ def redis_url() -> str:
 
 
 @contextlib.contextmanager
-def _fresh(admin: str) -> Iterator[str]:
-    name = f"metaads_bench_{os.getpid()}"
+def fresh(admin: str) -> Iterator[str]:
+    """The address of an empty database on the server that `admin` names."""
+    name = f"metaads_bench_{os.getpid()}_{secrets.token_hex(4)}"
     with psycopg.connect(admin, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
         connection.execute(f"CREATE DATABASE {name}")
@@ -110,8 +114,21 @@ def call(environ: Mapping[str, str], *words: str, stdin: str = "", python: str =
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What the processes of a pipe cost together, as the operating system counted them and their children.
+
+    `peak_mb` adds the peaks of those side by side. `failed` is "", or the last words of one that ended badly."""
+
+    seconds: float
+    cpu_seconds: float
+    peak_mb: float
+    finished: bool
+    failed: str
+
+
+@dataclass(frozen=True)
 class Used:
-    """What one process cost, as the operating system counted it; `answer` is the last line it printed."""
+    """What one process cost; `answer` is the last line it printed."""
 
     answer: dict[str, Any]
     seconds: float
@@ -119,27 +136,65 @@ class Used:
     peak_mb: float
 
 
-def timed(
-    environ: Mapping[str, str], words: Sequence[str], who: str, *, python: str = sys.executable
-) -> Used:
+def spent(
+    commands: Sequence[Sequence[str]], environ: Mapping[str, str], out: Path, *, limit: float | None = None
+) -> Spent:
+    """Runs a pipe; the last process writes into `out`. Those that are still there after `limit` seconds are ended."""
     began = time.perf_counter()
-    with tempfile.TemporaryFile("w+") as out:
-        process = subprocess.Popen(
-            [python, *words], cwd=ROOT, env=environ, stdout=out, stderr=subprocess.STDOUT
-        )
-        _, status, used = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
+    running: set[int] = set()
+    ended = threading.Event()
+
+    def end() -> None:
+        ended.set()
+        for pid in list(running):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    with tempfile.TemporaryFile("w+", errors="replace") as errors, out.open("w") as target:
+        processes: list[subprocess.Popen[str]] = []
+        source: IO[str] | None = None
+        for number, words in enumerate(commands, start=1):
+            process = subprocess.Popen(
+                words, cwd=ROOT, env=environ, text=True, stderr=errors,
+                stdin=source or subprocess.DEVNULL,
+                stdout=target if number == len(commands) else subprocess.PIPE,
+            )  # fmt: skip
+            if source is not None:
+                source.close()
+            source = process.stdout
+            processes.append(process)
+            running.add(process.pid)
+        clock = threading.Timer(limit, end) if limit else None
+        if clock:
+            clock.start()
+        cpu, peak, codes = 0.0, 0.0, []
+        for process in processes:
+            _, status, used = os.wait4(process.pid, 0)
+            running.discard(process.pid)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            codes.append(process.returncode)
+            cpu += used.ru_utime + used.ru_stime
+            peak += used.ru_maxrss / 1024
         seconds = time.perf_counter() - began
-        out.seek(0)
-        said = out.read()
-    if process.returncode:
-        raise SystemExit(f"{who} failed:\n{said[-2000:]}")
-    return Used(
-        json.loads(said.strip().splitlines()[-1]),
-        round(seconds, 2),
-        round(used.ru_utime + used.ru_stime, 2),
-        round(used.ru_maxrss / 1024),
+        if clock:
+            clock.cancel()
+        errors.seek(0)
+        failed = errors.read()[-2000:] or out.read_text(errors="replace")[-2000:] or "it said nothing"
+    finished = not ended.is_set()
+    return Spent(
+        round(seconds, 2), round(cpu, 2), round(peak), finished, failed if finished and any(codes) else ""
     )
+
+
+def timed(environ: Mapping[str, str], words: Sequence[str], who: str) -> Used:
+    """One Python process of this repository; ends the bench with its last words if it failed."""
+    with tempfile.TemporaryDirectory() as home:
+        out = Path(home) / "out"
+        cost = spent([[sys.executable, *words]], environ, out)
+        said = out.read_text()
+    if cost.failed:
+        raise SystemExit(f"{who} failed:\n{said[-2000:]}{cost.failed}")
+    return Used(json.loads(said.strip().splitlines()[-1]), cost.seconds, cost.cpu_seconds, cost.peak_mb)
 
 
 def sync(days: int) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ def _ingest(part: Mapping[str, Any]) -> Iterator[str]:
             f"| {run['who']} | {run['database']} | {run['latency_ms']} | {run['rows']:,} | {run['seconds']:.1f} "
             f"| {run['rows_per_second']:,} | {run['cpu_seconds']:.1f} | {run['peak_mb']:.0f} | {run['requests']} |"
         )
+    if part["peers"]:
+        yield f"\nPeers: {', '.join(f'{package} {version}' for package, version in part['peers'].items())}."
     floors = part["floors"]
     if floors:
         yield (

@@ -23,6 +23,14 @@ PUSH = {
     "goals": GOALS,
     "not_measured": ["group_send (no channels_redis here)"],
 }  # fmt: skip
+RUN = {
+    "who": "tap", "database": "PostgreSQL", "latency_ms": 150, "rows": 12_345, "seconds": 60.04, "cpu_seconds": 31.2,
+    "peak_mb": 215.0, "requests": 99, "rows_per_second": 206,
+}  # fmt: skip
+INGEST = {
+    "days": 8, "runs": [RUN, {**RUN, "who": "source, did not finish in 60 s"}], "peers": {"tap": "1.2", "source": "3"},
+    "floors": {"rows": 8000, "parse_s": 0.123, "copy_s": 0.456}, "goals": GOALS, "not_measured": [],
+}  # fmt: skip
 QUESTION = {
     "question": "one ad by day", "whole_p50_ms": 1.0, "whole_p95_ms": 2.0, "sums_p50_ms": 0.1, "sums_p95_ms": 0.2,
     "wide_p50_ms": None, "wide_p95_ms": None,
@@ -48,6 +56,21 @@ def test_a_goal_that_was_missed_says_so():
     found = lines(push=PUSH)
     assert "| fast enough | <= 15 | 12.3 | yes |" in found
     assert "| often enough | >= 9 | 7.2 | **no** |" in found
+
+
+def test_a_peer_stands_beside_the_product_with_what_it_had_landed_when_its_time_was_over():
+    found = lines(ingest=INGEST)
+    assert "| tap | PostgreSQL | 150 | 12,345 | 60.0 | 206 | 31.2 | 215 | 99 |" in found
+    assert any(
+        line.startswith("| source, did not finish in 60 s | PostgreSQL | 150 | 12,345 |") for line in found
+    )
+
+
+def test_landing_names_the_versions_of_the_peers_and_the_floors():
+    found = lines(ingest=INGEST)
+    assert "Peers: tap 1.2, source 3." in found
+    assert any(line.startswith("Floors, 8,000 ad rows:") and "0.12 CPU s" in line for line in found)
+    assert not any(line.startswith("Peers:") for line in lines(ingest={**INGEST, "peers": {}}))
 
 
 def test_frames_that_did_not_arrive_are_seen():

@@ -42,7 +42,7 @@ def status(desk: Desk, call: Call, run: Entry) -> dict[str, Any]:
     access.may_read(desk, call, node)
     age = call.now - run.at + LOOK * desk.looks.get(run.data["id"], 0)
     desk.looks[run.data["id"]] = desk.looks.get(run.data["id"], 0) + 1
-    if age < RACE:
+    if age < RACE and desk.replayed is None:
         raise gone(run.data["id"])
     body = _status(desk, run, node, age)
     wanted = [field.name for field in parse(call.params.get("fields"))]
@@ -82,11 +82,13 @@ def result(desk: Desk, call: Call, run: Entry) -> dict[str, Any]:
 
 
 def _status(desk: Desk, run: Entry, node: Node, age: float) -> dict[str, Any]:
-    ready = READY + len(json.dumps(run.data["params"])) / 200
+    started, ready = START, READY + len(json.dumps(run.data["params"])) / 200
+    if desk.replayed is not None:
+        started = ready = 0.0
     text, percent = "Job Completed", 100
     if age > EXPIRY:
         text = "Job Skipped"
-    elif age < START:
+    elif age < started:
         text, percent = "Job Not Started", 0
     elif age < ready:
         text, percent = "Job Running", int(100 * age / ready)

@@ -64,3 +64,39 @@ def test_a_person_who_may_see_less_does_not_hear_what_another_one_was_told():
     )
     for _ in range(2):
         assert "error" in blind.get(f"{ACCOUNT}/insights", **QUESTION)
+
+
+def run_rows(graph, **params):
+    """The rows of a report run and its id; a run of a replaying sandbox is ready at the first look."""
+    run = graph.post(f"{ACCOUNT}/insights", **QUESTION)["report_run_id"]
+    assert graph.get(run)["async_status"] == "Job Completed"
+    return graph.rows(f"{run}/insights", **params), run
+
+
+def test_a_report_run_is_ready_at_the_first_look_and_says_what_a_read_says():
+    _, fast = graph(replay=True)
+    _, plain = graph(replay=False)
+    expected = plain.rows(f"{ACCOUNT}/insights", limit=5, **QUESTION)
+    assert run_rows(fast, limit=5)[0] == expected
+    run = plain.post(f"{ACCOUNT}/insights", **QUESTION)["report_run_id"]
+    assert plain.error("GET", run) == (100, 33)
+
+
+def test_two_runs_of_one_question_are_worked_out_once_and_page_under_their_own_ids():
+    replayed, alice = graph(replay=True)
+    first, one = run_rows(alice, limit=5)
+    asked = len(replayed.sandbox.history)
+    second, two = run_rows(alice, limit=5)
+    assert second == first
+    assert len(replayed.sandbox.history) == asked + 2  # the run and the look at it
+    assert f"/{two}/insights?" in alice.get(f"{two}/insights", limit=5)["paging"]["next"]
+    assert one != two
+
+
+def test_a_run_makes_nothing_forgotten():
+    replayed, alice = graph(replay=True)
+    before = alice.get(f"{ACCOUNT}/insights", **QUESTION)
+    run_rows(alice)
+    asked = len(replayed.sandbox.history)
+    assert alice.get(f"{ACCOUNT}/insights", **QUESTION) == before
+    assert len(replayed.sandbox.history) == asked
