@@ -10,12 +10,15 @@ from accounts.admin import ScopedAdmin
 from campaigns.models import (
     Ad,
     AdSet,
+    ApprovalPolicy,
     Attempt,
+    Authority,
     Campaign,
     Change,
     Creative,
     Envelope,
     ExposureRow,
+    FourEyesAmount,
     Hold,
     LedgerLine,
     Observation,
@@ -183,3 +186,26 @@ class EnvelopeAdmin(ScopedAdmin):
     list_filter: ClassVar[tuple[str, ...]] = ("scope", "period")
     list_select_related: ClassVar[tuple[str, ...]] = ("client", "set_by")
     search_fields = ("scope_key", "object_id")
+
+
+@admin.register(ApprovalPolicy)
+class ApprovalPolicyAdmin(ScopedAdmin):
+    list_display = ("client", "four_eyes_percent", "batch_objects", "set_at", "set_by")
+    list_select_related: ClassVar[tuple[str, ...]] = ("client", "set_by")
+    search_fields = ("client__name",)
+
+
+@admin.register(FourEyesAmount)
+class FourEyesAmountAdmin(ScopedAdmin):
+    list_display = ("client", "amount", "currency", "set_at", "set_by")
+    list_filter: ClassVar[tuple[str, ...]] = ("currency",)
+    list_select_related: ClassVar[tuple[str, ...]] = ("client", "set_by")
+    search_fields = ("client__name",)
+
+
+@admin.register(Authority)
+class AuthorityAdmin(ScopedAdmin):
+    list_display = ("client", "user", "role", "percent", "amount", "currency", "set_at", "set_by")
+    list_filter: ClassVar[tuple[str, ...]] = ("role", "currency")
+    list_select_related: ClassVar[tuple[str, ...]] = ("client", "user", "set_by")
+    search_fields = ("client__name", "user__email")

@@ -181,6 +181,11 @@ class Change(Tenant):
     rise = MoneyField(
         default=0, help_text="target - before when it is more, else 0; what rolling limits sum."
     )
+    adds = MoneyField(
+        null=True,
+        blank=True,
+        help_text="What it lets be spent more, as limits of people count it; written at its approval.",
+    )
     key = models.CharField(max_length=200, unique=True)
     digest = models.CharField(max_length=64)
     reason = models.CharField(max_length=1000, blank=True)
@@ -307,7 +312,7 @@ class LedgerLine(Tenant):
     ad_account = models.ForeignKey(AdAccount, on_delete=models.PROTECT, related_name="+")
     seq = models.BigIntegerField()
     at = models.DateTimeField()
-    kind = models.CharField(max_length=12, help_text="change, edit, hold, switch or note")
+    kind = models.CharField(max_length=12, help_text="change, edit, hold, switch, limit or note")
     change = models.ForeignKey(Change, on_delete=models.PROTECT, null=True, blank=True, related_name="+")
     state = models.CharField(max_length=12, blank=True)
     level = models.CharField(max_length=10, blank=True)
@@ -446,6 +451,22 @@ class ApprovalPolicy(Tenant):
     )
     set_at = models.DateTimeField(null=True)
     set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+
+class FourEyesAmount(Tenant):
+    """What one person may both ask for and approve within 24 hours, in one currency. No row: no such limit."""
+
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    currency = models.CharField(max_length=3)
+    amount = MoneyField()
+    set_at = models.DateTimeField()
+    set_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+
+    class Meta(Tenant.Meta):
+        constraints = [
+            models.UniqueConstraint("client", "currency", name="four_eyes_amount_once"),
+            models.CheckConstraint(condition=Q(amount__gte=0), name="four_eyes_amount_not_negative"),
+        ]
 
 
 class Authority(Tenant):

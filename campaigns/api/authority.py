@@ -14,17 +14,21 @@ from accounts.api.base import TenantAPIView
 from accounts.api.meta import CLIENT, ERRORS, KEY, WRITE_ERRORS
 from accounts.idempotency import idempotent
 from accounts.models import Client
-from campaigns.api.shapes import ApprovalRulesBody, ApprovalRulesShape, AuthorityBody, AuthorityRow
+from campaigns.api.shapes import ApprovalRulesSet, ApprovalRulesShape, AuthorityBody, AuthorityRow
 from metaads.clock import now
 
 
 def _shaped(view: TenantAPIView, client: Client) -> Response:
     rules = standing.policy(client.pk)
-    limits = AuthorityRow(authority.limits(view.principal, client=client), many=True).data
+    limits = AuthorityRow(standing.limits(view.principal, client=client), many=True).data
     said = {
         "four_eyes_percent": rules.four_eyes_percent,
         "batch_objects": rules.batch_objects,
         "approval_hours": client.approval_hours,
+        "four_eyes_amounts": [
+            {"currency": currency, "amount": amount}
+            for currency, amount in standing.four_eyes_amounts(client.pk).items()
+        ],
     }
     return Response({**said, "limits": limits})
 
@@ -50,13 +54,13 @@ class ApprovalPolicyView(TenantAPIView):
         operation_id="approval_policy_set",
         summary="Set a client's rules of approving",
         parameters=[CLIENT, KEY],
-        request=ApprovalRulesBody,
+        request=ApprovalRulesSet,
         responses={200: ApprovalRulesShape, **WRITE_ERRORS},
     )
     @idempotent
     def post(self, request: Request) -> Response:
         """Owners and managers; only an owner switches four eyes off."""
-        client, data = self.client(verb="manage_client"), _valid(ApprovalRulesBody, request)
+        client, data = self.client(verb="manage_client"), _valid(ApprovalRulesSet, request)
         authority.set_policy(client=client, principal=self.principal, now=now(), **data)
         return _shaped(self, client)
 

@@ -104,6 +104,20 @@ class ApprovalRulesBody(serializers.Serializer[Any]):
     )
 
 
+class ApprovalRulesSet(ApprovalRulesBody):
+    """The same, and with a `currency` what one person may both ask for and approve in it within 24 hours."""
+
+    currency = serializers.CharField(required=False, max_length=3, help_text="Of four_eyes_amount.")
+    four_eyes_amount = Amount(
+        required=False, allow_null=True, min_value=0, help_text="null takes the amount of this currency away."
+    )
+
+
+class CurrencyAmount(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=6)
+
+
 class AuthorityBody(serializers.Serializer[Any]):
     """What a person or a role may approve in 24 hours. Without percent and amount the limit goes."""
 
@@ -124,6 +138,7 @@ class AuthorityRow(serializers.Serializer[Any]):
 
 
 class ApprovalRulesShape(ApprovalRulesBody):
+    four_eyes_amounts = CurrencyAmount(many=True)
     limits = AuthorityRow(many=True)
 
 
@@ -304,11 +319,6 @@ class RejectBatchBody(DigestBody):
     reason = serializers.CharField(max_length=500)
 
 
-class TotalRaise(serializers.Serializer[Any]):
-    currency = serializers.CharField()
-    amount = serializers.DecimalField(max_digits=18, decimal_places=6)
-
-
 class RefusedLine(serializers.Serializer[Any]):
     object_id = serializers.CharField()
     field = serializers.CharField()
@@ -323,7 +333,7 @@ class BatchSheet(serializers.Serializer[Any]):
     id = serializers.CharField()
     digest = serializers.CharField(help_text="Approve with it; empty when nothing waits.")
     waiting = serializers.IntegerField()
-    total_raise = TotalRaise(many=True)
+    total_raise = CurrencyAmount(many=True)
     cannot_be_undone = serializers.ListField(child=serializers.CharField())
     changes = ChangeShape(many=True)
     joined = ChangeShape(many=True, help_text="Asked for before; not part of this batch.")

@@ -115,6 +115,7 @@ def _pass(change: Change, *, principal: Principal, policy: str, now: datetime) -
             approved_at=now,
             approved_by_id=principal.user_id,
             approval_policy=policy,
+            adds=standing.adds(current, now=now),
             expires_at=now + GOOD_FOR,
         )
     return current

@@ -1,6 +1,7 @@
 """Set and read the spend caps: who set which, when, and how full each is.
 
-Setting one takes the client's lock, so it falls before or after a raise that is being approved or sent, never between
+Setting one writes a line into the ledger of the account, or of each of the client's accounts, and takes the client's
+lock, so it falls before or after a raise that is being approved or sent, never between
 that raise's look at the cap and its attempt.
 """
 
@@ -8,8 +9,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-
-from django.db import transaction
 
 import accounts.access as access
 import accounts.audit as audit
@@ -51,14 +50,15 @@ def set_(
     """
     access.require(principal, "manage_client", client)
     if scope is Scope.CLIENT:
-        key, object_id = headroom.client_key(client.pk, _currency(currency)), ""
+        key, object_id, name = headroom.client_key(client.pk, _currency(currency)), "", client.name
         ad_account = None
     else:
         ad_account = _account(ad_account, client)
         currency = ad_account.currency
-        key = headroom.account_key(ad_account.pk)
+        key, name = headroom.account_key(ad_account.pk), ad_account.name
         if scope in (Scope.CAMPAIGN, Scope.OBJECT):
-            key = f"{scope}:{_object(ad_account, scope, object_id)}"
+            obj = _object(ad_account, scope, object_id)
+            key, name = f"{scope}:{obj.meta_id}", obj.name
         else:
             object_id = ""
     if period is Period.FLIGHT and scope in (Scope.ACCOUNT, Scope.CLIENT):
@@ -67,8 +67,8 @@ def set_(
         advice = "Send another amount; 0 lets nothing spend more."
         raise Invalid("This limit can be changed, not taken away.", code="limit_needed", advice=advice)
     _amount(amount, currency)
-    with transaction.atomic():
-        ledger.lock_client(client.pk)
+    account_id = ad_account.pk if ad_account is not None else None
+    with ledger.locked_client(client.pk, only=account_id) as chains:
         rows = Envelope.objects.of(client).filter(scope_key=key, period=period.value)
         before = rows.values_list("amount", flat=True).first()
         row = None
@@ -101,6 +101,11 @@ def set_(
             currency=currency,
             reason=reason.strip()[:500],
         )
+        ledger.limit_set(
+            client_id=client.pk, ad_account_ids=chains, by=ledger.actor(principal), now=now,
+            what=f"{scope} limit, {period}", before=_written(before) or "", after=_written(amount) or "",
+            currency=currency, note=reason.strip(), object_id=object_id, object_name=name,
+        )  # fmt: skip
     return row
 
 
@@ -125,14 +130,14 @@ def _account(ad_account: AdAccount | None, client: Client) -> AdAccount:
     return ad_account
 
 
-def _object(ad_account: AdAccount, scope: Scope, object_id: str) -> str:
+def _object(ad_account: AdAccount, scope: Scope, object_id: str) -> Campaign | AdSet:
     levels = (Level.CAMPAIGN,) if scope is Scope.CAMPAIGN else (Level.CAMPAIGN, Level.AD_SET)
     for level in levels:
         row: Campaign | AdSet | None = queries.stored(  # type: ignore[assignment]
             ad_account=ad_account, level=level, object_id=object_id
         )
         if row is not None:
-            return row.meta_id
+            return row
     raise NotFound("There is no such campaign or ad set.")
 
 

@@ -93,6 +93,23 @@ def room(
     return Room(known=known, capped=_capped(caps), around=around, uses=uses)
 
 
+def adds(
+    *, ad_account: AdAccount, wanted: Wanted, before: str, now: datetime, leave_out: Change | None
+) -> Decimal | None:
+    """What the change lets be spent more, as limits of people count it, major units; None where it has no measure.
+
+    A raise of a budget: its rise. A start: the budgets that begin to run, a day of a daily one and what is left of a
+    lifetime one (an ad, or an ad set under its campaign's budget, adds nothing: what is above it counts as running).
+    A later end or an earlier start: the daily budget for the days gained. A bid: nothing, its budget bounds it.
+    """
+    if not direction(wanted.field, before, wanted.target).spends_more or wanted.field is Field.BID_AMOUNT:
+        return Decimal(0)
+    if wanted.field.is_budget:
+        return _rise(wanted, before)
+    tree = Tree(ad_account, now=now, leave_out=leave_out)
+    return tree.begins(wanted) if wanted.field is Field.STATUS else tree.lengthens(wanted, before)
+
+
 def uses_now(*, ad_account: AdAccount, now: datetime) -> list[tuple[Envelope, Use]]:
     """How full every envelope of the account and of its client is now, for people to read."""
     trees = {one.pk: Tree(one, now=now, leave_out=None) for one in siblings(ad_account)}
@@ -297,6 +314,28 @@ class Tree:
             elif one.field is Field.LIFETIME_BUDGET:
                 owner = replace(owner, lifetime=max(owner.lifetime or Decimal(0), Decimal(one.target)))
             self._owners[one.object_id] = owner
+
+    def begins(self, wanted: Wanted) -> Decimal:
+        """A day of the daily budgets that a start sets running, and what is left of the lifetime ones."""
+        ran = {one.object_id for one in self.owners() if one.running}
+        self.apply([wanted])
+        begun = [one for one in self.owners() if one.running and one.object_id not in ran]
+        spends = self._spends(Period.DAY, [one.object_id for one in begun])
+        total = Decimal(0)
+        for one in begun:
+            spent = spends.get(one.object_id, envelopes.NO_SPEND).total
+            total += one.daily or max((one.lifetime or Decimal(0)) - spent, Decimal(0))
+        return total
+
+    def lengthens(self, wanted: Wanted, before: str) -> Decimal | None:
+        """The daily budget for the days that a moved end or start gains, begun days whole; None without a moment to
+        count from."""
+        mine = self._owners.get(wanted.object_id)
+        if not before or mine is None:
+            return None
+        owner = mine if mine.daily or mine.lifetime else self._owners.get(mine.campaign_id, mine)
+        gained = abs(datetime.fromisoformat(wanted.target) - datetime.fromisoformat(before))
+        return (owner.daily or Decimal(0)) * -(-gained // timedelta(days=1))
 
     # --- what is known of it
 

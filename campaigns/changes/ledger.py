@@ -102,6 +102,43 @@ def lock_client(client_id: int) -> None:
         rows.get()
 
 
+@contextmanager
+def locked_client(client_id: int, *, only: int | None = None) -> Iterator[list[int]]:
+    """A transaction that has the chains of the client's ad accounts (`only` one of them) and its headroom to itself;
+    gives the accounts' ids."""
+    with transaction.atomic():
+        rows = AdAccount.everything.filter(client_id=client_id, enabled_at__isnull=False)
+        if only is not None:
+            rows = AdAccount.everything.filter(pk=only, client_id=client_id)
+        ids = list(rows.order_by("pk").values_list("pk", flat=True))
+        for pk in ids:
+            _head(pk)
+        lock_client(client_id)
+        yield ids
+
+
+def limit_set(
+    *,
+    client_id: int,
+    ad_account_ids: list[int],
+    by: Actor,
+    now: datetime,
+    what: str,
+    before: str,
+    after: str,
+    currency: str = "",
+    note: str = "",
+    object_id: str = "",
+    object_name: str = "",
+) -> None:
+    """A limit or a rule of approving is another one from here on: one line in each chain. Inside `locked_client`."""
+    for pk in ad_account_ids:
+        record(
+            ad_account_id=pk, client_id=client_id, kind="limit", now=now, by=by, field=what[:40], before=before,
+            after=after, currency=currency, note=note, object_id=object_id, object_name=object_name,
+        )  # fmt: skip
+
+
 def transition(
     change: Change,
     *,

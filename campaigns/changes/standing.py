@@ -1,11 +1,21 @@
 """Where a person stands towards a change: may let it pass, or why not, and who may instead. It only reads.
 
     role         `WHO`: which role may let which direction pass
-    four eyes    a raise above the client's threshold is not approved by who asked for it (what raises of 24 hours have
-                 added to the object counts, so that small steps are one large step)
+    four eyes    a raise above the client's threshold is not approved by who asked for it: percent of the object (what
+                 raises of 24 hours have added to it counts, so that small steps are one large step), and an amount per
+                 currency of all that this person both asked for and approved in 24 hours
     authority    what one person has approved in 24 hours: percent of an object, amount per currency; a person's own
                  limits go before those of the role
     guards       what would keep it back now, whoever approves
+
+    measure      percent                        amount (`headroom.adds`)
+    budget       of what stood there            its rise
+    bid          of what stood there            nothing: its budget bounds it
+    start        none                           the budgets that begin to run
+    schedule     none                           the daily budget for the days gained
+
+What has no percentage is judged by amounts; who has a limit in percent alone may not approve it, unless it adds
+nothing.
 
 `approvals` asks inside the locks and is bound by the answer. Pages and the API ask without them: what they say was so
 a moment ago, and an approval asks once more.
@@ -23,14 +33,15 @@ from django.db.models import Q, QuerySet, Sum
 import accounts.access as access
 import campaigns.changes.exposure as exposure
 import campaigns.changes.guards as guards
+import campaigns.changes.headroom as headroom
 import campaigns.changes.switch as switch
 from accounts.errors import Forbidden
-from accounts.models import Membership, Role
+from accounts.models import Client, Membership, Role
 from accounts.tenancy import Principal
 from campaigns.changes.envelopes import money as written
 from campaigns.changes.guards import Reason, Situation
-from campaigns.changes.headroom import COUNTS, RESERVES
-from campaigns.models import ApprovalPolicy, Authority, Change
+from campaigns.changes.headroom import COUNTS, RESERVES, Wanted
+from campaigns.models import ApprovalPolicy, Authority, Change, FourEyesAmount
 from campaigns.states import ChangeState, Direction, Field, Level, Source
 
 DAY: Final = timedelta(hours=24)
@@ -50,6 +61,10 @@ WHO: Final[dict[Direction, tuple[frozenset[str], frozenset[str]]]] = {
     Direction.RAISE: (_CAREFUL, frozenset()),
     Direction.START: (_CAREFUL, frozenset()),
 }
+
+
+#: Roles that may approve anything at all: the ones that a limit can hold.
+WHO_MAY: Final = frozenset().union(*(approve for approve, _ in WHO.values()))
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,35 @@ def policy(client_id: int) -> ApprovalPolicy:
     """The client's rules; unsaved with the careful values where nobody has set any."""
     found: ApprovalPolicy | None = ApprovalPolicy.objects.of(client_id).first()
     return found or ApprovalPolicy(client_id=client_id, **CAREFUL)
+
+
+def four_eyes_amounts(client_id: int) -> dict[str, Decimal]:
+    """Currency -> what one person may both ask for and approve within 24 hours; empty by default."""
+    rows = FourEyesAmount.objects.of(client_id).order_by("currency")
+    return {row.currency: Decimal(row.amount) for row in rows}
+
+
+def limits(principal: Principal, *, client: Client) -> QuerySet[Authority]:
+    """The limits of people and roles at the client."""
+    access.require(principal, "view", client)
+    rows = Authority.objects.of(client).select_related("user", "set_by")
+    return rows.order_by("role", "user_id", "currency")
+
+
+def let_pass(client_id: int, user_id: int, currency: str, *, now: datetime) -> Decimal:
+    """What a person's approvals of 24 hours have let be spent more in one currency."""
+    rows = _approved(client_id, user_id, now).filter(currency=currency)
+    return Decimal(rows.aggregate(total=Sum("adds"))["total"] or 0)
+
+
+def adds(change: Change, *, now: datetime) -> Decimal | None:
+    """What the change lets be spent more, see `headroom.adds`."""
+    wanted = Wanted(
+        level=Level(change.level), object_id=change.object_id, field=Field(change.field), target=change.target
+    )
+    return headroom.adds(
+        ad_account=change.ad_account, wanted=wanted, before=change.before, now=now, leave_out=change
+    )
 
 
 def of(change: Change, principal: Principal, *, now: datetime) -> Standing:
@@ -137,6 +181,8 @@ class Reader:
         self.now = now
         self._policies: dict[int, ApprovalPolicy] = {}
         self._limits: dict[int, list[Authority]] = {}
+        self._amounts: dict[int, dict[str, Decimal]] = {}
+        self._added: dict[int, Decimal | None] = {}
 
     def of(self, change: Change) -> Standing:
         return closed(change, now=self.now) or self._role(change) or self._limited(change) or MAY
@@ -160,7 +206,7 @@ class Reader:
         return None
 
     def _limited(self, change: Change) -> Standing | None:
-        if change.direction is not Direction.RAISE or not Field(change.field).is_budget:
+        if not change.direction.spends_more:
             return None
         return self._four_eyes(change) or self._over(change)
 
@@ -169,17 +215,17 @@ class Reader:
         if not by_hand or change.requested_by_id != self.principal.user_id:
             return None
         most = self._policy(change.client_id).four_eyes_percent
-        if most is None:
+        step = None if most is None else _step(change, now=self.now)
+        if most is not None and step is not None and step.beyond(most):
+            return _alone(f"more than {most} %")
+        amount = self._amounts_of(change.client_id).get(change.currency)
+        if amount is None:
             return None
-        risen = exposure.rises_24h(change, now=self.now)
-        base = Decimal(change.before or 0) - risen
-        if base > 0 and (risen + Decimal(change.rise)) * 100 <= base * most:
-            return None
-        return Standing(
-            may=False,
-            code="four_eyes",
-            why=f"You asked for it: a raise of more than {most} % within 24 hours is approved by somebody else.",
-            advice="Ask the client's approver, another manager or an owner. An owner can change this rule.",
+        mine = self._approved(change).filter(requested_by_id=self.principal.user_id)
+        return (
+            _alone(f"more than {written(amount)} {change.currency}")
+            if self._above(change, mine, amount)
+            else None
         )
 
     def _over(self, change: Change) -> Standing | None:
@@ -187,25 +233,38 @@ class Reader:
         if not rows:
             return None
         percent = [row.percent for row in rows if row.percent is not None]
-        mine = self._approved(change)
-        if percent:
-            here = mine.filter(object_id=change.object_id, field=change.field)
-            rise = Decimal(here.aggregate(total=Sum("rise"))["total"] or 0) + Decimal(change.rise)
-            base = Decimal(change.before or 0) - exposure.rises_24h(change, now=self.now)
-            if base <= 0 or rise * 100 > base * max(percent):
-                return _beyond(f"{max(percent)} % of one budget within 24 hours")
-        if any(row.currency for row in rows):
-            amounts = [
-                Decimal(row.amount)
-                for row in rows
-                if row.currency == change.currency and row.amount is not None
-            ]
-            most = max(amounts, default=Decimal(0))
-            rows_here = mine.filter(currency=change.currency)
-            total = Decimal(rows_here.aggregate(total=Sum("rise"))["total"] or 0)
-            if total + Decimal(change.rise) > most:
-                return _beyond(f"{written(most)} {change.currency} within 24 hours")
+        here = [row for row in rows if row.currency == change.currency and row.amount is not None]
+        amount = max((Decimal(row.amount or 0) for row in here), default=Decimal(0))
+        step = _step(change, now=self.now)
+        if percent and step is not None:
+            mine = self._approved(change).filter(object_id=change.object_id, field=change.field)
+            if step.base <= 0 or (_risen(mine) + step.rise) * 100 > step.base * max(percent):
+                return _beyond(f"raises of up to {max(percent)} % of one {step.of} within 24 hours")
+        if percent and step is None and not here and self._adds(change) != 0:
+            return _beyond(
+                f"raises of up to {max(percent)} %, and a start or a longer schedule has no percentage"
+            )
+        if any(row.currency for row in rows) and self._above(change, self._approved(change), amount):
+            return _beyond(f"up to {written(amount)} {change.currency} more within 24 hours")
         return None
+
+    def _above(self, change: Change, rows: QuerySet[Change], most: Decimal) -> bool:
+        """Whether the change, with what has passed already, comes to more than `most`; adding nothing never does."""
+        more = self._adds(change)
+        if more is None or more == 0:
+            return more is None
+        total = rows.filter(currency=change.currency).aggregate(total=Sum("adds"))["total"]
+        return Decimal(total or 0) + more > most
+
+    def _adds(self, change: Change) -> Decimal | None:
+        if change.pk not in self._added:
+            self._added[change.pk] = adds(change, now=self.now)
+        return self._added[change.pk]
+
+    def _amounts_of(self, client_id: int) -> dict[str, Decimal]:
+        if client_id not in self._amounts:
+            self._amounts[client_id] = four_eyes_amounts(client_id)
+        return self._amounts[client_id]
 
     def _policy(self, client_id: int) -> ApprovalPolicy:
         if client_id not in self._policies:
@@ -228,17 +287,65 @@ class Reader:
         return rows if {row.role for row in rows} >= set(roles) else []
 
     def _approved(self, change: Change) -> QuerySet[Change]:
-        rows = Change.objects.of(change.client_id).filter(
-            approved_by_id=self.principal.user_id, approved_at__gt=self.now - DAY
-        )
-        counts = Q(state__in=COUNTS, possibly_applied=True) | Q(state__in=RESERVES)
-        return rows.filter(counts).exclude(pk=change.pk)
+        return _approved(change.client_id, self.principal.user_id, self.now).exclude(pk=change.pk)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A raise in percent: `rise` of this change, `risen` by others in 24 hours, `base` what stood before those."""
+
+    of: str
+    rise: Decimal
+    risen: Decimal
+    base: Decimal
+
+    def beyond(self, most: int) -> bool:
+        """Whether all of it together is more than `most` percent of what stood there."""
+        return self.base <= 0 or (self.risen + self.rise) * 100 > self.base * most
+
+
+def _step(change: Change, *, now: datetime) -> Step | None:
+    """None for what has no percentage: starts and schedules."""
+    field = Field(change.field)
+    if not field.is_money:
+        return None
+    before = Decimal(change.before or 0)
+    if field.is_budget:
+        risen = exposure.rises_24h(change, now=now)
+        return Step("budget", Decimal(change.rise), risen, before - risen)
+    others = Change.objects.of(change.client_id).filter(object_id=change.object_id, field=change.field)
+    risen = _risen(others.filter(_counts(), state_at__gt=now - DAY).exclude(pk=change.pk))
+    return Step("bid", Decimal(change.target) - before, risen, before - risen)
+
+
+def _risen(rows: QuerySet[Change]) -> Decimal:
+    """What these raises of one field come to together; a change's `rise` is of budgets only."""
+    pairs = rows.exclude(before="").values_list("before", "target")
+    return sum((max(Decimal(target) - Decimal(before), Decimal(0)) for before, target in pairs), Decimal(0))
+
+
+def _counts() -> Q:
+    return Q(state__in=COUNTS, possibly_applied=True) | Q(state__in=RESERVES)
+
+
+def _approved(client_id: int, user_id: int | None, now: datetime) -> QuerySet[Change]:
+    rows = Change.objects.of(client_id).filter(approved_by_id=user_id, approved_at__gt=now - DAY)
+    return rows.filter(_counts())
+
+
+def _alone(text: str) -> Standing:
+    return Standing(
+        may=False,
+        code="four_eyes",
+        why=f"You asked for it: {text} within 24 hours is approved by somebody else.",
+        advice="Ask the client's approver, another manager or an owner. An owner can change this rule.",
+    )
 
 
 def _beyond(text: str) -> Standing:
     return Standing(
         may=False,
         code="over_authority",
-        why=f"You may approve raises of up to {text}; this one goes beyond.",
+        why=f"You may approve {text}; this one goes beyond.",
         advice="Ask somebody with a higher limit; owners and managers set the limits.",
     )

@@ -239,6 +239,14 @@ class Migration(migrations.Migration):
                         help_text="target - before when it is more, else 0; what rolling limits sum.",
                     ),
                 ),
+                (
+                    "adds",
+                    accounts.fields.MoneyField(
+                        blank=True,
+                        help_text="What it lets be spent more, as limits of people count it; written at its approval.",
+                        null=True,
+                    ),
+                ),
                 ("key", models.CharField(max_length=200, unique=True)),
                 ("digest", models.CharField(max_length=64)),
                 ("reason", models.CharField(blank=True, max_length=1000)),
@@ -752,7 +760,10 @@ class Migration(migrations.Migration):
                 ),
                 ("seq", models.BigIntegerField()),
                 ("at", models.DateTimeField()),
-                ("kind", models.CharField(help_text="change, edit, hold, switch or note", max_length=12)),
+                (
+                    "kind",
+                    models.CharField(help_text="change, edit, hold, switch, limit or note", max_length=12),
+                ),
                 ("state", models.CharField(blank=True, max_length=12)),
                 ("level", models.CharField(blank=True, max_length=10)),
                 ("object_id", models.CharField(blank=True, max_length=40)),
@@ -979,6 +990,52 @@ class Migration(migrations.Migration):
             options={
                 "abstract": False,
                 "base_manager_name": "everything",
+            },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("everything", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="FourEyesAmount",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("currency", models.CharField(max_length=3)),
+                ("amount", accounts.fields.MoneyField()),
+                ("set_at", models.DateTimeField()),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="accounts.client"
+                    ),
+                ),
+                (
+                    "set_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "everything",
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("client"), models.F("currency"), name="four_eyes_amount_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gte", 0)), name="four_eyes_amount_not_negative"
+                    ),
+                ],
             },
             managers=[
                 ("objects", django.db.models.manager.Manager()),

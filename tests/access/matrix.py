@@ -341,6 +341,7 @@ ROUTES: tuple[Route, ...] = (
     Route("account", "/a/{account}/", "page", {"get": CHOICE}),
     Route("patterns", "/a/{account}/patterns/", "page", {"get": CHOICE}),
     Route("standing", "/a/{account}/standing/", "page", {"get": CHOICE}),
+    Route("limits", "/a/{account}/limits/", "page", {"get": CHOICE}),
     Route("campaign", "/a/{account}/campaigns/{campaign}/", "page", {"get": CHOICE}),
     page("proposals", "/proposals/", foreign=None),
     page("proposal", "/proposals/{proposal}/"),

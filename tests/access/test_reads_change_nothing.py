@@ -76,6 +76,7 @@ def test_only_these_reads_are_declared_to_write():
         "campaign",
         "patterns",
         "standing",
+        "limits",
         "doctor",
         "people",
     }  # they name a client: the last choice

@@ -140,9 +140,9 @@ def test_a_role_s_limit_holds_who_has_none_of_their_own(desk):
     limit(desk, email="vera@example.com", percent=10)
     assert approve(desk, change, "vera").state == "APPROVED"
     limit(desk, email="vera@example.com")
-    assert [
-        row.who for row in authority.limits(desk.agency.principals.vic, client=desk.agency.northwind)
-    ] == ["role:approver"]
+    assert [row.who for row in standing.limits(desk.agency.principals.vic, client=desk.agency.northwind)] == [
+        "role:approver"
+    ]
 
 
 @pytest.mark.parametrize("who, error", [("bob", Forbidden), ("vera", Forbidden), ("charlie", NotFound)])
@@ -200,7 +200,7 @@ def test_the_api_says_it_before_the_approval_and_keeps_the_rules(desk):
     assert vera.post(f"/api/changes/{change.uuid}/approve", {"digest": change.digest}).status_code == 200
     path = "/api/approval-policy?client=northwind"
     assert alice.get(path).body == {
-        "four_eyes_percent": 50, "batch_objects": 10, "approval_hours": 24, "limits": [],
+        "four_eyes_percent": 50, "batch_objects": 10, "approval_hours": 24, "four_eyes_amounts": [], "limits": [],
     }  # fmt: skip
     assert (
         alice.post(path, {"four_eyes_percent": 20, "batch_objects": 3, "approval_hours": 0}).status_code

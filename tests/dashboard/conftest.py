@@ -8,6 +8,9 @@ from accounts.alerts import open_
 from strategies.cycle import run
 from strategies.drafts import create
 from strategies.models import Proposal
+from tests.campaigns.conftest import desk
+
+__all__ = ["desk", "furnished"]
 
 ASKS = {
     "name": "Stop what costs too much",

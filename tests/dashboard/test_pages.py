@@ -22,6 +22,7 @@ HEAVY = {
     "client": 28,
     "patterns": 32,
     "standing": 42,
+    "limits": 42,
     "proposal": 24,
     "change": 24,
 }
@@ -30,6 +31,7 @@ PAGES = (
     "account",
     "patterns",
     "standing",
+    "limits",
     "campaign",
     "proposals",
     "proposal",
@@ -44,7 +46,8 @@ PAGES = (
 OWN = tuple(
     name
     for name in PAGES
-    if name in ("client", "account", "patterns", "standing", "campaign", "proposal", "change", "strategy")
+    if name
+    in ("client", "account", "patterns", "standing", "limits", "campaign", "proposal", "change", "strategy")
 )
 WITH_FIGURES = ("client", "account", "patterns", "standing", "campaign")
 
@@ -56,6 +59,7 @@ def address(world, name: str) -> str:
         "account": f"/a/{act}/",
         "patterns": f"/a/{act}/patterns/",
         "standing": f"/a/{act}/standing/",
+        "limits": f"/a/{act}/limits/",
         "campaign": f"/a/{act}/campaigns/{world.campaign_id}/",
         "proposals": "/proposals/",
         "proposal": f"/proposals/{world.proposal.uuid}/",

@@ -3,14 +3,18 @@
 
 import { refusal, send } from "../accounts/base.js";
 
-/** The form's fields as JSON: "rules.minCtr" nests, data-number and data-boolean are typed, empty ones are left out. */
+/** The form's fields as JSON: "rules.minCtr" nests, data-number and data-boolean are typed; empty ones are left out, or are
+ * null with data-empty="null". */
 function body(form) {
   const data = {};
   for (const field of form.elements) {
     if (!field.name || field.disabled) continue;
     let value = field.value;
     if (field.dataset.boolean !== undefined) value = field.checked;
-    else if (value.trim() === "") continue;
+    else if (value.trim() === "") {
+      if (field.dataset.empty === "null") data[field.name] = null;
+      continue;
+    }
     const [head, tail] = field.name.split(".");
     // A number keeps its digits: JSON.rawJSON where there is one, else the shortest double, which is exact here.
     if (field.dataset.number !== undefined) value = JSON.rawJSON ? JSON.rawJSON(plain(value)) : Number(value);

@@ -1,0 +1,56 @@
+"""The limits of an ad account: how full they are, what is a default, who may set them, and who did."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client as Browser
+
+from campaigns.models import Envelope
+from tests.campaigns.test_api import Caller
+
+pytestmark = pytest.mark.django_db
+
+
+def page(desk, who):
+    browser = Browser()
+    browser.force_login(getattr(desk.agency.users, who))
+    answer = browser.get(f"/a/{desk.account.act_id}/limits/")
+    return " ".join(answer.content.decode().split()) if answer.status_code == 200 else answer.status_code
+
+
+def test_the_defaults_are_shown_as_defaults_with_how_full_they_are(desk):
+    text = page(desk, "vic")
+    row = Envelope.everything.get(scope="account", period="day")
+    assert (
+        text.count('<span class="badge hollow">default</span>') == 5
+    )  # four limits and the rules of approving
+    assert f"{row.amount:,.2f}" in text and "33.3 %" in text
+    assert "Nobody has a limit of their own" in text and "the defaults hold" in text
+    assert 'data-api="/api/envelopes"' not in text and "Owners and managers set these." in text
+
+
+def test_a_limit_that_is_nearly_full_says_what_still_passes(desk):
+    alice = Caller(desk.agency.users.alice)
+    body = {"account_id": desk.account.act_id, "scope": "account", "period": "day", "reason": "agreed"}
+    worst = Envelope.everything.get(scope="account", period="day").amount / 3
+    alice.post("/api/envelopes", {**body, "amount": float(round(worst / 9 * 10, 2))})
+    assert "raises stop" in page(desk, "alice")
+    alice.post("/api/envelopes", {**body, "amount": float(worst)})
+    text = page(desk, "alice")
+    assert "only cuts and pauses pass" in text and 'data-api="/api/envelopes"' in text
+    assert "Account limit, day" in text and "by Alice" in text and "agreed" in text
+
+
+def test_a_person_s_limit_stands_there_with_what_is_used_of_it(desk):
+    alice = Caller(desk.agency.users.alice)
+    limit = {"email": "vera@example.com", "currency": "USD", "amount": 300}
+    assert alice.post("/api/authority?client=northwind", limit).status_code == 200
+    change = desk.file("125")
+    vera = Caller(desk.agency.users.vera)
+    assert vera.post(f"/api/changes/{change.uuid}/approve", {"digest": change.digest}).status_code == 200
+    text = page(desk, "vic")
+    assert "Vera" in text and "300.00" in text and ">25.00 <" in text
+
+
+def test_charlie_does_not_learn_that_there_is_such_an_account(desk):
+    assert page(desk, "charlie") == 404
