@@ -31,15 +31,16 @@ from insights.models import DataVersion, WindowSum
 from insights.patterns import Family, Pattern, find
 from insights.progress import Progress, progress
 from insights.results import Result
-from insights.trust import Header, Known, Trust, known
+from insights.trust import Header, Known, Seen, Trust, known, look
 from insights.windows import Period
 
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Series", "Table",
-    "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at", "evidence",
-    "pattern", "preset", "progress", "question", "result_of", "series", "table", "totals", "windows",
+    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Seen", "Series",
+    "Table", "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at",
+    "evidence", "look", "pattern", "preset", "progress", "question", "result_of", "series", "table", "totals",
+    "windows",
 ]  # fmt: skip
 
 
@@ -151,10 +152,12 @@ def totals(
     metrics: Sequence[str],
     now: datetime,
     attribution: str = DEFAULT,
+    seen: Seen | None = None,
 ) -> Totals:
     """One object's metrics over a period; the account's without `object_id`.
 
-    `attribution` is a window of `insights.attribution.CHOICES`; raises `UnknownAttribution` for others.
+    `attribution` is a window of `insights.attribution.CHOICES`; raises `UnknownAttribution` for others. Who asks
+    several things about days inside one span hands over one look at it (`look`).
     """
     found = table(
         ad_account,
@@ -165,6 +168,7 @@ def totals(
         metrics=metrics,
         now=now,
         attribution=attribution,
+        seen=seen,
     )
     return Totals(found.header, found.rows[0].values, found.rows[0].result)
 
@@ -180,6 +184,7 @@ def table(
     metrics: Sequence[str],
     now: datetime,
     attribution: str = DEFAULT,
+    seen: Seen | None = None,
 ) -> Table:
     """Metrics of every object of a level that had rows, by id; of exactly `object_ids` where they are given.
 
@@ -187,7 +192,7 @@ def table(
     """
     period = Period(since, until)
     asked = question(ad_account, metrics, attribution)
-    state = asking.known_in(ad_account, period, level, now, asked)
+    state = asking.known_in(ad_account, period, level, now, asked, seen=seen)
     bases = asked.columns
     found = answers.by_object(
         ad_account=ad_account,
@@ -205,8 +210,9 @@ def table(
         people = answers.reach(
             ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids
         )
-    ranks = asking.ranks(ad_account, state, level, period, asked, object_ids)
-    result = asking.results(ad_account, state, level, period, asked, object_ids)
+    inside = object_ids if parent_id is None else ids
+    ranks = asking.ranks(ad_account, state, level, period, asked, inside)
+    result = asking.results(ad_account, state.mark, level, period, asked, inside)
     rows = []
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(asked.additive, state))
@@ -241,7 +247,7 @@ def as_known_at(
     empty = dict.fromkeys(bases, Decimal(0) if past.days else None)
     wanted = {day for day in period if day <= days_of.today(at, ad_account.timezone_name)}
     state = known(ad_account=ad_account, period=period, level=level, now=at)
-    result = asking.results(ad_account, state, level, period, asked, object_ids)
+    result = asking.results(ad_account, state.mark, level, period, asked, object_ids)
     return PastTable(
         currency=ad_account.currency,
         zone=ad_account.timezone_name,
@@ -267,6 +273,7 @@ def series(
     by: Literal["day", "hour"] = "day",
     now: datetime,
     attribution: str = DEFAULT,
+    seen: Seen | None = None,
 ) -> Series:
     """Metrics day by day, or hour by hour (accounts and campaigns; others are unknown by the hour).
 
@@ -279,7 +286,7 @@ def series(
         return _hours(ad_account, level, one, Period(since, until), metrics, now, attribution)
     period = Period(since, until)
     asked = question(ad_account, metrics, attribution)
-    state = asking.known_in(ad_account, period, level, now, asked)
+    state = asking.known_in(ad_account, period, level, now, asked, seen=seen)
     bases = asked.columns
     found = answers.by_day(
         ad_account=ad_account,
@@ -297,7 +304,7 @@ def series(
         if "reach" in bases
         else {}
     )
-    result = asking.results(ad_account, state, level, period, asked, [one])(one)
+    result = asking.results(ad_account, state.mark, level, period, asked, [one])(one)
     ranks = asking.ranks_by_day(ad_account, state, level, period, asked, one)
     points = []
     for day in period:
@@ -382,7 +389,7 @@ def windows(
     ids = tuple(sorted(found))
     people = answers.reach(ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids)
     ranks = asking.ranks(ad_account, state, level, period, asked, None)
-    result = asking.results(ad_account, state, level, period, asked, None)
+    result = asking.results(ad_account, state.mark, level, period, asked, None)
     columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found[one])
@@ -484,12 +491,15 @@ def result_of(
     object_id: str | None = None,
     metrics: Sequence[str],
     now: datetime,
+    seen: Seen | None = None,
 ) -> Result | None:
     """What counts as a conversion of one object over a period; None where the metrics do not rest on it."""
     asked, period = question(ad_account, metrics), Period(since, until)
-    state = asking.known_in(ad_account, period, level, now, asked)
     one = _object(ad_account, level, object_id)
-    return asking.results(ad_account, state, level, period, asked, [one])(one)
+    mark = ""
+    if asked.each_its_own:
+        mark = asking.known_in(ad_account, period, level, now, asked, seen=seen).mark
+    return asking.results(ad_account, mark, level, period, asked, [one])(one)
 
 
 def _absent(bases: Collection[str], state: Known) -> dict[str, Decimal | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -14,9 +15,9 @@ from accounts.models import AdAccount
 from campaigns.queries import goals
 from insights.attribution import DEFAULT, chosen
 from insights.expressions import Formula
-from insights.metrics import ADDITIVE, RANKINGS, Terms, evaluate, measured, named, needed, with_terms
+from insights.metrics import ADDITIVE, RANKINGS, TERMS, Terms, evaluate, measured, named, needed, with_terms
 from insights.results import ACTIONS, Goal, Result
-from insights.trust import Known, known
+from insights.trust import Known, Seen, known
 from insights.windows import Period
 
 Values = Mapping[str, Decimal | None]
@@ -33,9 +34,14 @@ class Question:
     window: str
     of_result: bool
 
-    @property
+    @functools.cached_property
     def additive(self) -> frozenset[str]:
         return self.columns & ADDITIVE.keys()
+
+    @property
+    def each_its_own(self) -> bool:
+        """Whether every object may have another result: the client names none for all of them."""
+        return self.of_result and not self.terms.result_action
 
     @property
     def ranked(self) -> bool:
@@ -57,21 +63,31 @@ class Question:
 def question(ad_account: AdAccount, metrics: Sequence[str], attribution: str = DEFAULT) -> Question:
     """Raises `UnknownMetric`, `UnknownAttribution`."""
     own = formulas.named(ad_account.client_id, metrics)
-    bases = set(needed(name for name in metrics if name not in own))
-    bases.update(base for formula in own.values() for base in formula.bases)
+    bases = _needed(tuple(name for name in metrics if name not in own))
+    if own:
+        bases |= {base for formula in own.values() for base in formula.bases}
     terms = terms_of(ad_account)
-    columns: set[str] = {base for base in bases if base in RANKINGS}
-    for action in [terms.result_action] if terms.result_action else ACTIONS:
-        columns |= measured(bases, Terms(action, terms.goods_cost, terms.fee))
     return Question(
         names=tuple(metrics),
         own=own,
         terms=terms,
-        # A period without impressions reaches nobody, so reach needs them to be known as 0.
-        columns=frozenset(columns | {"impressions"}),
+        columns=_columns(bases, terms.result_action),
         window=chosen(attribution),
-        of_result=not bases.isdisjoint({"conversions", "conversion_value", "profit"}),
+        of_result=not TERMS.isdisjoint(bases),
     )
+
+
+_needed = functools.lru_cache(maxsize=1024)(needed)
+
+
+@functools.lru_cache(maxsize=1024)
+def _columns(bases: frozenset[str], result_action: str) -> frozenset[str]:
+    """The columns of rows that are behind these bases; without a result of the client's, those behind every result."""
+    # A period without impressions reaches nobody, so reach needs them to be known as 0.
+    columns = {"impressions", *(base for base in bases if base in RANKINGS)}
+    for action in [result_action] if result_action else ACTIONS:
+        columns |= measured(bases, Terms(action))
+    return frozenset(columns)
 
 
 def terms_of(ad_account: AdAccount) -> Terms:
@@ -81,31 +97,37 @@ def terms_of(ad_account: AdAccount) -> Terms:
 
 
 def known_in(
-    ad_account: AdAccount, period: Period, level: str, now: datetime, asked: Question, kind: str = "day"
+    ad_account: AdAccount,
+    period: Period,
+    level: str,
+    now: datetime,
+    asked: Question,
+    kind: str = "day",
+    seen: Seen | None = None,
 ) -> Known:
     """`trust.known`, under a header that names the attribution window."""
-    state = known(ad_account=ad_account, period=period, level=level, now=now, kind=kind)
+    state = known(ad_account=ad_account, period=period, level=level, now=now, kind=kind, seen=seen)
     return replace(state, header=replace(state.header, attribution=asked.window))
 
 
 def results(
     ad_account: AdAccount,
-    state: Known,
+    mark: str,
     level: str,
     period: Period,
     asked: Question,
     object_ids: Collection[str] | None,
 ) -> Callable[[str], Result | None]:
     """What counts as a conversion of each object: what the client says, else what the ad sets that have rows in the
-    period are optimised for."""
+    period are optimised for. `mark` names the data, as for `answers`."""
     if not asked.of_result:
         return lambda one: None
-    if asked.terms.result_action:
+    if not asked.each_its_own:
         same = outcomes.of_client(asked.terms.result_action)
         return lambda one: same
     every = {one: outcomes.of_goal(Goal(*words)) for one, words in goals(ad_account=ad_account).items()}
     owned = answers.ad_sets(
-        ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=object_ids
+        ad_account=ad_account, mark=mark, level=level, period=period, object_ids=object_ids
     )
     unread = outcomes.of_goal(None)
     return lambda one: outcomes.together(every.get(adset, unread) for adset in owned.get(one, ()))

@@ -9,6 +9,7 @@ and their sum is what Meta itself calls e.g. 7d_click_1d_view. PURE: no Django, 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -39,6 +40,7 @@ _NESTED: Final = "A longer click window contains the shorter one; they are not a
 _BY_PARTS: Final = {frozenset(keys or (name,)): name for name, keys in CHOICES.items()}
 
 
+@functools.lru_cache(maxsize=64)
 def chosen(name: str) -> str:
     """The window under its one name: parts in any order, joined by _ or a comma. Raises `UnknownAttribution`."""
     parts = frozenset(re.split(r"[_,]\s*(?=\d)", name.strip()))

@@ -21,7 +21,7 @@ import insights.completeness as completeness
 import insights.maturity as maturity
 import insights.windows as days_of
 from accounts.models import AdAccount
-from insights.analytics import Point, Question, Result, Totals
+from insights.analytics import Point, Question, Result, Seen, Totals
 from insights.metrics import HOURLY, METRICS
 from insights.windows import DAY, Period
 
@@ -105,18 +105,21 @@ def compare(
     """One object's metrics of a period and how they moved.
 
     `drawn` asks for the points of at least so many days, the last of them `drawn_to` (without it: `until`)."""
+    last = drawn_to or until
+    shown = Period(last - DAY * (max(drawn, (until - since).days + 1) - 1), last)
+    both = _Both(ad_account, Period(since, until), against, shown, level, object_id, now)
     found = analytics.totals(
-        ad_account, since=since, until=until, level=level, object_id=object_id, metrics=metrics, now=now
-    )
-    both = _Both(ad_account, Period(since, until), against, level, object_id, now)
+        ad_account, since=since, until=until, level=level, object_id=object_id, metrics=metrics, now=now,
+        seen=both.seen(Period(since, until)),
+    )  # fmt: skip
     asked = analytics.question(ad_account, metrics)
     # One result for all that is held side by side: where the two periods have different ones, there is none.
+    beside = Period(both.before.since, until)
     both.result = analytics.result_of(
-        ad_account, since=both.before.since, until=until, level=level, object_id=object_id, metrics=metrics, now=now
+        ad_account, since=beside.since, until=until, level=level, object_id=object_id, metrics=metrics, now=now,
+        seen=both.seen(beside),
     )  # fmt: skip
-    last = drawn_to or until
-    shown = Period(last - DAY * (max(drawn, both.period.days) - 1), last)
-    both.read_days(asked, shown)
+    both.read_days(asked)
     alone = {name: analytics.question(ad_account, (name,)) for name in metrics}
     if both.running is not None and any(alone[name].hourly(name) for name in metrics):
         both.read_hours()
@@ -142,12 +145,17 @@ class _Both:
         ad_account: AdAccount,
         period: Period,
         against: Against,
+        shown: Period,
         level: str,
         object_id: str | None,
         now: datetime,
     ) -> None:
         self.ad_account, self.level, self.object_id, self.now = ad_account, level, object_id, now
-        self.period, self.before = period, partner(period, against)
+        self.period, self.before, self.shown = period, partner(period, against), shown
+        #: Days that are read together, each with one look at what is known of them.
+        self.spans = {
+            span: analytics.look(ad_account=ad_account, span=span, level=level) for span in self._spans()
+        }
         self.today = analytics.account_today(ad_account, now)
         self.hour = now.astimezone(days_of.zone(ad_account.timezone_name)).hour
         self.running = self.before.since + (self.today - period.since) if self.today in period else None
@@ -157,17 +165,29 @@ class _Both:
         #: Columns known by the hour -> (today so far, its partner's same hours).
         self.hours: dict[str, tuple[Decimal, Decimal]] = {}
         self._shares: dict[str, Sequence[Decimal]] | None = None
+        self._sums: dict[tuple[str, int], maturity.Sum] = {}
 
-    def read_days(self, asked: Question, shown: Period) -> None:
+    def _spans(self) -> list[Period]:
         """Both periods' days and those to be drawn: in one read where they lie side by side."""
-        first, last = min(self.period.since, shown.since), max(self.period.until, shown.until)
+        first, last = min(self.period.since, self.shown.since), max(self.period.until, self.shown.until)
         near = (self.period.until - self.before.since).days < 2 * self.period.days + 7
-        spans = [Period(min(first, self.before.since), last)] if near else [Period(first, last), self.before]
+        return [Period(min(first, self.before.since), last)] if near else [Period(first, last), self.before]
+
+    def seen(self, period: Period) -> Seen | None:
+        """A look that was taken at these days."""
+        inside = (
+            seen
+            for span, seen in self.spans.items()
+            if span.since <= period.since and period.until <= span.until
+        )
+        return next(inside, None)
+
+    def read_days(self, asked: Question) -> None:
         columns = sorted(asked.columns - {"reach"})
-        for span in spans:
+        for span, seen in self.spans.items():
             series = analytics.series(
                 self.ad_account, level=self.level, object_id=self.object_id, since=span.since, until=span.until,
-                metrics=columns, now=self.now,
+                metrics=columns, now=self.now, seen=seen,
             )  # fmt: skip
             self.values.update(
                 (point.at, point.values) for point in series.points if not isinstance(point.at, datetime)
@@ -225,10 +245,7 @@ class _Both:
             if self.running is not None and self.period.days == 1 and not asked.hourly(name):
                 why = _NO_HOURS
             return Compared(None, None, None, "", why)
-        sums = [
-            {column: self._sum(column, [pair[side] for pair in self.pairs]) for column in asked.columns}
-            for side in (0, 1)
-        ]
+        sums = [{column: self._sum(column, side) for column in asked.columns} for side in (0, 1)]
         reported, final = (
             [
                 {
@@ -249,12 +266,16 @@ class _Both:
             return Compared(value, before, None, "", _NOT_YET)
         return _moved(value, before, finals[0], finals[1], "expected")
 
-    def _sum(self, column: str, days: Sequence[date]) -> maturity.Sum:
-        if not days:
+    def _sum(self, column: str, side: int) -> maturity.Sum:
+        """The column over one side of the pairs; several metrics rest on one."""
+        if not self.pairs:
             return maturity.Sum(Decimal(0), Decimal(0), False)
-        return maturity.grown(
-            column, {day: self.values[day][column] for day in days}, today=self.today, shares=self._curves(column)
-        )  # fmt: skip
+        if (column, side) not in self._sums:
+            days = {pair[side]: self.values[pair[side]][column] for pair in self.pairs}
+            self._sums[column, side] = maturity.grown(
+                column, days, today=self.today, shares=self._curves(column)
+            )
+        return self._sums[column, side]
 
     def _curves(self, column: str) -> Mapping[str, Sequence[Decimal]]:
         if not METRICS[column].attributed:
@@ -280,7 +301,7 @@ class _Both:
         value, before = (
             analytics.totals(
                 self.ad_account, since=one.since, until=one.until, level=self.level, object_id=self.object_id,
-                metrics=(name,), now=self.now,
+                metrics=(name,), now=self.now, seen=self.seen(one),
             ).values[name]
             for one in (self.period, self.before)
         )  # fmt: skip

@@ -9,6 +9,7 @@ this table. PURE: no Django, no clock, no I/O.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -143,12 +144,12 @@ class Metric:
     description: str = ""
     private: bool = False
 
-    @property
+    @functools.cached_property
     def attributed(self) -> bool:
         """Whether it counts what Meta attributes: then the attribution window is a part of the number."""
         return not UNATTRIBUTED.issuperset(self.bases)
 
-    @property
+    @functools.cached_property
     def of_result(self) -> bool:
         """Whether it depends on what the client calls a result; different results are never added."""
         return not TERMS.isdisjoint(self.bases)
@@ -167,11 +168,11 @@ class Metric:
             return ""
         return "people counted once" if self.over is None else "divided last"
 
-    @property
+    @functools.cached_property
     def hourly(self) -> bool:
         return HOURLY.issuperset(self.bases)
 
-    @property
+    @functools.cached_property
     def bases(self) -> tuple[str, ...]:
         return (self.top,) if self.over is None else (self.top, self.over)
 

@@ -13,8 +13,8 @@ PURE: no Django, no clock, no I/O.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -94,13 +94,12 @@ def find(seen: Observations, *, family: Family, up_is_good: bool) -> Pattern:
 
     `up_is_good` says whether a high ratio is welcome (CTR) or not (CPC).
     """
-    weeks = len({(day.isocalendar().year, day.isocalendar().week) for day, _ in seen})
-    units = _units(seen, family)
+    weeks = len({day.isocalendar()[:2] for day in {day for day, _ in seen}})
+    units, exact = _grouped(seen, family)
     sums = {key: (sum(x for x, _ in rows), sum(n for _, n in rows)) for key, rows in units.items()}
     why = _few_years(units, family) if family in _UNITS else _short(units, weeks)
     scatter = _scatter(units) if not why else {}
     verdicts = _verdicts(sums, scatter, up_is_good=up_is_good) if scatter else {}
-    exact = _exact(seen, family)
     return Pattern(
         family=family,
         weeks=weeks,
@@ -112,18 +111,26 @@ def find(seen: Observations, *, family: Family, up_is_good: bool) -> Pattern:
     )
 
 
-def _units(seen: Observations, family: Family) -> dict[_Key, list[tuple[float, float]]]:
-    """Group -> (top, over) of each day (of a season: each year). A weekday's unit is the whole day."""
-    unit = _UNITS.get(family, _itself)
-    days: dict[tuple[_Key, date], tuple[float, float]] = defaultdict(lambda: (0.0, 0.0))
+def _grouped(
+    seen: Observations, family: Family
+) -> tuple[dict[_Key, list[tuple[float, float]]], dict[_Key, tuple[Decimal, Decimal]]]:
+    """Group -> (top, over) of each day (of a season: each year), and of all of them exactly. A weekday's unit is the
+    whole day."""
+    unit, key_of = _UNITS.get(family, _itself), _KEYS[family]
+    days: dict[_Key, dict[date, tuple[float, float]]] = {}
+    exact: dict[_Key, tuple[Decimal, Decimal]] = {}
     for (day, hour), (top, over) in seen.items():
-        key = (_KEYS[family](day, hour), unit(day))
-        before = days[key]
-        days[key] = (before[0] + float(top), before[1] + float(over))
-    found: dict[_Key, list[tuple[float, float]]] = defaultdict(list)
-    for (group, _), numbers in days.items():
-        found[group].append(numbers)
-    return found
+        key, at = key_of(day, hour), unit(day)
+        mine = days.get(key)
+        if mine is None:
+            days[key], exact[key] = {at: (float(top), float(over))}, (top, over)
+            continue
+        before, all_before = mine.get(at), exact[key]
+        mine[at] = (
+            (float(top), float(over)) if before is None else (before[0] + float(top), before[1] + float(over))
+        )
+        exact[key] = (all_before[0] + top, all_before[1] + over)
+    return {key: list(mine.values()) for key, mine in days.items()}, exact
 
 
 def _short(units: Mapping[_Key, Sequence[tuple[float, float]]], weeks: int) -> str:
@@ -161,25 +168,27 @@ def _scatter(units: Mapping[_Key, Sequence[tuple[float, float]]]) -> dict[_Key, 
     """
     import numpy as np  # where it is needed: it costs 10 MB in every process, and few ever draw a pattern
 
-    squares: dict[_Key, Any] = {}
-    volumes: dict[_Key, Any] = {}
-    for key, rows in units.items():
-        top, over = np.array(rows, dtype=float).T
-        top, over = top[over > 0], over[over > 0]
-        if len(over) > 1:
-            residual = top - top.sum() / over.sum() * over
-            squares[key] = residual**2 * len(over) / (len(over) - 1)
-            volumes[key] = over
-    if not squares:
+    keys = list(units)
+    group = np.repeat(np.arange(len(keys)), [len(units[key]) for key in keys])
+    top, over = np.array([pair for key in keys for pair in units[key]], dtype=float).T
+    group, top, over = group[over > 0], top[over > 0], over[over > 0]
+
+    def added(numbers: Any) -> Any:
+        return np.bincount(group, weights=numbers, minlength=len(keys))
+
+    many, volume = np.bincount(group, minlength=len(keys)), added(over)
+    told = many > 1
+    if not told.any():
         return {}
-    linear, quadratic = _curve(np.concatenate(list(volumes.values())), np.concatenate(list(squares.values())))
-    found = {}
-    for key, over in volumes.items():
-        usual = float((linear * over + quadratic * over**2).sum())
-        own = float(squares[key].sum())
-        if max(usual, own) > 0:
-            found[key] = _Scatter(max(usual, own) / float(over.sum()) ** 2, len(over) - 1)
-    return found
+    ratio = np.divide(added(top), volume, out=np.zeros_like(volume), where=told)
+    more = np.divide(many, many - 1, out=np.zeros_like(volume), where=told)
+    square = (top - ratio[group] * over) ** 2 * more[group]
+    linear, quadratic = _curve(over[told[group]], square[told[group]])
+    largest = np.maximum(added(linear * over + quadratic * over**2), added(square))
+    return {
+        keys[one]: _Scatter(float(largest[one]) / float(volume[one]) ** 2, int(many[one]) - 1)
+        for one in np.flatnonzero(told & (largest > 0))
+    }
 
 
 def _curve(over: Any, square: Any) -> tuple[float, float]:
@@ -199,15 +208,17 @@ def _verdicts(
     sums: Mapping[_Key, tuple[float, float]], scatter: Mapping[_Key, _Scatter], *, up_is_good: bool
 ) -> dict[_Key, Verdict]:
     all_top, all_over = (sum(pair[index] for pair in sums.values()) for index in (0, 1))
+    # Summed from both ends: taking a group's own part from the whole would lose digits where it is most of it.
+    parts = [one.variance * sums[key][1] ** 2 for key, one in scatter.items()]
+    before = [0.0, *itertools.accumulate(parts)]
+    after = [*reversed([0.0, *itertools.accumulate(reversed(parts))])]
     tested: list[tuple[float, _Key, bool]] = []
-    for key, one in scatter.items():
+    for place, (key, one) in enumerate(scatter.items()):
         top, over = sums[key]
         rest = all_over - over
         if rest <= 0:
             continue
-        others = sum(
-            scatter[other].variance * (sums[other][1] / rest) ** 2 for other in scatter if other != key
-        )
+        others = (before[place] + after[place + 1]) / rest**2
         distance = top / over - (all_top - top) / rest
         t = distance / math.sqrt(one.variance + others)
         tested.append((two_sided(t, one.free), key, distance > 0))
@@ -238,14 +249,6 @@ def quantile(free: int, chance: float = 0.05) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if two_sided(middle, free) > chance else (low, middle)
     return high
-
-
-def _exact(seen: Observations, family: Family) -> dict[_Key, tuple[Decimal, Decimal]]:
-    found: dict[_Key, tuple[Decimal, Decimal]] = defaultdict(lambda: (Decimal(0), Decimal(0)))
-    for (day, hour), (top, over) in seen.items():
-        key = _KEYS[family](day, hour)
-        found[key] = (found[key][0] + top, found[key][1] + over)
-    return found
 
 
 def _group(

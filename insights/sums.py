@@ -5,22 +5,28 @@ Every number is exact: micro-units and whole counts are added in the database an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, QuerySet
 
 import campaigns.queries as queries
+import insights.statements as statements
+from accounts.fields import MICRO
 from accounts.models import AdAccount
 from insights.attribution import ATTRIBUTED, DEFAULT, credited
-from insights.metrics import RANKINGS, rank
+from insights.metrics import ADDITIVE, RANKINGS, rank
 from insights.models import AccountDay, AccountHour, CampaignDay, DayRow, HourRow, PeriodReach
 from insights.windows import Period
 
 Bases = dict[str, Decimal | None]
-_OWNER = {"adset": "adset_id", "ad": "object_id"}
+#: Column -> what it may hold.
+Among = Mapping[str, Collection[str]]
+_OWNER: Final = {"adset": "adset_id", "ad": "object_id"}
+_ADS: Final[Among] = {"level": ("ad",), "breakdown": ("",)}
+_CAMPAIGN_HOURS: Final[Among] = {"level": ("campaign",), "breakdown": ("",)}
 
 
 def by_object(
@@ -34,22 +40,23 @@ def by_object(
     window: str = DEFAULT,
 ) -> dict[str, Bases]:
     """Object id -> sums over the period, for objects that have rows; what is attributed, in `window`."""
+    among = _inside(ad_account, level, parent_id, object_ids)
     if window != DEFAULT and not ATTRIBUTED.isdisjoint(bases):
-        only = {"ad_account": ad_account, "level": level, "period": period}
-        narrow = {"parent_id": parent_id, "object_ids": object_ids}
-        found = by_object(bases=bases, **only, **narrow)  # type: ignore[arg-type]
+        found = by_object(
+            ad_account=ad_account, level=level, period=period, bases=bases, parent_id=parent_id, object_ids=object_ids
+        )  # fmt: skip
         rows, owner = _ads(ad_account, level)
-        rows = _inside(_within(rows, period), ad_account, level, parent_id)
-        rows = _among(rows, owner, object_ids)
+        rows = _within(rows, period).filter(**{f"{name}__in": list(ids) for name, ids in among.items()})
         return _in_window(found, rows, owner, ad_account, set(bases) & ATTRIBUTED, window)
+    names = sorted(bases)
     if level == "account":
-        total = _within(AccountDay.objects.of(ad_account), period).aggregate(**_sums(bases))
-        empty = all(value is None for value in total.values())
-        return {} if empty else {str(ad_account.meta_id): _exact(total, bases)}
-    rows, owner = _source(ad_account, level)
-    rows = _among(_inside(_within(rows, period), ad_account, level, parent_id), owner, object_ids)
-    found = rows.order_by().values(owner).annotate(**_sums(bases))
-    return {str(row[owner]): _exact(row, bases) for row in found}
+        one = statements.read(AccountDay, names, ad_account=ad_account, period=period, by=("ad_account_id",))
+        return {str(ad_account.meta_id): _numbers(names, values) for _, *values in one}
+    model, owner = (CampaignDay, "campaign_id") if level == "campaign" else (DayRow, _OWNER[level])
+    if model is DayRow:
+        among = {**_ADS, **among}
+    found_rows = statements.read(model, names, ad_account=ad_account, period=period, among=among, by=(owner,))
+    return {str(key): _numbers(names, values) for key, *values in found_rows}
 
 
 def by_day(
@@ -69,27 +76,30 @@ def by_day(
         ads, owner = _ads(ad_account, level)
         ads = _within(ads.filter(**{owner: object_id}) if owner else ads, period)
         return _in_window(by_default, ads, "day", ad_account, set(bases) & ATTRIBUTED, window)
-    if level == "account":
-        rows: QuerySet[Any] = AccountDay.objects.of(ad_account)
-    else:
-        source, owner = _source(ad_account, level)
-        rows = source.filter(**{owner: object_id})
-    found = _within(rows, period).order_by().values("day").annotate(**_sums(bases))
-    return {row["day"]: _exact(row, bases) for row in found}
+    names = sorted(bases)
+    model: type[AccountDay | CampaignDay | DayRow] = AccountDay
+    among: Among = {}
+    if level == "campaign":
+        model, among = CampaignDay, {"campaign_id": (object_id,)}
+    elif level != "account":
+        model, among = DayRow, {**_ADS, **_inside(ad_account, level, None, (object_id,))}
+    # Several ads make an ad set's day; every other has a row of its own.
+    columns, by = (names, ("day",)) if level == "adset" else (["day", *names], ())
+    found = statements.read(model, columns, ad_account=ad_account, period=period, among=among, by=by)
+    return {statements.as_day(day): _numbers(names, values) for day, *values in found}
 
 
 def by_hour(
     *, ad_account: AdAccount, level: str, object_id: str, period: Period, bases: Collection[str]
 ) -> dict[tuple[date, int], Bases] | None:
     """(day, hour label) -> sums; None for levels whose hours are not kept."""
-    if level == "account":
-        rows: QuerySet[Any] = AccountHour.objects.of(ad_account)
-    elif level == "campaign":
-        rows = HourRow.objects.of(ad_account).filter(level="campaign", breakdown="", object_id=object_id)
-    else:
+    if level not in ("account", "campaign"):
         return None
-    found = _within(rows, period).order_by().values("day", "hour").annotate(**_sums(bases))
-    return {(row["day"], row["hour"]): _exact(row, bases) for row in found}
+    names = sorted(bases)
+    model: type[AccountHour | HourRow] = AccountHour if level == "account" else HourRow
+    among: Among = {} if level == "account" else {**_CAMPAIGN_HOURS, "object_id": (object_id,)}
+    found = statements.read(model, ("day", "hour", *names), ad_account=ad_account, period=period, among=among)
+    return {(statements.as_day(day), hour): _numbers(names, values) for day, hour, *values in found}
 
 
 def reach(
@@ -140,11 +150,19 @@ def ad_sets(
     *, ad_account: AdAccount, level: str, period: Period, object_ids: Collection[str] | None = None
 ) -> dict[str, frozenset[str]]:
     """Object id -> ids of the ad sets that its rows of the period belong to."""
-    rows, owner = _ads(ad_account, level)
-    rows = _among(_within(rows, period), owner, object_ids)
+    among = {**_ADS, **_inside(ad_account, level, None, object_ids)}
+    by = (
+        ("adset_id",)
+        if level == "account"
+        else ("adset_id", "campaign_id" if level == "campaign" else _OWNER[level])
+    )
     found: dict[str, set[str]] = {}
-    for row in rows.order_by().values("adset_id", *([owner] if owner else [])).distinct():
-        found.setdefault(row[owner] if owner else str(ad_account.meta_id), set()).add(row["adset_id"])
+    for adset, *owner in statements.read(
+        DayRow, (), ad_account=ad_account, period=period, among=among, by=tuple(dict.fromkeys(by))
+    ):
+        found.setdefault((owner or [adset])[0] if level != "account" else str(ad_account.meta_id), set()).add(
+            adset
+        )
     return {one: frozenset(ids) for one, ids in found.items()}
 
 
@@ -173,37 +191,38 @@ def _ads(ad_account: AdAccount, level: str) -> tuple[QuerySet[Any], str]:
     return rows, "" if level == "account" else "campaign_id" if level == "campaign" else _OWNER[level]
 
 
-def _inside(rows: QuerySet[Any], ad_account: AdAccount, level: str, parent_id: str | None) -> QuerySet[Any]:
-    """Ad sets of a campaign; ads of a campaign or an ad set. By the campaign wherever it is known: rows have an index
-    for it, and *the one or the other* would use none."""
-    if parent_id is None or level not in ("adset", "ad"):
-        return rows
-    if level == "adset":
-        return rows.filter(campaign_id=parent_id)
-    known = queries.inside(ad_account=ad_account, meta_id=parent_id)
-    if known:
-        return rows.filter(**known)
-    return rows.filter(adset_id=parent_id) | rows.filter(campaign_id=parent_id)
+def _inside(
+    ad_account: AdAccount, level: str, parent_id: str | None, object_ids: Collection[str] | None
+) -> Among:
+    """What the columns of the rows hold: those of some objects, or ad sets of a campaign, or ads of a campaign or an ad
+    set. By the campaign wherever it is known: rows have an index for it, and none for ad sets."""
+    found: dict[str, Collection[str]] = {}
+    if level == "adset" and object_ids is not None and len(object_ids) == 1:
+        for column, held in queries.inside(ad_account=ad_account, meta_id=next(iter(object_ids))).items():
+            found[column] = (held,)
+    if object_ids is not None and level != "account":
+        found[_OWNER.get(level, "campaign_id")] = tuple(object_ids)
+    if parent_id is not None and level == "adset":
+        found["campaign_id"] = (parent_id,)
+    elif parent_id is not None and level == "ad":
+        known = queries.inside(ad_account=ad_account, meta_id=parent_id)
+        found |= {column: (held,) for column, held in (known or _held(ad_account, parent_id)).items()}
+    return found
 
 
-def _among(rows: QuerySet[Any], owner: str, object_ids: Collection[str] | None) -> QuerySet[Any]:
-    return rows.filter(**{f"{owner}__in": list(object_ids)}) if object_ids is not None and owner else rows
-
-
-def _source(ad_account: AdAccount, level: str) -> tuple[QuerySet[Any], str]:
-    if level == "campaign":
-        return CampaignDay.objects.of(ad_account), "campaign_id"
-    return DayRow.objects.of(ad_account).filter(level="ad", breakdown=""), _OWNER[level]
+def _held(ad_account: AdAccount, parent_id: str) -> dict[str, str]:
+    """The same of an object whose structure was not read yet: an id is a campaign's or an ad set's, never both."""
+    rows = DayRow.objects.of(ad_account).filter(campaign_id=parent_id)
+    return {"campaign_id" if rows.exists() else "adset_id": parent_id}
 
 
 def _within(rows: QuerySet[Any], period: Period) -> QuerySet[Any]:
     return rows.filter(day__range=(period.since, period.until))
 
 
-def _sums(bases: Collection[str]) -> dict[str, Sum]:
-    # Named apart from the columns, which may not be used twice in one query.
-    return {f"sum_{name}": Sum(name) for name in sorted(bases)}
-
-
-def _exact(row: Mapping[str, Any], bases: Collection[str]) -> Bases:
-    return {name: None if row[f"sum_{name}"] is None else Decimal(row[f"sum_{name}"]) for name in bases}
+def _numbers(names: Sequence[str], values: Sequence[Any]) -> Bases:
+    """What the columns hold, in major units: micro-units of what is money or a count of actions."""
+    return {
+        name: None if value is None else Decimal(value) if ADDITIVE[name] == "whole" else Decimal(value) / MICRO
+        for name, value in zip(names, values, strict=True)
+    }  # fmt: skip

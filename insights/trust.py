@@ -9,13 +9,15 @@ ready         none of these
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from django.conf import settings
 
 import accounts.tokens as tokens
+import insights.statements as statements
 import insights.windows as days_of
 from accounts.models import AdAccount
 from insights.attribution import DEFAULT
@@ -66,6 +68,84 @@ class Known:
     mark: str = ""
 
 
+class _Read(NamedTuple):
+    """A slice: what was read of one level and day."""
+
+    level: str
+    day: date
+    complete: bool
+    fetched_at: datetime
+    as_of: datetime
+    rows: int
+    agrees: bool
+    odd: str
+
+
+class _Data(NamedTuple):
+    """Which data there is: the account's row of versions."""
+
+    id: int
+    version: int
+    changed_at: datetime | None
+
+
+class _Poll(NamedTuple):
+    """Where the tick stands."""
+
+    checked_at: datetime | None
+    stopped: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is kept of an account's reads over a span of days: read once, for every answer about days inside it."""
+
+    level: str
+    kind: str
+    breakdown: str
+    span: Period
+    reads: tuple[_Read, ...]
+    data: _Data | None
+    poll: _Poll | None
+
+    @property
+    def added(self) -> str:
+        """The level whose rows are added up. Cells of a breakdown are read by level, and nothing is added up of others'
+        rows."""
+        return _added(self.level, self.kind, self.breakdown)
+
+
+def _added(level: str, kind: str, breakdown: str) -> str:
+    return level if breakdown else "ad" if kind == "day" else "campaign"
+
+
+def look(*, ad_account: AdAccount, span: Period, level: str, kind: str = "day", breakdown: str = "") -> Seen:
+    """What is kept of the reads of these days at `level`, and at the level that is added up for it."""
+    among = {"kind": (kind,), "breakdown": (breakdown,)}
+    levels: Collection[str] = {_added(level, kind, breakdown), level}
+    reads = statements.read(
+        Slice, _Read._fields, ad_account=ad_account, period=span, among={**among, "level": levels}
+    )
+    data = statements.read(DataVersion, _Data._fields, ad_account=ad_account)
+    poll = statements.read(PollState, _Poll._fields, ad_account=ad_account)
+    moment, optional = statements.as_moment, statements.as_moment_if_any
+    return Seen(
+        level=level,
+        kind=kind,
+        breakdown=breakdown,
+        span=span,
+        reads=tuple(
+            _Read(one, statements.as_day(day), complete, moment(fetched), moment(moved), rows, agrees, odd)
+            for one, day, complete, fetched, moved, rows, agrees, odd in reads
+        ),
+        data=next((_Data(pk, version, optional(changed)) for pk, version, changed in data), None),
+        poll=next(
+            (_Poll(optional(checked), bool(stopped), reason) for checked, stopped, reason in poll), None
+        ),
+    )
+
+
 def known(
     *,
     ad_account: AdAccount,
@@ -74,22 +154,22 @@ def known(
     now: datetime,
     kind: str = "day",
     breakdown: str = "",
+    seen: Seen | None = None,
 ) -> Known:
     """What is known of a period of an account now. Days after the account's today are nobody's.
 
-    Cells of a `breakdown` are read by level, and nothing is added up of others' rows."""
+    `seen` is a look at more days that was taken before, for the same level, kind and breakdown."""
     today = days_of.today(now, ad_account.timezone_name)
-    added = level if breakdown else "ad" if kind == "day" else "campaign"
-    rows = list(
-        Slice.objects.of(ad_account).filter(
-            kind=kind, breakdown=breakdown, level__in={added, level}, day__range=(period.since, period.until)
-        )
-    )
+    if seen is None:
+        seen = look(ad_account=ad_account, span=period, level=level, kind=kind, breakdown=breakdown)
+    assert (seen.level, seen.kind, seen.breakdown) == (level, kind, breakdown)
+    assert seen.span.since <= period.since
+    assert period.until <= seen.span.until
+    rows = [row for row in seen.reads if period.since <= row.day <= period.until]
     wanted = {day for day in period if day <= today}
-    full = {row.day: row for row in rows if row.level == added and row.complete}
+    full = {row.day: row for row in rows if row.level == seen.added and row.complete}
     own = frozenset(row.day for row in rows if row.level == level and row.complete)
-    data = DataVersion.objects.of(ad_account).first()
-    poll = PollState.objects.of(ad_account).first()
+    data, poll = seen.data, seen.poll
     # The tick looks at totals: parts are as old as their own read.
     looked = poll.checked_at if poll and not breakdown else None
     reads = [row.fetched_at for row in rows] + ([looked] if looked else [])
@@ -111,16 +191,14 @@ def known(
     return Known(header, frozenset(full), own, whole=wanted <= full.keys(), mark=_mark(data))
 
 
-def _mark(data: DataVersion | None) -> str:
+def _mark(data: _Data | None) -> str:
     # The time beside the number: after a restore the number may come back with other rows.
     if data is None or data.changed_at is None:
         return ""
-    return f"{data.pk}.{data.version}.{data.changed_at.timestamp():.6f}"
+    return f"{data.id}.{data.version}.{data.changed_at.timestamp():.6f}"
 
 
-def _hindered(
-    ad_account: AdAccount, poll: PollState | None, every: timedelta, now: datetime
-) -> tuple[str, ...]:
+def _hindered(ad_account: AdAccount, poll: _Poll | None, every: timedelta, now: datetime) -> tuple[str, ...]:
     """Why it does not get better by itself, or not yet. Asked only where something is wrong."""
     if not ad_account.enabled:
         return ("The ad account is switched off, so nothing is read.",)
@@ -135,14 +213,14 @@ def _hindered(
 
 
 def _trust(
-    full: dict[date, Slice],
-    rows: list[Slice],
+    full: dict[date, _Read],
+    rows: list[_Read],
     *,
     wanted: set[date],
     today: date,
     checked: datetime | None,
     every: timedelta,
-    poll: PollState | None,
+    poll: _Poll | None,
     now: datetime,
 ) -> Trust:
     if not wanted:
@@ -179,7 +257,7 @@ def _days(count: int) -> str:
 
 
 def _late(
-    full: dict[date, Slice],
+    full: dict[date, _Read],
     *,
     today: date,
     checked: datetime | None,

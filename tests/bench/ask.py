@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -49,6 +50,10 @@ WIDE = {
     "insights_accounthour": ("insights_hourrow", "campaign"),
 }
 REFRESHED = ("insights_campaignday", "insights_accountday", "insights_accounthour")
+#: What a statement over a rollup names rows by; everything else is added up.
+KEYS = ("ad_account_id", "campaign_id", "day", "hour")
+#: A statement whose answer are numbers: of a rollup, or of rows (there: by the day, or added up).
+_SUMS = re.compile(rf"^SELECT (?!1 ).* FROM ({'|'.join([*WIDE, 'insights_dayrow', 'insights_hourrow'])}) ")
 Ask = Callable[[AdAccount], object]
 
 
@@ -155,9 +160,9 @@ def _asked(name: str, ask: Ask, accounts: Sequence[AdAccount], times: int) -> di
             began = time.perf_counter()
             ask(account)
             whole.append(time.perf_counter() - began)
-        summing = [(sql, params) for sql, params, _ in watch.seen if "SUM(" in sql]
+        summing = [(sql, params) for sql, params, _ in watch.seen if _SUMS.search(sql)]
         sums.append(sum(_seconds(sql, params) for sql, params in summing))
-        if all(any(rollup in sql for rollup in WIDE) for sql, _ in summing):
+        if all(any(f" {rollup} " in sql for rollup in WIDE) for sql, _ in summing):
             wide.append(sum(_seconds(_of_rows(sql), params) for sql, params in summing))
     return {
         "question": name,
@@ -171,13 +176,17 @@ def _asked(name: str, ask: Ask, accounts: Sequence[AdAccount], times: int) -> di
 
 
 def _of_rows(sql: str) -> str:
-    """The same statement over the rows themselves."""
-    rollup = next(name for name in WIDE if name in sql)
+    """The same statement over the rows themselves, added up for each key of the rollup."""
+    rollup = next(name for name in WIDE if f" {name} " in sql)
     table, level = WIDE[rollup]
-    only = f' WHERE ("{table}"."level" = \'{level}\' AND "{table}"."breakdown" = \'\' AND '
-    changed = sql.replace(rollup, table).replace(" WHERE (", only, 1)
-    assert only in changed, changed
-    return changed
+    columns = sql.removeprefix("SELECT ").partition(" FROM ")[0].split(", ")
+    keys = [name for name in columns if name in KEYS]
+    numbers = [name if name.startswith("SUM(") else f"SUM({name})" for name in columns if name not in KEYS]
+    where = sql.partition(" WHERE ")[2].partition(" GROUP BY ")[0]
+    return (
+        f"SELECT {', '.join([*keys, *numbers])} FROM {table}"
+        f" WHERE level = '{level}' AND breakdown = '' AND {where} GROUP BY {', '.join(keys)}"
+    )
 
 
 def _seconds(sql: str, params: Any) -> float:

@@ -2,6 +2,7 @@
 
     python -m tests.bench.fill ROWS     the installation is the environment's; prints how much it holds, as JSON
 
+    objects         -> structure as a sync leaves it
     ads x days      -> ad rows, day by day as a sync leaves them (PostgreSQL: indexes afterwards)
     campaigns x 24  -> hour rows of the newest 13 weeks
                     -> rollups and window sums by the product's own store; slices, versions and looks as they stand
@@ -16,7 +17,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -29,6 +30,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 from accounts.models import AdAccount, Client  # noqa: E402
+from campaigns.models import Ad, AdSet, Campaign  # noqa: E402
 from insights.metrics import ADDITIVE  # noqa: E402
 from insights.models import DataVersion, DayRow, HourRow, PollState, Slice  # noqa: E402
 from insights.store import rollups  # noqa: E402
@@ -38,6 +40,8 @@ DAYS = 360
 HOUR_DAYS = 91
 ACCOUNTS = 20
 ADS = 20  # of a campaign, in four ad sets
+#: number, ad account, ids of campaign, ad set and ad
+Path = tuple[int, int, str, str, str]
 #: The widest value of a column, in its own unit; the others reach 40.
 MOST = {"spend": 4_000, "impressions": 9_000, "clicks": 200, "link_clicks": 150, "purchase_value": 9_000}
 UNIT = {"money": 10_000, "whole": 1, "action": 1_000_000}
@@ -63,7 +67,7 @@ def main() -> None:
     client.save()
     accounts = _accounts(client, moment)
     with connection.cursor() as cursor:
-        _objects(cursor, accounts, ads=max(ACCOUNTS * ADS, rows // DAYS))
+        _structure(_objects(cursor, accounts, ads=max(ACCOUNTS * ADS, rows // DAYS)), accounts, moment)
         with _loading(cursor):
             for index, day in enumerate(days):
                 _ad_rows(cursor, day, index, moment)
@@ -108,13 +112,14 @@ def _accounts(client: Client, moment: datetime) -> list[AdAccount]:
     ]
 
 
-def _objects(cursor: Any, accounts: list[AdAccount], *, ads: int) -> None:
+def _objects(cursor: Any, accounts: list[AdAccount], *, ads: int) -> list[Path]:
     """Whose rows there will be: the first account has 18 % of the ads, the others share the rest."""
     columns = "n integer, account_id bigint, campaign_id varchar(40), adset_id varchar(40), ad_id varchar(40)"
     cursor.execute(f"CREATE TEMPORARY TABLE bench_ads ({columns})")
     first = max(1, round(0.18 * ads / ADS))
     others = max(1, round((ads / ADS - first) / (ACCOUNTS - 1)))
-    found, number = [], 0
+    found: list[Path] = []
+    number = 0
     for index, account in enumerate(accounts):
         for campaign in range(first if index == 0 else others):
             for ad in range(ADS):
@@ -126,6 +131,43 @@ def _objects(cursor: Any, accounts: list[AdAccount], *, ads: int) -> None:
                 found.append((number, account.pk, *ids))
                 number += 1
     cursor.executemany("INSERT INTO bench_ads VALUES (%s, %s, %s, %s, %s)", found)
+    return found
+
+
+def _structure(paths: Sequence[Path], accounts: Sequence[AdAccount], moment: datetime) -> None:
+    """Every object of the rows, delivering. One ad set of every fourth campaign is after something else."""
+    at = {int(account.pk): account for account in accounts}
+
+    def stored(model: type[Any], ids: Iterable[tuple[int, str]], **more: Any) -> dict[str, Any]:
+        rows = [
+            model(client_id=at[pk].client_id, ad_account_id=pk, meta_id=meta_id, name=meta_id, status="ACTIVE",
+                  effective_status="ACTIVE", seen_at=moment, **{name: of(meta_id) for name, of in more.items()})
+            for pk, meta_id in dict.fromkeys(ids)
+        ]  # fmt: skip
+        return {row.meta_id: row for row in model.everything.bulk_create(rows, batch_size=500)}
+
+    above = {adset: campaign for _, _, campaign, adset, _ in paths}
+    inside = {ad: adset for _, _, _, adset, ad in paths}
+    campaigns = stored(
+        Campaign, ((pk, campaign) for _, pk, campaign, _, _ in paths), objective=lambda one: "OUTCOME_SALES"
+    )
+    ad_sets = stored(
+        AdSet,
+        ((pk, adset) for _, pk, _, adset, _ in paths),
+        campaign=lambda one: campaigns[above[one]],
+        optimization_goal=lambda one: "LINK_CLICKS" if _odd(above[one], one) else "OFFSITE_CONVERSIONS",
+        conversion_event=lambda one: "" if _odd(above[one], one) else "PURCHASE",
+    )
+    stored(
+        Ad,
+        ((pk, ad) for _, pk, _, _, ad in paths),
+        campaign=lambda one: campaigns[above[inside[one]]],
+        ad_set=lambda one: ad_sets[inside[one]],
+    )
+
+
+def _odd(campaign: str, adset: str) -> bool:
+    return int(campaign[:-2]) % 4 == 3 and adset.endswith("3")
 
 
 @contextmanager
