@@ -8,7 +8,9 @@ from accounts.admin import ScopedAdmin
 from insights.models import (
     AccountDay,
     AccountHour,
+    AdSetMonth,
     CampaignDay,
+    CampaignWeek,
     DataVersion,
     DayRow,
     FetchRun,
@@ -97,6 +99,20 @@ class CampaignDayAdmin(ScopedAdmin):
     list_display = ("campaign_id", "day", *_NUMBERS)
     search_fields = ("campaign_id",)
     ordering = ("-day", "campaign_id")
+
+
+@admin.register(CampaignWeek)
+class CampaignWeekAdmin(ScopedAdmin):
+    list_display = ("campaign_id", "week", *_NUMBERS)
+    search_fields = ("campaign_id",)
+    ordering = ("-week", "campaign_id")
+
+
+@admin.register(AdSetMonth)
+class AdSetMonthAdmin(ScopedAdmin):
+    list_display = ("campaign_id", "adset_id", "month", "days")
+    search_fields = ("campaign_id", "adset_id")
+    ordering = ("-month", "adset_id")
 
 
 @admin.register(AccountHour)

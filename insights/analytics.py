@@ -10,6 +10,7 @@ what was read, marked partial. Reach is what Meta answered for that object and p
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -194,28 +195,30 @@ def table(
     asked = question(ad_account, metrics, attribution)
     state = asking.known_in(ad_account, period, level, now, asked, seen=seen)
     bases = asked.columns
-    found = answers.by_object(
-        ad_account=ad_account,
-        mark=state.mark,
-        level=level,
-        period=period,
-        bases=asked.additive,
-        parent_id=parent_id,
-        object_ids=object_ids,
-        window=asked.window,
-    )
-    ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
+    ask = functools.partial(
+        answers.by_object, ad_account=ad_account, mark=state.mark, level=level, period=period,
+        parent_id=parent_id, object_ids=object_ids, window=asked.window,
+    )  # fmt: skip
+    # What is inside a parent is known from its rows; everywhere else the results say which columns are wanted.
+    if parent_id is None:
+        result = asking.results(ad_account, state.mark, level, period, asked, object_ids)
+        additive = asked.additive_for(result)
+        found = ask(bases=additive)
+        ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
+    else:
+        additive = asked.additive
+        found = ask(bases=additive)
+        ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
+        result = asking.results(ad_account, state.mark, level, period, asked, ids)
     people: Mapping[str, int] = {}
     if "reach" in bases:
         people = answers.reach(
             ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids
         )
-    inside = object_ids if parent_id is None else ids
-    ranks = asking.ranks(ad_account, state, level, period, asked, inside)
-    result = asking.results(ad_account, state.mark, level, period, asked, inside)
+    ranks = asking.ranks(ad_account, state, level, period, asked, object_ids if parent_id is None else ids)
     rows = []
     for one in ids:
-        mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(asked.additive, state))
+        mine: dict[str, Decimal | None] = dict(found.get(one) or _absent(additive, state))
         mine["reach"] = _reach(people.get(one), mine, state, single=period.days == 1)
         mine |= ranks.get(one, {})
         rows.append(TableRow(one, asked.values(mine, result(one)), result(one)))

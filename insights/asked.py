@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -30,6 +30,7 @@ class Question:
     names: tuple[str, ...]
     own: Mapping[str, Formula]
     terms: Terms
+    bases: frozenset[str]
     columns: frozenset[str]
     window: str
     of_result: bool
@@ -37,6 +38,15 @@ class Question:
     @functools.cached_property
     def additive(self) -> frozenset[str]:
         return self.columns & ADDITIVE.keys()
+
+    def additive_for(self, outcomes: Outcomes) -> frozenset[str]:
+        """The columns to be added up where these results count: those of no other are looked at."""
+        if not self.each_its_own:
+            return self.additive
+        found = {"impressions"}
+        for action in {result.action for result in outcomes.each.values()} | {""}:
+            found |= measured(self.bases, Terms(action))
+        return self.additive & found
 
     @property
     def each_its_own(self) -> bool:
@@ -71,6 +81,7 @@ def question(ad_account: AdAccount, metrics: Sequence[str], attribution: str = D
         names=tuple(metrics),
         own=own,
         terms=terms,
+        bases=bases,
         columns=_columns(bases, terms.result_action),
         window=chosen(attribution),
         of_result=not TERMS.isdisjoint(bases),
@@ -110,6 +121,17 @@ def known_in(
     return replace(state, header=replace(state.header, attribution=asked.window))
 
 
+@dataclass(frozen=True)
+class Outcomes:
+    """What counts as a conversion: of every object the same (None where nobody asks), or of `each` its own."""
+
+    same: Result | None
+    each: Mapping[str, Result]
+
+    def __call__(self, one: str) -> Result | None:
+        return self.each.get(one, self.same)
+
+
 def results(
     ad_account: AdAccount,
     mark: str,
@@ -117,20 +139,26 @@ def results(
     period: Period,
     asked: Question,
     object_ids: Collection[str] | None,
-) -> Callable[[str], Result | None]:
-    """What counts as a conversion of each object: what the client says, else what the ad sets that have rows in the
-    period are optimised for. `mark` names the data, as for `answers`."""
+) -> Outcomes:
+    """What the client says, else what the ad sets that have rows in the period are optimised for. `mark` names the
+    data, as for `answers`."""
     if not asked.of_result:
-        return lambda one: None
+        return Outcomes(None, {})
     if not asked.each_its_own:
-        same = outcomes.of_client(asked.terms.result_action)
-        return lambda one: same
-    every = {one: outcomes.of_goal(Goal(*words)) for one, words in goals(ad_account=ad_account).items()}
+        return Outcomes(outcomes.of_client(asked.terms.result_action), {})
     owned = answers.ad_sets(
         ad_account=ad_account, mark=mark, level=level, period=period, object_ids=object_ids
     )
+    words = goals(ad_account=ad_account)
+    every = {one: _of_goal(words[one]) for ids in owned.values() for one in ids if one in words}
     unread = outcomes.of_goal(None)
-    return lambda one: outcomes.together(every.get(adset, unread) for adset in owned.get(one, ()))
+    each = {one: outcomes.together({every.get(adset, unread) for adset in ids}) for one, ids in owned.items()}
+    return Outcomes(outcomes.together(()), each)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_goal(words: tuple[str, str, str]) -> Result:
+    return outcomes.of_goal(Goal(*words))
 
 
 def ranks(

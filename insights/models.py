@@ -210,6 +210,36 @@ class CampaignDay(AccountFacts, Measures):
         ]
 
 
+class CampaignWeek(AccountFacts, Measures):
+    """Rollup: the days of one campaign from `week`, a Monday, to its Sunday, added: a long period reads fewer rows."""
+
+    campaign_id = models.CharField(max_length=ID)
+    week = models.DateField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "week", "campaign_id"], name="campaign_week_once"
+            )
+        ]
+
+
+class AdSetMonth(AccountFacts):
+    """Rollup: on which days of a month an ad set had ad rows. `month` is its first day, and bit 0 of `days`."""
+
+    campaign_id = models.CharField(max_length=ID)
+    adset_id = models.CharField(max_length=ID)
+    month = models.DateField()
+    days = models.BigIntegerField()
+
+    class Meta(AccountFacts.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["ad_account_id", "month", "campaign_id", "adset_id"], name="ad_set_month_once"
+            )
+        ]
+
+
 class AccountDay(AccountFacts, Measures):
     """Rollup: all ad rows of one day, added."""
 

@@ -24,12 +24,12 @@ def read(
     *,
     ad_account: AdAccount,
     period: Period | None = None,
-    among: Mapping[str, Collection[str]] | None = None,
+    among: Mapping[str, Collection[str | date]] | None = None,
     by: Sequence[str] = (),
 ) -> list[tuple[Any, ...]]:
     """Rows of a table of facts: `columns` are names, or with `by` the columns that are added up for each of it.
 
-    `among` holds the texts that a column may have. Without `by` columns come as they are, with it after those of `by`;
+    `among` holds what a column may have. Without `by` columns come as they are, with it after those of `by`;
     a sum over no rows is None.
     """
     assert _columns(model).issuperset((*columns, *by, *(among or ()))), (
@@ -40,11 +40,13 @@ def read(
     if period is not None:
         where.append("day BETWEEN %s AND %s")
         values += [connection.ops.adapt_datefield_value(day) for day in (period.since, period.until)]
-    for column, texts in (among or {}).items():
-        if not texts:
+    for column, held in (among or {}).items():
+        if not held:
             return []
-        where.append(f"{column} IN ({', '.join(['%s'] * len(texts))})")
-        values += texts
+        where.append(f"{column} IN ({', '.join(['%s'] * len(held))})")
+        values += [
+            connection.ops.adapt_datefield_value(one) if isinstance(one, date) else one for one in held
+        ]
     wanted = [*by, *(f"SUM({name})" for name in columns)] if by else columns
     group = f" GROUP BY {', '.join(by)}" if by else ""
     text = f"SELECT {', '.join(wanted)} FROM {model._meta.db_table} WHERE {' AND '.join(where)}{group}"  # noqa: S608

@@ -18,12 +18,21 @@ from accounts.fields import MICRO
 from accounts.models import AdAccount
 from insights.attribution import ATTRIBUTED, DEFAULT, credited
 from insights.metrics import ADDITIVE, RANKINGS, rank
-from insights.models import AccountDay, AccountHour, CampaignDay, DayRow, HourRow, PeriodReach
-from insights.windows import Period
+from insights.models import (
+    AccountDay,
+    AccountHour,
+    AdSetMonth,
+    CampaignDay,
+    CampaignWeek,
+    DayRow,
+    HourRow,
+    PeriodReach,
+)
+from insights.windows import DAY, Period
 
 Bases = dict[str, Decimal | None]
 #: Column -> what it may hold.
-Among = Mapping[str, Collection[str]]
+Among = Mapping[str, Collection[str | date]]
 _OWNER: Final = {"adset": "adset_id", "ad": "object_id"}
 _ADS: Final[Among] = {"level": ("ad",), "breakdown": ("",)}
 _CAMPAIGN_HOURS: Final[Among] = {"level": ("campaign",), "breakdown": ("",)}
@@ -52,11 +61,30 @@ def by_object(
     if level == "account":
         one = statements.read(AccountDay, names, ad_account=ad_account, period=period, by=("ad_account_id",))
         return {str(ad_account.meta_id): _numbers(names, values) for _, *values in one}
-    model, owner = (CampaignDay, "campaign_id") if level == "campaign" else (DayRow, _OWNER[level])
-    if model is DayRow:
-        among = {**_ADS, **among}
-    found_rows = statements.read(model, names, ad_account=ad_account, period=period, among=among, by=(owner,))
-    return {str(key): _numbers(names, values) for key, *values in found_rows}
+    if level == "campaign":
+        return _campaigns(ad_account, names, period, among)
+    ads = statements.read(
+        DayRow, names, ad_account=ad_account, period=period, among={**_ADS, **among}, by=(_OWNER[level],)
+    )
+    return {str(key): _numbers(names, values) for key, *values in ads}
+
+
+def _campaigns(ad_account: AdAccount, names: Sequence[str], period: Period, among: Among) -> dict[str, Bases]:
+    """Whole weeks from their rollup, the days before and after them from theirs."""
+    weeks = tuple(day for day in period if day.weekday() == 0 and day + 6 * DAY <= period.until)
+    inside = range(weeks[0].toordinal(), weeks[-1].toordinal() + 7) if weeks else range(0)
+    days = tuple(day for day in period if day.toordinal() not in inside)
+    found: dict[str, list[Any]] = {}
+    for model, held in ((CampaignDay, {"day": days}), (CampaignWeek, {"week": weeks})):
+        rows = statements.read(
+            model, names, ad_account=ad_account, among={**among, **held}, by=("campaign_id",)
+        )
+        for key, *values in rows:
+            before = found.get(key)
+            found[key] = (
+                values if before is None else [one + two for one, two in zip(before, values, strict=True)]
+            )
+    return {key: _numbers(names, values) for key, values in found.items()}
 
 
 def by_day(
@@ -150,20 +178,33 @@ def ad_sets(
     *, ad_account: AdAccount, level: str, period: Period, object_ids: Collection[str] | None = None
 ) -> dict[str, frozenset[str]]:
     """Object id -> ids of the ad sets that its rows of the period belong to."""
-    among = {**_ADS, **_inside(ad_account, level, None, object_ids)}
-    by = (
-        ("adset_id",)
-        if level == "account"
-        else ("adset_id", "campaign_id" if level == "campaign" else _OWNER[level])
-    )
-    found: dict[str, set[str]] = {}
-    for adset, *owner in statements.read(
-        DayRow, (), ad_account=ad_account, period=period, among=among, by=tuple(dict.fromkeys(by))
-    ):
-        found.setdefault((owner or [adset])[0] if level != "account" else str(ad_account.meta_id), set()).add(
-            adset
+    owner_of = _OWNER.get(level, "campaign_id")
+    among: Among = {} if object_ids is None or level == "account" else {owner_of: tuple(object_ids)}
+    if level == "ad":
+        by = ("adset_id", "object_id")
+        pairs = statements.read(
+            DayRow, (), ad_account=ad_account, period=period, among={**_ADS, **among}, by=by
         )
+    else:
+        pairs = _ran(ad_account, period, among, "campaign_id" if level == "campaign" else "adset_id")
+    found: dict[str, set[str]] = {}
+    for adset, owner in pairs:
+        found.setdefault(str(ad_account.meta_id) if level == "account" else owner, set()).add(adset)
     return {one: frozenset(ids) for one, ids in found.items()}
+
+
+def _ran(ad_account: AdAccount, period: Period, among: Among, owner: str) -> list[tuple[str, str]]:
+    """(ad set, what `owner` names of it) of the ad sets that had rows in the period."""
+    wanted: dict[date, int] = {}
+    for day in period:
+        wanted[day.replace(day=1)] = wanted.get(day.replace(day=1), 0) | 1 << day.day - 1
+    rows = statements.read(
+        AdSetMonth,
+        ("adset_id", owner, "month", "days"),
+        ad_account=ad_account,
+        among={**among, "month": tuple(wanted)},
+    )
+    return [(adset, one) for adset, one, month, days in rows if days & wanted[statements.as_day(month)]]
 
 
 def _in_window(

@@ -115,6 +115,35 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
+            name="AdSetMonth",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("ad_account_id", models.BigIntegerField()),
+                ("campaign_id", models.CharField(max_length=40)),
+                ("adset_id", models.CharField(max_length=40)),
+                ("month", models.DateField()),
+                ("days", models.BigIntegerField()),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "everything",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("ad_account_id", "month", "campaign_id", "adset_id"), name="ad_set_month_once"
+                    )
+                ],
+            },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("everything", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
             name="CampaignDay",
             fields=[
                 (
@@ -157,6 +186,57 @@ class Migration(migrations.Migration):
                 "constraints": [
                     models.UniqueConstraint(
                         fields=("ad_account_id", "day", "campaign_id"), name="campaign_day_once"
+                    )
+                ],
+            },
+            managers=[
+                ("objects", django.db.models.manager.Manager()),
+                ("everything", django.db.models.manager.Manager()),
+            ],
+        ),
+        migrations.CreateModel(
+            name="CampaignWeek",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("ad_account_id", models.BigIntegerField()),
+                ("spend", accounts.fields.MoneyField(default=0)),
+                ("impressions", models.BigIntegerField(default=0)),
+                ("clicks", models.BigIntegerField(default=0)),
+                ("link_clicks", models.BigIntegerField(default=0)),
+                ("outbound_clicks", accounts.fields.MoneyField(default=0)),
+                ("landing_page_views", accounts.fields.MoneyField(default=0)),
+                ("engagements", accounts.fields.MoneyField(default=0)),
+                ("video_plays", accounts.fields.MoneyField(default=0)),
+                ("video_views", accounts.fields.MoneyField(default=0)),
+                ("video_p25", accounts.fields.MoneyField(default=0)),
+                ("video_p50", accounts.fields.MoneyField(default=0)),
+                ("video_p75", accounts.fields.MoneyField(default=0)),
+                ("video_p100", accounts.fields.MoneyField(default=0)),
+                ("thruplays", accounts.fields.MoneyField(default=0)),
+                ("purchases", accounts.fields.MoneyField(default=0)),
+                ("purchase_value", accounts.fields.MoneyField(default=0)),
+                ("leads", accounts.fields.MoneyField(default=0)),
+                ("lead_value", accounts.fields.MoneyField(default=0)),
+                ("add_to_carts", accounts.fields.MoneyField(default=0)),
+                ("add_to_cart_value", accounts.fields.MoneyField(default=0)),
+                ("checkouts", accounts.fields.MoneyField(default=0)),
+                ("checkout_value", accounts.fields.MoneyField(default=0)),
+                ("registrations", accounts.fields.MoneyField(default=0)),
+                ("registration_value", accounts.fields.MoneyField(default=0)),
+                ("campaign_id", models.CharField(max_length=40)),
+                ("week", models.DateField()),
+            ],
+            options={
+                "abstract": False,
+                "base_manager_name": "everything",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("ad_account_id", "week", "campaign_id"), name="campaign_week_once"
                     )
                 ],
             },

@@ -1,9 +1,11 @@
 """Sums kept at hand, refreshed in the upsert's transaction for exactly the days it touched.
 
-    ad rows -> CampaignDay, AccountDay      campaign hour rows -> AccountHour
+    ad rows -> CampaignDay, AccountDay, AdSetMonth      campaign hour rows -> AccountHour
+    CampaignDay -> CampaignWeek
     ad rows -> WindowSum of ad, ad set, campaign and account over 1, 3, 7, 14, 28 full days up to yesterday
 
-Each is deleted and summed anew for its day, so it is equal to the facts whatever came before.
+Each is deleted and summed anew for its day, so it is equal to the facts whatever came before; of `AdSetMonth` only what
+has changed is written.
 """
 
 from __future__ import annotations
@@ -16,9 +18,19 @@ from typing import Any, Final
 from django.db import connection
 
 from insights.metrics import ADDITIVE
-from insights.models import AccountDay, AccountHour, CampaignDay, DataVersion, DayRow, HourRow, WindowSum
+from insights.models import (
+    AccountDay,
+    AccountHour,
+    AdSetMonth,
+    CampaignDay,
+    CampaignWeek,
+    DataVersion,
+    DayRow,
+    HourRow,
+    WindowSum,
+)
 from insights.store.staging import as_date
-from insights.windows import Period, sliding
+from insights.windows import DAY, Period, sliding
 
 #: Hours are read per campaign: one call for a day of fifty campaigns, where ads would take sixty.
 HOUR_LEVEL: Final = "campaign"
@@ -30,7 +42,7 @@ OWNER: Final = {"ad": "object_id", "adset": "adset_id", "campaign": "campaign_id
 
 
 def refresh_days(*, account_id: int, days: Collection[date]) -> None:
-    """Campaign and account sums of these days."""
+    """Campaign and account sums of these days, and whatever is kept by week or month of them."""
     for model, name in ((CampaignDay, "campaign_id"), (AccountDay, "")):
         own = f"{name}, " if name else ""
         _rebuild(
@@ -42,6 +54,68 @@ def refresh_days(*, account_id: int, days: Collection[date]) -> None:
             account_id=account_id,
             days=days,
         )
+    _refresh_weeks(account_id, days)
+    _refresh_ad_sets(account_id, days)
+
+
+def _refresh_weeks(account_id: int, days: Collection[date]) -> None:
+    """The weeks of these days, from their campaigns' days."""
+    table = CampaignWeek._meta.db_table
+    with connection.cursor() as cursor:
+        for monday in sorted({day - DAY * day.weekday() for day in days}):
+            first, last = (connection.ops.adapt_datefield_value(day) for day in (monday, monday + 6 * DAY))
+            cursor.execute(
+                f"DELETE FROM {table} WHERE ad_account_id = %s AND week = %s",  # noqa: S608
+                [account_id, first],
+            )
+            cursor.execute(
+                f"INSERT INTO {table} (ad_account_id, campaign_id, week, {_COLUMNS})"  # noqa: S608
+                f" SELECT ad_account_id, campaign_id, {_date()}, {_SUMS} FROM {CampaignDay._meta.db_table}"
+                " WHERE ad_account_id = %s AND day BETWEEN %s AND %s GROUP BY ad_account_id, campaign_id",
+                [first, account_id, first, last],
+            )
+
+
+def _refresh_ad_sets(account_id: int, days: Collection[date]) -> None:
+    """Which ad sets had rows on these days; a day that says what is kept writes nothing."""
+    had = _had_rows(account_id, days)
+    touched: dict[date, int] = {}
+    for day in days:
+        touched[day.replace(day=1)] = touched.get(day.replace(day=1), 0) | 1 << day.day - 1
+    rows = AdSetMonth.objects.of(account_id).filter(month__in=touched)
+    kept = {(row.campaign_id, row.adset_id, row.month): row for row in rows}
+    fresh = []
+    for key in {**kept, **had}:
+        before = kept[key].days if key in kept else 0
+        bits = before & ~touched[key[2]] | had.get(key, 0)
+        if bits != before:
+            campaign, adset, month = key
+            fresh.append(
+                AdSetMonth(
+                    ad_account_id=account_id, campaign_id=campaign, adset_id=adset, month=month, days=bits
+                )
+            )
+    AdSetMonth.everything.bulk_create(
+        fresh,
+        update_conflicts=True,
+        unique_fields=["ad_account_id", "month", "campaign_id", "adset_id"],
+        update_fields=["days"],
+        batch_size=500,
+    )
+    if any(not row.days for row in fresh):
+        AdSetMonth.objects.of(account_id).filter(month__in=touched, days=0).delete()
+
+
+def _had_rows(account_id: int, days: Collection[date] | None = None) -> dict[tuple[str, str, date], int]:
+    """(campaign, ad set, month) -> the days (None: of all) on which the ad set had ad rows, as `AdSetMonth.days`."""
+    rows = DayRow.objects.of(account_id).filter(level="ad", breakdown="")
+    if days is not None:
+        rows = rows.filter(day__in=days)
+    found: dict[tuple[str, str, date], int] = {}
+    for campaign, adset, day in rows.order_by().values_list("campaign_id", "adset_id", "day").distinct():
+        key = (campaign, adset, day.replace(day=1))
+        found[key] = found.get(key, 0) | 1 << day.day - 1
+    return found
 
 
 def refresh_hours(*, account_id: int, days: Collection[date]) -> None:
@@ -150,7 +224,35 @@ def checksum(*, account_id: int) -> dict[str, int]:
             (AccountHour, hours, "day, hour"),
         )
     }
-    return found | {WindowSum._meta.db_table: _windows_differ(account_id, ads)}
+    return found | {
+        CampaignWeek._meta.db_table: _weeks_differ(account_id),
+        AdSetMonth._meta.db_table: _ad_sets_differ(account_id),
+        WindowSum._meta.db_table: _windows_differ(account_id, ads),
+    }
+
+
+def _weeks_differ(account_id: int) -> int:
+    """Weeks against the campaigns' days, which are compared with the rows themselves."""
+    days = set(CampaignDay.objects.of(account_id).order_by().values_list("day", flat=True).distinct())
+    kept = set(CampaignWeek.objects.of(account_id).order_by().values_list("week", flat=True).distinct())
+    total = 0
+    for monday in {day - DAY * day.weekday() for day in days} | kept:
+        first, last = (connection.ops.adapt_datefield_value(day) for day in (monday, monday + 6 * DAY))
+        total += _differ(
+            f"SELECT campaign_id, {_SUMS} FROM {CampaignDay._meta.db_table}"  # noqa: S608
+            " WHERE ad_account_id = %s AND day BETWEEN %s AND %s GROUP BY campaign_id",
+            f"SELECT campaign_id, {_COLUMNS} FROM {CampaignWeek._meta.db_table}"  # noqa: S608
+            " WHERE ad_account_id = %s AND week = %s",
+            [account_id, first, last],
+            [account_id, first],
+        )
+    return total
+
+
+def _ad_sets_differ(account_id: int) -> int:
+    rows = AdSetMonth.objects.of(account_id).values_list("campaign_id", "adset_id", "month", "days")
+    facts = {(*key, bits) for key, bits in _had_rows(account_id).items()}
+    return len(facts ^ set(rows))
 
 
 def _windows_differ(account_id: int, ads: str) -> int:

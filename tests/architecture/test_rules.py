@@ -67,6 +67,7 @@ EVERYTHING: dict[str, str] = {
     "insights.completeness": "writes curves of the account it is handed",
     "insights.report_runs": "files reports of the account it is handed; a scanner",
     "insights.samples": "writes samples of the account it is handed; thins those of all, and reads none out",
+    "insights.store.rollups": "writes sums of the account it is handed",
     "insights.store.write": "writes rows of the account it is handed",
     "insights.tasks": "scanners, and accounts by id",
     # floor 5

@@ -46,10 +46,11 @@ from tests.bench.ground import percentile  # noqa: E402
 #: The rollup of a statement -> the rows that it is a sum of.
 WIDE = {
     "insights_campaignday": ("insights_dayrow", "ad"),
+    "insights_campaignweek": ("insights_dayrow", "ad"),
     "insights_accountday": ("insights_dayrow", "ad"),
     "insights_accounthour": ("insights_hourrow", "campaign"),
 }
-REFRESHED = ("insights_campaignday", "insights_accountday", "insights_accounthour")
+REFRESHED = (*WIDE, "insights_adsetmonth")
 #: What a statement over a rollup names rows by; everything else is added up.
 KEYS = ("ad_account_id", "campaign_id", "day", "hour")
 #: A statement whose answer are numbers: of a rollup, or of rows (there: by the day, or added up).
@@ -130,6 +131,9 @@ def _questions() -> dict[str, Ask]:
         "ads of one campaign, 28 d": lambda account: analytics.table(
             account, level="ad", parent_id=_of(account, "campaign_id"), metrics=COLUMNS, **span(28)
         ),
+        "one ad set by day, 28 d": lambda account: analytics.series(
+            account, level="adset", object_id=_of(account, "adset_id"), metrics=COLUMNS, **span(28)
+        ),
         "one ad by day, 90 d": lambda account: analytics.series(
             account, level="ad", object_id=_of(account, "object_id"), metrics=COLUMNS, **span(90)
         ),
@@ -150,32 +154,36 @@ def _of(account: AdAccount, column: str) -> str:
 
 def _asked(name: str, ask: Ask, accounts: Sequence[AdAccount], times: int) -> dict[str, Any]:
     dice = random.Random(name)
-    whole, sums, wide = [], [], []
+    whole, cpu, sums, wide = [], [], [], []
+    statements = 0
     for account in accounts:  # warm: caches of both databases, plans and imports
         ask(account)
     for _ in range(times):
         account = accounts[0] if dice.random() < 0.25 else dice.choice(accounts[1:])
         watch = Watch()
         with connection.execute_wrapper(watch):
-            began = time.perf_counter()
+            began, used = time.perf_counter(), time.process_time()
             ask(account)
             whole.append(time.perf_counter() - began)
+            cpu.append(time.process_time() - used)
+        statements = max(statements, len(watch.seen))
         summing = [(sql, params) for sql, params, _ in watch.seen if _SUMS.search(sql)]
         sums.append(sum(_seconds(sql, params) for sql, params in summing))
         if all(any(f" {rollup} " in sql for rollup in WIDE) for sql, _ in summing):
-            wide.append(sum(_seconds(_of_rows(sql), params) for sql, params in summing))
+            wide.append(sum(_seconds(*_of_rows(sql, params)) for sql, params in summing))
     return {
         "question": name,
         "times": times,
+        "statements": statements,
         **{
             f"{what}_p{round(share * 100)}_ms": round(1000 * percentile(values, share), 2) if values else None
-            for what, values in (("whole", whole), ("sums", sums), ("wide", wide))
+            for what, values in (("whole", whole), ("cpu", cpu), ("sums", sums), ("wide", wide))
             for share in (0.5, 0.95)
         },
     }
 
 
-def _of_rows(sql: str) -> str:
+def _of_rows(sql: str, params: Sequence[Any]) -> tuple[str, Sequence[Any]]:
     """The same statement over the rows themselves, added up for each key of the rollup."""
     rollup = next(name for name in WIDE if f" {name} " in sql)
     table, level = WIDE[rollup]
@@ -183,10 +191,18 @@ def _of_rows(sql: str) -> str:
     keys = [name for name in columns if name in KEYS]
     numbers = [name if name.startswith("SUM(") else f"SUM({name})" for name in columns if name not in KEYS]
     where = sql.partition(" WHERE ")[2].partition(" GROUP BY ")[0]
-    return (
+    if rollup == "insights_campaignweek":
+        where, (account, *weeks) = "ad_account_id = %s AND day BETWEEN %s AND %s", params
+        params = [account, weeks[0], _day(_date(weeks[-1]) + timedelta(days=6))]
+    text = (
         f"SELECT {', '.join([*keys, *numbers])} FROM {table}"
         f" WHERE level = '{level}' AND breakdown = '' AND {where} GROUP BY {', '.join(keys)}"
     )
+    return text, params
+
+
+def _day(day: date) -> Any:
+    return connection.ops.adapt_datefield_value(day)
 
 
 def _seconds(sql: str, params: Any) -> float:
@@ -233,7 +249,7 @@ def _restated(account: AdAccount, days: Sequence[date]) -> list[Row]:
         cursor.execute(
             f"SELECT object_id, campaign_id, adset_id, day, reach, {cast}, {names} FROM {table}"
             f" WHERE ad_account_id = %s AND level = 'ad' AND day BETWEEN %s AND %s",
-            [account.pk, *(connection.ops.adapt_datefield_value(day) for day in (min(days), max(days)))],
+            [account.pk, *(_day(day) for day in (min(days), max(days)))],
         )
         found = cursor.fetchall()
     assert len(found) == stored.count()

@@ -255,7 +255,16 @@ def _sizes() -> dict[str, int]:
         with connection.cursor() as cursor:
             cursor.execute("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
             return {"all": round(cursor.fetchone()[0] / 1e6)}
-    names = ("dayrow", "hourrow", "campaignday", "accountday", "accounthour", "windowsum")
+    names = (
+        "dayrow",
+        "hourrow",
+        "campaignday",
+        "campaignweek",
+        "adsetmonth",
+        "accountday",
+        "accounthour",
+        "windowsum",
+    )
     with connection.cursor() as cursor:
         sizes = ", ".join(f"pg_total_relation_size('insights_{name}')" for name in names)
         cursor.execute(f"SELECT {sizes}")

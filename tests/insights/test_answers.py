@@ -13,7 +13,17 @@ from tests.insights.conftest import NOW, TODAY, row
 
 pytestmark = pytest.mark.django_db
 YESTERDAY = TODAY - DAY
-FACTS = ("dayrow", "hourrow", "campaignday", "accountday", "accounthour", "periodreach", "windowsum")
+FACTS = (
+    "dayrow",
+    "hourrow",
+    "campaignday",
+    "campaignweek",
+    "adsetmonth",
+    "accountday",
+    "accounthour",
+    "periodreach",
+    "windowsum",
+)
 
 
 def store(account, spend, minutes=0):

@@ -2,7 +2,7 @@
 
 import contextlib
 import random
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -10,11 +10,14 @@ from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import insights.sums as sums
 from campaigns.models import ExposureRow
 from insights.models import (
     AccountDay,
     AccountHour,
+    AdSetMonth,
     CampaignDay,
+    CampaignWeek,
     DataVersion,
     DayRow,
     HourRow,
@@ -25,10 +28,11 @@ from insights.models import (
 from insights.rows import read
 from insights.store.rollups import checksum
 from insights.store.write import Read, upsert
-from insights.windows import DAY
+from insights.windows import DAY, Period
 from tests.insights.conftest import NOW, TODAY, row, wire
 
 pytestmark = pytest.mark.django_db
+SUMS = (CampaignDay, CampaignWeek, AdSetMonth, AccountDay, AccountHour, WindowSum)
 
 
 def facts(ad_account):
@@ -47,7 +51,7 @@ def kept(ad_account):
             tuple(str(v) for k, v in sorted(one.items()) if k != "id")
             for one in model.objects.of(ad_account).values()
         )
-        for model in (CampaignDay, AccountDay, AccountHour, WindowSum)
+        for model in SUMS
     ]
 
 
@@ -94,7 +98,7 @@ def hour_row(*, age, hour, object_id, **values):
 
 def sums_are_those_of_the_rows(ad_account):
     found = checksum(account_id=ad_account.pk)
-    assert len(found) == 4
+    assert len(found) == len(SUMS)
     assert not any(found.values()), found
 
 
@@ -115,7 +119,7 @@ def test_duplicates_order_crashes_and_reruns_end_in_the_same_table(
     ad_account, day_rows, hour_rows, seed, size, crashes
 ):
     def empty():
-        for model in (DayRow, HourRow, Slice, CampaignDay, AccountDay, AccountHour, WindowSum, DataVersion):
+        for model in (DayRow, HourRow, Slice, *SUMS, DataVersion):
             model.everything.filter(ad_account_id=ad_account.pk).delete()
         for model in (Revision, ExposureRow):
             model.everything.filter(ad_account_id=ad_account.pk).delete()
@@ -337,10 +341,43 @@ def test_two_accounts_never_touch_each_other(ad_account, agency):
     assert not DayRow.objects.of(other).exists()
 
 
+def test_which_ad_sets_ran_follows_the_rows_that_come_and_go(ad_account):
+    day, read = TODAY - 3 * DAY, [Read("day", "ad", TODAY - 3 * DAY)]
+    upsert(ad_account=ad_account, rows=[row(day=day, spend="1")], slices=read, now=NOW)
+    upsert(ad_account=ad_account, rows=[row(day=TODAY)], slices=[Read("day", "ad", TODAY)], now=NOW)
+    one = AdSetMonth.objects.of(ad_account).get()
+    assert (one.campaign_id, one.adset_id, one.month) == ("10", "20", date(2026, 11, 1))
+    assert one.days == 1 << day.day - 1 | 1 << TODAY.day - 1
+    upsert(ad_account=ad_account, rows=[], slices=read, now=NOW + timedelta(minutes=1))
+    assert AdSetMonth.objects.of(ad_account).get().days == 1 << TODAY.day - 1
+    nothing = [Read("day", "ad", TODAY)]
+    upsert(ad_account=ad_account, rows=[], slices=nothing, now=NOW + timedelta(minutes=2))
+    assert not AdSetMonth.objects.of(ad_account).exists()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(ages=st.sets(st.integers(0, 40), max_size=15), first=st.integers(0, 45), days=st.integers(1, 46))
+def test_sums_and_ad_sets_of_any_period_are_those_of_its_rows(ad_account, ages, first, days):
+    for model in (DayRow, Slice, *SUMS, DataVersion, Revision, ExposureRow):
+        model.everything.filter(ad_account_id=ad_account.pk).delete()
+    spans = {age: TODAY - age * DAY for age in ages}
+    rows = [row(day=day, spend=str(age + 1), impressions=age) for age, day in spans.items()]
+    upsert(
+        ad_account=ad_account, rows=rows, slices=[Read("day", "ad", day) for day in spans.values()], now=NOW
+    )
+    period = Period(TODAY - first * DAY, TODAY - first * DAY + (days - 1) * DAY)
+    inside = [age for age, day in spans.items() if day in period]
+    asked = {"ad_account": ad_account, "level": "campaign", "period": period}
+    found = sums.by_object(bases=("spend", "impressions"), **asked)
+    expected = {"spend": D(sum(age + 1 for age in inside)), "impressions": D(sum(inside))}
+    assert found == ({"10": expected} if inside else {})
+    assert sums.ad_sets(**asked) == ({"10": frozenset({"20"})} if inside else {})
+
+
 def test_the_columns_are_those_of_the_registry():
     from insights.metrics import ADDITIVE
 
-    for model in (DayRow, CampaignDay, AccountDay, AccountHour, WindowSum):
+    for model in (DayRow, CampaignDay, CampaignWeek, AccountDay, AccountHour, WindowSum):
         names = [field.name for field in model._meta.fields]
         assert [name for name in names if name in ADDITIVE] == list(ADDITIVE)
     assert connection.vendor in ("sqlite", "postgresql")
