@@ -13,7 +13,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -22,6 +22,7 @@ from insights.metrics import ADDITIVE, METRICS, VALUES, Bases, Unit, named
 
 LONGEST: Final = 300
 _DEEPEST: Final = 20
+_LARGEST: Final = 10**12
 #: What a count is a part of: they may be taken from each other, and never added.
 _PART_OF: Final[Mapping[str, str]] = {
     "link_clicks": "clicks",
@@ -48,13 +49,16 @@ _OPERATORS: Final[Mapping[type[ast.operator], str]] = {
 class Kind:
     """What a value is: powers of money and of things counted, and whose results are in it.
 
-    `things` are sorted (name, power) pairs; `part` names the count itself where it is a plain one, so that a part is
-    not added to its whole."""
+    `things` are sorted (name, power) pairs."""
 
     money: int = 0
     things: tuple[tuple[str, int], ...] = ()
     results: frozenset[str] = frozenset()
-    part: str = ""
+
+    @property
+    def counted(self) -> bool:
+        """A count of things that are no results."""
+        return self.money == 0 and bool(self.things) and not self.results
 
     @property
     def plain(self) -> bool:
@@ -143,6 +147,12 @@ class _Found:
     #: A sum of summable metrics times numbers, without a constant: its values add up.
     linear: bool
     constant: bool = False
+    #: Counts that stand in it as such or above a line, and whether they are added (1) or taken away (-1): a part is
+    #: never added to its whole, whatever both are multiplied by or divided through.
+    parts: frozenset[tuple[str, int]] = frozenset()
+
+    def times(self, sign: int) -> frozenset[tuple[str, int]]:
+        return frozenset((name, own * sign) for name, own in self.parts)
 
 
 def _check(node: ast.expr, names: dict[str, None], depth: int) -> _Found:
@@ -151,6 +161,8 @@ def _check(node: ast.expr, names: dict[str, None], depth: int) -> _Found:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, bool) or not isinstance(node.value, int | float):
             raise BadFormula("Only numbers and metrics stand in a formula.")
+        if not node.value <= _LARGEST:  # Python reads 1e999 as infinite
+            raise BadFormula(f"A number in a formula is at most {_LARGEST:,}.")
         return _Found(Kind(), linear=False, constant=True)
     if isinstance(node, ast.Name):
         try:
@@ -163,16 +175,19 @@ def _check(node: ast.expr, names: dict[str, None], depth: int) -> _Found:
                 "Ask for it by its own name.",
             )
         names.setdefault(metric.name)
-        return _Found(_kind_of(metric.name), linear=metric.summable)
+        counted = frozenset({(metric.top, 1)} if _base_kind(metric.top).counted else ())
+        return _Found(_kind_of(metric.name), linear=metric.summable, parts=counted)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
-        return _check(node.operand, names, depth + 1)
+        inner = _check(node.operand, names, depth + 1)
+        return replace(inner, parts=inner.times(-1)) if isinstance(node.op, ast.USub) else inner
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
         left, right = _check(node.left, names, depth + 1), _check(node.right, names, depth + 1)
         if isinstance(node.op, ast.Add | ast.Sub):
             return _added(left, right, adding=isinstance(node.op, ast.Add))
         if isinstance(node.op, ast.Div) and _zero(node.right):
             raise BadFormula("Nothing is divided by 0.")
-        return _multiplied(left, right, power=1 if isinstance(node.op, ast.Mult) else -1)
+        signs = [_sign(part, found) for part, found in ((node.left, left), (node.right, right))]
+        return _multiplied(left, right, signs=signs, power=1 if isinstance(node.op, ast.Mult) else -1)
     raise BadFormula("Only + - * / and parentheses may stand in a formula.")
 
 
@@ -194,17 +209,30 @@ def _added(left: _Found, right: _Found, *, adding: bool) -> _Found:
             f"{_first_up(words[0])} and {words[1]} are different results: one person may be in both.",
             "Make one metric for each of them.",
         )
-    if adding and one.part and two.part and one.part != two.part:
-        raise BadFormula(
-            f"{_first_up(one.part)} and {two.part} overlap: they would be counted twice.".replace("_", " "),
-            "Subtract the part from the whole, or use the whole alone.",
-        )
+    others = right.times(1 if adding else -1)
+    for name, sign in sorted(left.parts):
+        for other, its in sorted(others):
+            if name != other and sign == its and _whole(name) == _whole(other):
+                raise BadFormula(
+                    f"{_first_up(name)} and {other} overlap: they would be counted twice.".replace("_", " "),
+                    "Subtract the part from the whole, or use the whole alone.",
+                )
     constant = left.constant and right.constant
-    kind = Kind(one.money, one.things, one.results | two.results, one.part if one.part == two.part else "")
-    return _Found(kind, linear=left.linear and right.linear, constant=constant)
+    kind = Kind(one.money, one.things, one.results | two.results)
+    return _Found(kind, linear=left.linear and right.linear, constant=constant, parts=left.parts | others)
 
 
-def _multiplied(left: _Found, right: _Found, *, power: int) -> _Found:
+def _whole(name: str) -> str:
+    return _PART_OF.get(name, name)
+
+
+def _sign(node: ast.expr, found: _Found) -> int:
+    """Whether a number is below 0; what is not known yet counts as above."""
+    value = _value(node, {}) if found.constant else None
+    return -1 if value is not None and value < 0 else 1
+
+
+def _multiplied(left: _Found, right: _Found, *, signs: list[int], power: int) -> _Found:
     things = dict(left.kind.things)
     for name, times in right.kind.things:
         things[name] = things.get(name, 0) + power * times
@@ -214,7 +242,8 @@ def _multiplied(left: _Found, right: _Found, *, power: int) -> _Found:
         left.kind.results | right.kind.results,
     )
     linear = (left.linear and right.constant) or (right.linear and left.constant and power == 1)
-    return _Found(kind, linear=linear, constant=left.constant and right.constant)
+    parts = left.times(signs[1]) | (right.times(signs[0]) if power == 1 else frozenset())
+    return _Found(kind, linear=linear, constant=left.constant and right.constant, parts=parts)
 
 
 def _kind_of(name: str) -> Kind:
@@ -237,7 +266,7 @@ def _base_kind(base: str) -> Kind:
         return Kind(money=1, results=frozenset(filter(None, [_RESULT_OF.get(base)])))
     if base in VALUES or base == "conversions":
         return Kind(things=(("results", 1),), results=frozenset({base}))
-    return Kind(things=((_PART_OF.get(base, base), 1),), part=base)
+    return Kind(things=((_whole(base), 1),))
 
 
 def _unit(kind: Kind) -> Unit:

@@ -25,6 +25,7 @@ from functools import partial
 from typing import Any, Final
 
 from django.conf import settings
+from django.db.models import Max
 
 import accounts.ad_accounts as ad_accounts
 import accounts.leases as leases
@@ -68,6 +69,7 @@ HOUR_DAYS: Final = 7
 PATTERN_DAYS: Final = 35
 _TRY_AGAIN: Final = timedelta(seconds=60)
 _LOOK_AGAIN: Final = timedelta(seconds=30)
+_REACH_AGAIN: Final = timedelta(hours=1)
 
 
 def first_sync(
@@ -465,14 +467,21 @@ def _reach(work: Errand) -> None:
 
 
 def _reach_due(work: Errand) -> Iterator[tuple[Period, str]]:
+    """Once an account day, and again, an hour later at the soonest, when a day of the period has moved since: its
+    impressions and its people are shown as one frequency."""
     midnight = days_of.starts(work.today, work.ad_account.timezone_name)
     for size in days_of.REACH_PERIODS:
         period = days_of.last(size, work.today)
         if size > work.run.days or work.run.kind == "more":
             continue
+        days = Slice.objects.of(work.ad_account).filter(
+            kind="day", level="account", breakdown="", day__range=(period.since, period.until)
+        )
+        moved = days.aggregate(last=Max("as_of"))["last"] or midnight
+        needed = max(midnight, min(moved, work.now - _REACH_AGAIN))
         for level in LEVELS:
             have: Any = PeriodReach.objects.of(work.ad_account).filter(
-                level=level, since=period.since, until=period.until, as_of__gte=midnight
+                level=level, since=period.since, until=period.until, as_of__gte=needed
             )
             if not have.exists():
                 yield period, level

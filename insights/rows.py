@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from insights.attribution import FETCHED
 from insights.errors import BadRow
 from insights.metrics import ADDITIVE, FAMILIES, RANKINGS, VALUES
 
@@ -38,6 +39,7 @@ _LISTS: Final = {
 }
 #: Meta's default attribution: seven days after a click, one day after a view (docs/meta.md, section 5.1).
 DEFAULT_WINDOWS: Final = ("7d_click", "1d_view")
+_WINDOWS: Final = ("value", *FETCHED)
 _MICRO: Final = Decimal(1_000_000)
 _MOST: Final = 2**63 - 1
 _NO_ACTIONS: Final = "{}"
@@ -128,6 +130,9 @@ def _families(
             known = _KINDS.get(kind)
             if known is None:
                 continue
+            for window in _WINDOWS:  # each is a number of its own (`attribution`), whichever is shown
+                if window in kinds[kind]:
+                    _micro(kinds[kind][window])
             column, rank, worth = known
             if column not in first or rank < first[column][0]:
                 first[column] = (rank, kind, worth)
@@ -160,8 +165,9 @@ def reach(row: Mapping[str, Any], *, level: str) -> tuple[str, int]:
 
 
 def _reach(row: Mapping[str, Any], hour: int, breakdowns: Sequence[str]) -> int | None:
-    """Meta cannot know it by hour, and leaves it out of old cells; left out of a total it is 0."""
-    if hour >= 0 or (breakdowns and "reach" not in row):
+    """Meta cannot know it by hour, and leaves it out of old cells. Left out of a total it is 0 where nothing was shown,
+    and not known where something was: that somebody saw."""
+    if hour >= 0 or ("reach" not in row and (breakdowns or _whole(row.get("impressions", 0)))):
         return None
     return _whole(row.get("reach", 0))
 

@@ -216,18 +216,22 @@ def _file_revisions(cursor: Any, grain: Grain, account_id: int, *, now: datetime
     quote = connection.ops.quote_name
     moment = connection.ops.adapt_datetimefield_value
     this_hour = now.replace(minute=0, second=0, microsecond=0)
-    for condition in (
-        f"JOIN staged_{grain.name} s ON {_join(grain)} WHERE {_distinct('d', 's', _compared())}",
-        f"JOIN gone_{grain.name} g ON g.fact_id = d.id WHERE 1 = 1",
+    closed = [connection.ops.adapt_datefield_value(today), moment(this_hour)]
+    for condition, values in (
+        (
+            f"JOIN staged_{grain.name} s ON {_join(grain)} WHERE {_distinct('d', 's', _compared())}"
+            " AND (d.day < %s OR d.known_from < %s)",
+            closed,
+        ),
+        (f"JOIN gone_{grain.name} g ON g.fact_id = d.id WHERE 1 = 1", []),
     ):
         cursor.execute(
             f"INSERT INTO {Revision._meta.db_table} (ad_account_id, grain, level, object_id, day, hour, breakdown,"  # noqa: S608
             f" {quote('values')}, known_from, known_to)"
             f" SELECT d.ad_account_id, '{grain.name}', d.level, d.object_id, d.day, {hour}, d.breakdown,"
             f" {build}({parts}, 'actions', {actions}), d.known_from, {_typed('%s', 'timestamptz')}"
-            f" FROM {grain.table} d {condition} AND d.ad_account_id = %s"
-            " AND (d.day < %s OR d.known_from < %s)",
-            [moment(now), account_id, connection.ops.adapt_datefield_value(today), moment(this_hour)],
+            f" FROM {grain.table} d {condition} AND d.ad_account_id = %s",
+            [moment(now), *values, account_id],
         )
 
 

@@ -62,7 +62,9 @@ WRONG = {
     ],
     "overlap": [
         "clicks + link_clicks", "link_clicks + outbound_clicks", "video_p25 + video_p50", "video_plays + video_views",
-        "thruplays + video_views", "clicks + landing_page_views",
+        "thruplays + video_views", "clicks + landing_page_views", "2 * link_clicks + outbound_clicks",
+        "clicks * 1 + link_clicks", "clicks / 2 + link_clicks / 3", "ctr + link_ctr", "link_clicks - -clicks",
+        "clicks - -1 * link_clicks", "-clicks - link_clicks", "clicks / impressions + link_clicks / impressions",
     ],
     "order of classes": ["quality_ranking", "quality_ranking + 1", "engagement_rate_ranking / spend"],
     "nobody can read": ["spend * spend", "clicks * clicks", "1 / (spend * spend)", "reach * reach / clicks"],
@@ -89,6 +91,22 @@ def test_nonsense_is_refused_with_its_reason(text, why):
 
 def test_there_are_more_than_sixty_wrong_ones():
     assert sum(map(len, WRONG.values())) > 60
+
+
+@pytest.mark.parametrize(
+    "text", ["spend * 1e999", "spend / 1e400", "1e13 * spend", "spend * (2 - 1e999)", "-1e999 * spend"]
+)
+def test_a_number_without_end_is_refused(text):
+    with pytest.raises(BadFormula, match="at most 1,000,000,000,000"):
+        parse(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["clicks - link_clicks", "2 * clicks - 2 * link_clicks", "ctr - link_ctr", "-link_clicks + clicks"],
+)
+def test_a_part_may_be_taken_from_its_whole(text):
+    assert parse(text).metrics
 
 
 def test_endless_and_bottomless_formulas_are_refused_and_do_not_crash():

@@ -7,7 +7,7 @@ import pytest
 from insights.analytics import account_today, series, table, totals, windows
 from insights.fetch import LEVELS, first_sync, refresh
 from insights.metrics import METRICS
-from insights.models import AccountDay, DayRow, FetchRun, Revision, Slice
+from insights.models import AccountDay, DayRow, FetchRun, PeriodReach, Revision, Slice
 from insights.progress import progress
 from insights.rhythms import find_rhythm
 from insights.store.rollups import checksum
@@ -89,6 +89,27 @@ def test_reach_is_read_and_never_summed(synced, clock):
         totals(account, since=odd.since, until=odd.until, metrics=["reach"], now=clock.now()).values["reach"]
         is None
     )
+
+
+def test_people_are_read_again_an_hour_after_a_day_of_their_period_has_moved(synced, sandbox, clock):
+    account = synced.ad_account
+    clock.advance(20 * 3600)  # the account's next day
+    refresh(ad_account=account, now=clock.now())
+    reach = PeriodReach.objects.of(account).filter(
+        level="account", since=last(7, account_today(account, clock.now())).since
+    )
+    first = reach.get().as_of
+    assert first == clock.now()
+    refresh(ad_account=account, now=clock.now())
+    assert reach.get().as_of == first, "nothing has moved"
+    yesterday = account_today(account, clock.now()) - DAY
+    clock.advance(1800)
+    Slice.objects.of(account).filter(level="account", day=yesterday).update(as_of=clock.now())
+    refresh(ad_account=account, now=clock.now())
+    assert reach.get().as_of == first, "half an hour is soon enough to wait for the rest of the hour"
+    clock.advance(1801)
+    refresh(ad_account=account, now=clock.now())
+    assert reach.get().as_of == clock.now()
 
 
 def test_days_and_hours_add_up(synced, clock):

@@ -81,6 +81,15 @@ def test_the_running_day_says_which_instant_it_answers_for(ad_account):
     assert at_the_end.exact
 
 
+def test_a_row_that_left_the_running_day_within_the_hour_is_still_there_before_it_left(ad_account):
+    both = [row(object_id="30", spend="5.00"), row(object_id="31", spend="2.00")]
+    store(ad_account, both, NOW + MINUTE, days=(TODAY,))
+    store(ad_account, both[:1], NOW + 20 * MINUTE, days=(TODAY,))
+    past, rows = said(ad_account, NOW + 10 * MINUTE, since=TODAY, until=TODAY)
+    assert (past.exact, rows["1"]["spend"]) == (True, 7)
+    assert said(ad_account, NOW + 20 * MINUTE, since=TODAY, until=TODAY)[1]["1"]["spend"] == 5
+
+
 def test_one_account_s_past_is_never_another_s(ad_account, agency):
     other = AdAccount.everything.create(
         client=agency.southwind, meta_id="2", name="Other", currency="USD", timezone_name="America/New_York"

@@ -189,6 +189,23 @@ def test_of_a_family_the_first_type_counts_in_whatever_order_meta_lists_them():
     assert (only_worth["purchases"], only_worth["purchase_value"]) == (0, 80_000_000)
 
 
+@pytest.mark.fault("F37")
+@pytest.mark.parametrize("odd", ["NaN", "many", "1e30", "Infinity", ""])
+@pytest.mark.parametrize("window", ["1d_click", "7d_click", "1d_view", "value"])
+@pytest.mark.parametrize("list_name", ["actions", "action_values"])
+def test_a_window_that_holds_no_number_is_refused_whichever_is_shown(odd, window, list_name):
+    item = {"action_type": "omni_purchase", "value": "7", "7d_click": "6", window: odd}
+    with pytest.raises(BadRow):
+        row(**{list_name: [item]})
+
+
+@pytest.mark.fault("F38")
+def test_people_who_were_shown_something_are_unknown_and_not_none_where_meta_leaves_them_out():
+    assert row(impressions="5000").reach is None
+    assert row(impressions="5000", reach="4000").reach == 4000
+    assert row(impressions="0").reach == 0
+
+
 def test_the_page_stays_as_it_came():
     raw = {**wire(), "actions": [{"action_type": "lead", "value": "1"}]}
     before = copy.deepcopy(raw)
