@@ -7,6 +7,7 @@ from django.urls import URLPattern, path
 from dashboard.pages import (
     account,
     alerts,
+    batches,
     campaign,
     changes,
     connections,
@@ -29,6 +30,8 @@ urlpatterns: list[URLPattern] = [
     path("a/<str:act_id>/patterns/", patterns.patterns, name="patterns"),
     path("a/<str:act_id>/standing/", standing.standing, name="standing"),
     path("a/<str:act_id>/limits/", limits.limits, name="limits"),
+    path("a/<str:act_id>/review/", batches.sheet, name="review"),
+    path("batches/<uuid:uuid>/", batches.one, name="batch"),
     path("proposals/", proposals.listing, name="proposals"),
     path("proposals/<uuid:uuid>/", proposals.one, name="proposal"),
     path("changes/<uuid:uuid>/", changes.one, name="change"),

@@ -80,19 +80,8 @@ def approve_by_policy(
 def _passes(change: Change, policy: str, principal: Principal) -> bool:
     if policy == "watchdog":
         return principal.kind == "system" and change.direction is Direction.STOP
-    return at_once(
+    return standing.at_once(
         principal, client_id=change.client_id, direction=change.direction, field=Field(change.field)
-    )
-
-
-def at_once(principal: Principal, *, client_id: int, direction: Direction, field: Field) -> bool:
-    """Whether this person's own request in this direction needs no second step. A bid always does: a lower one may
-    stop delivery, and what it costs cannot be seen from its amount."""
-    _, roles = standing.WHO[direction]
-    return (
-        field is not Field.BID_AMOUNT
-        and access.may(principal, "approve", client_id)
-        and bool(principal.roles_at(client_id) & roles)
     )
 
 

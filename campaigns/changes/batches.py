@@ -9,7 +9,6 @@ Locks: the heads of all ad accounts concerned, by their number, then the client'
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -74,8 +73,7 @@ class Sheet:
     @property
     def digest(self) -> str:
         """What one approval is pinned to: every change that waits; empty when none does."""
-        said = "\n".join(sorted(one.digest for one in self.waiting))
-        return hashlib.sha256(f"{self.batch}\n{said}".encode()).hexdigest() if said else ""
+        return ledger.batch_digest(self.batch, self.waiting)
 
     @property
     def total_raise(self) -> dict[str, Decimal]:

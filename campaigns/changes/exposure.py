@@ -20,6 +20,7 @@ import campaigns.changes.headroom as headroom
 import campaigns.queries as queries
 from accounts.models import AdAccount
 from campaigns.changes.guards import Intent, Situation
+from campaigns.changes.headroom import Rooms
 from campaigns.models import Ad, AdSet, Attempt, Campaign, Change, ExposureRow, Hold, SyncRun, SyncState
 from campaigns.states import OPEN, Evidence, Field, Level, Source
 
@@ -93,9 +94,10 @@ def situation(
     before: str,
     target: str,
     leave_out: Change | None = None,
+    rooms: Rooms | None = None,
 ) -> Situation:
     """The guards' view of one object and field, and of the envelopes around it as they would be with `target`.
-    `leave_out` is the change that is being judged."""
+    `leave_out` is the change that is being judged; `rooms` counts those thought about before it."""
     obj = queries.stored(ad_account=ad_account, level=level, object_id=object_id)
     sync = last_good_sync(ad_account)
     others = Change.objects.of(ad_account.client_id).filter(ad_account=ad_account, object_id=object_id)
@@ -109,7 +111,12 @@ def situation(
     writes = _writes(ad_account, object_id, field, now)
     owner = queries.budget_owner(obj) if obj is not None else None
     wanted = headroom.Wanted(level=level, object_id=object_id, field=field, target=target)
-    room = headroom.room(ad_account=ad_account, wanted=wanted, before=before, now=now, leave_out=leave_out)
+    if rooms is not None:
+        room = rooms.room(wanted, before)
+    else:
+        room = headroom.room(
+            ad_account=ad_account, wanted=wanted, before=before, now=now, leave_out=leave_out
+        )
     return Situation(
         present=obj is not None and obj.removed_at is None,
         known=bool(obj and obj.known),

@@ -69,28 +69,55 @@ def room(
     """The room around the object as it would be after the change. Call it under the client's lock to rely on it."""
     if not direction(wanted.field, before, wanted.target).spends_more:
         return Room(known=True, capped=True, around=(), uses=())
-    caps = caps_of(ad_account)
-    trees = {one.pk: Tree(one, now=now, leave_out=leave_out) for one in siblings(ad_account)}
-    tree = trees[ad_account.pk]
-    known = tree.known and all(one.known or not one.runs for one in trees.values())
-    around: tuple[Around, ...] = ()
-    if wanted.field in (Field.DAILY_BUDGET, Field.LIFETIME_BUDGET):
-        around = tuple(
-            Around(
-                name=name,
-                base=sum((one.base(wanted.field) for one in of), Decimal(0)),
-                rises_24h=sum((one.rises(wanted.field) for one in of), Decimal(0)),
+    return Rooms(ad_account, now=now, leave_out=leave_out).room(wanted, before)
+
+
+class Rooms:
+    """The room for one change after the other, each with what those before it would take; read once."""
+
+    def __init__(self, ad_account: AdAccount, *, now: datetime, leave_out: Change | None = None) -> None:
+        self.account = ad_account
+        self._caps = caps_of(ad_account)
+        self._trees = {one.pk: Tree(one, now=now, leave_out=leave_out) for one in siblings(ad_account)}
+
+    def room(self, wanted: Wanted, before: str) -> Room:
+        """The room around the object as it would be after the change, which counts as made from here on."""
+        if not direction(wanted.field, before, wanted.target).spends_more:
+            return Room(known=True, capped=True, around=(), uses=())
+        trees = self._trees
+        tree = trees[self.account.pk]
+        known = tree.known and all(one.known or not one.runs for one in trees.values())
+        around: tuple[Around, ...] = ()
+        if wanted.field.is_budget:
+            around = tuple(
+                Around(
+                    name=name,
+                    base=sum((one.base(wanted.field) for one in of), Decimal(0)),
+                    rises_24h=sum((one.rises(wanted.field) for one in of), Decimal(0)),
+                )
+                for name, of in _wider(self.account, trees)
             )
-            for name, of in _wider(ad_account, trees)
+        rise = _rise(wanted, before)
+        tree.apply([wanted])
+        uses = tuple(
+            _use(cap, ad_account=self.account, trees=trees, wanted=wanted, rise=rise)
+            for cap in self._caps
+            if _concerns(cap, tree, wanted)
         )
-    rise = _rise(wanted, before)
-    tree.apply([wanted])
-    uses = tuple(
-        _use(cap, ad_account=ad_account, trees=trees, wanted=wanted, rise=rise)
-        for cap in caps
-        if _concerns(cap, tree, wanted)
-    )
-    return Room(known=known, capped=_capped(caps), around=around, uses=uses)
+        tree.ahead.append((wanted.object_id, wanted.field, rise))
+        return Room(known=known, capped=_capped(self._caps), around=around, uses=uses)
+
+    def left(self) -> list[Use]:
+        """How full the limits of the account and its client are with everything that was thought about."""
+        return [
+            _use(cap, ad_account=self.account, trees=self._trees, wanted=_nothing(), rise=Decimal(0))
+            for cap in self._caps
+            if cap.scope in (Scope.ACCOUNT, Scope.CLIENT)
+        ]
+
+
+def _nothing() -> Wanted:
+    return Wanted(level=Level.CAMPAIGN, object_id="", field=Field.STATUS, target="")
 
 
 def adds(
@@ -113,7 +140,7 @@ def adds(
 def uses_now(*, ad_account: AdAccount, now: datetime) -> list[tuple[Envelope, Use]]:
     """How full every envelope of the account and of its client is now, for people to read."""
     trees = {one.pk: Tree(one, now=now, leave_out=None) for one in siblings(ad_account)}
-    nothing = Wanted(level=Level.CAMPAIGN, object_id="", field=Field.STATUS, target="")
+    nothing = _nothing()
     found = []
     for cap in caps_of(ad_account):
         use = _use(cap, ad_account=ad_account, trees=trees, wanted=nothing, rise=Decimal(0))
@@ -249,6 +276,8 @@ class Tree:
         self._own_active: dict[str, bool] = {}
         self._ends: dict[str, datetime | None] = {}
         self._owners: dict[str, Owner] = {}
+        #: Rises that are not on record: those of changes that are only being thought about.
+        self.ahead: list[tuple[str, Field, Decimal]] = []
         self._read()
         self._stands = {one: self._sum(one) for one in (Field.DAILY_BUDGET, Field.LIFETIME_BUDGET)}
         self.apply(self._reserved())
@@ -391,12 +420,14 @@ class Tree:
     def rises(self, field: Field | None, *, under: str = "") -> Decimal:
         """Rises that were sent in 24 hours or may have been, and those that are approved."""
         waiting = Q(state__in=RESERVES) & ~Q(state=ChangeState.APPROVED.value, expires_at__lte=self.now)
-        rows = self._changes.filter(self._done() | waiting)
+        rows, ahead = self._changes.filter(self._done() | waiting), self.ahead
         if field is not None:
-            rows = rows.filter(field=field.value)
+            rows, ahead = rows.filter(field=field.value), [one for one in ahead if one[1] is field]
         if under:
-            rows = rows.filter(object_id__in=[one.object_id for one in self.owners(under)])
-        return Decimal(rows.aggregate(total=Sum("rise"))["total"] or 0)
+            ids = [one.object_id for one in self.owners(under)]
+            rows, ahead = rows.filter(object_id__in=ids), [one for one in ahead if one[0] in ids]
+        total = Decimal(rows.aggregate(total=Sum("rise"))["total"] or 0)
+        return total + sum((rise for _, _, rise in ahead), Decimal(0))
 
     def worst(self, period: Period, *, under: str = "") -> Decimal | None:
         owners = self.owners(under)

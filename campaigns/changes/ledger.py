@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -316,6 +316,17 @@ def changes(principal: Principal) -> QuerySet[Change]:
     return Change.objects.for_(principal).select_related(
         "client", "ad_account", "requested_by", "approved_by"
     )
+
+
+def batch_exists(batch: str) -> bool:
+    """Whether anything was ever filed under this number, whoever may see it."""
+    return Change.everything.filter(batch=batch).exists()
+
+
+def batch_digest(batch: str, waiting: Iterable[Change]) -> str:
+    """What one approval of a batch is pinned to: every change that waits; empty when none does."""
+    said = "\n".join(sorted(one.digest for one in waiting))
+    return hashlib.sha256(f"{batch}\n{said}".encode()).hexdigest() if said else ""
 
 
 _ENDS: Final = {

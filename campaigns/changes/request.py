@@ -20,6 +20,7 @@ from django.db.models import Q
 import accounts.access as access
 import campaigns.changes.approvals as approvals
 import campaigns.changes.ledger as ledger
+import campaigns.changes.standing as standing
 import campaigns.diff as diff
 import campaigns.queries as queries
 from accounts.errors import Invalid, NotFound
@@ -83,7 +84,7 @@ def file(
     with ledger.locked(ad_account.pk):
         # Whose own wish passes at once does not wait behind somebody else's that needs an approval.
         wish = direction(field, _before(obj, field, target), target)
-        passes = source in (Source.PERSON, Source.UNDO) and approvals.at_once(
+        passes = source in (Source.PERSON, Source.UNDO) and standing.at_once(
             principal, client_id=ad_account.client_id, direction=wish, field=field
         )
         known = Change.everything.filter(key=key).first() or _joined(

@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
+from uuid import UUID
 
 from django.db.models import Q, QuerySet, Sum
 
@@ -40,7 +41,7 @@ from accounts.models import Client, Membership, Role
 from accounts.tenancy import Principal
 from campaigns.changes.envelopes import money as written
 from campaigns.changes.guards import Reason, Situation
-from campaigns.changes.headroom import COUNTS, RESERVES, Wanted
+from campaigns.changes.headroom import COUNTS, RESERVES, Rooms, Wanted
 from campaigns.models import ApprovalPolicy, Authority, Change, FourEyesAmount
 from campaigns.states import ChangeState, Direction, Field, Level, Source
 
@@ -126,6 +127,17 @@ def of(change: Change, principal: Principal, *, now: datetime) -> Standing:
     return Reader(principal, now=now).of(change)
 
 
+def at_once(principal: Principal, *, client_id: int, direction: Direction, field: Field) -> bool:
+    """Whether this person's own request in this direction needs no second step. A bid always does: a lower one may
+    stop delivery, and what it costs cannot be seen from its amount."""
+    _, roles = WHO[direction]
+    return (
+        field is not Field.BID_AMOUNT
+        and access.may(principal, "approve", client_id)
+        and bool(principal.roles_at(client_id) & roles)
+    )
+
+
 def closed(change: Change, *, now: datetime) -> Standing | None:
     """Why nobody can approve it any more; None while it waits."""
     if change.state != ChangeState.PROPOSED:
@@ -135,8 +147,8 @@ def closed(change: Change, *, now: datetime) -> Standing | None:
     return None
 
 
-def situation(change: Change, *, now: datetime) -> Situation:
-    """What the guards look at for a stored change, as it stands now."""
+def situation(change: Change, *, now: datetime, rooms: Rooms | None = None) -> Situation:
+    """What the guards look at for a change, as it stands now; with `rooms` after those thought about before it."""
     stop = switch.stopped(
         client_id=change.client_id, ad_account_id=change.ad_account_id, strategy_ref=change.strategy_ref
     )
@@ -150,6 +162,7 @@ def situation(change: Change, *, now: datetime) -> Situation:
         before=change.before,
         target=change.target,
         leave_out=change,
+        rooms=rooms,
     )
 
 
@@ -182,7 +195,7 @@ class Reader:
         self._policies: dict[int, ApprovalPolicy] = {}
         self._limits: dict[int, list[Authority]] = {}
         self._amounts: dict[int, dict[str, Decimal]] = {}
-        self._added: dict[int, Decimal | None] = {}
+        self._added: dict[UUID, Decimal | None] = {}
 
     def of(self, change: Change) -> Standing:
         return closed(change, now=self.now) or self._role(change) or self._limited(change) or MAY
@@ -257,9 +270,9 @@ class Reader:
         return Decimal(total or 0) + more > most
 
     def _adds(self, change: Change) -> Decimal | None:
-        if change.pk not in self._added:
-            self._added[change.pk] = adds(change, now=self.now)
-        return self._added[change.pk]
+        if change.uuid not in self._added:
+            self._added[change.uuid] = adds(change, now=self.now)
+        return self._added[change.uuid]
 
     def _amounts_of(self, client_id: int) -> dict[str, Decimal]:
         if client_id not in self._amounts:

@@ -18,6 +18,7 @@ import insights.metrics as registry
 from accounts.errors import Invalid
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
+from campaigns.changes.review import Action
 from campaigns.models import Campaign
 from dashboard.pages.frame import Context, Part, page, principal, show
 from dashboard.pages.plots import plot
@@ -194,6 +195,8 @@ def _campaigns(who: Principal, row: AdAccount, chosen: Period, sort: str, moment
             "sorted": _aria("name", sort),
         },
         "rows": sorted_rows(rows, sort),
+        "may_request": access.may(who, "request_change", row.client_id) and not row.archived_at,
+        "actions": list(Action),
     }
 
 

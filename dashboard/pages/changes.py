@@ -10,9 +10,9 @@ import campaigns.changes.ledger as ledger
 import campaigns.changes.standing as standing
 from accounts.models import User
 from accounts.tenancy import Principal
-from campaigns.models import Attempt, Change, LedgerLine
+from campaigns.models import Change, LedgerLine
 from dashboard.pages.frame import Context, Part, asked_client, page, principal, show, whole_number
-from dashboard.pages.stories import MOVING, steps, who_did
+from dashboard.pages.stories import MOVING, steps, tree, who_did
 from metaads.clock import now
 
 _PAGE = 50
@@ -46,7 +46,7 @@ def _story(who: Principal, uuid: str) -> Context:
         "moving": row.state in MOVING,
         "lines": lines,
         "did": who_did(lines, names_of(lines)),
-        "attempts": list(Attempt.objects.for_(who).filter(change=row).order_by("n")),
+        "tree": tree(who, row),
         "answered_here": row.source != "strategy",
         **asked_of(who, row),
     }

@@ -1,11 +1,14 @@
-"""A change as steps that a person follows: requested, approved, sending, confirmed; and the lines of its ledger."""
+"""A change as steps that a person follows (requested, approved, sending, confirmed), as a tree of all that
+belongs to it, and the lines of its ledger."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from campaigns.models import Change, LedgerLine
+from accounts.tenancy import Principal
+from campaigns.models import Attempt, Change, LedgerLine, Observation
 from campaigns.states import ChangeState
 
 S = ChangeState
@@ -104,3 +107,134 @@ def who_did(lines: list[LedgerLine], names: dict[str, str]) -> dict[int, str]:
         "unknown": "unknown",
     }
     return {line.pk: names.get(line.actor_id) or words.get(line.by, "somebody") for line in lines}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One thing that happened: what, when, by whom or why; a value of the field where one was seen or set; what belongs
+    below it, and an address to go on."""
+
+    title: str
+    at: datetime | None = None
+    text: str = ""
+    value: str | None = None
+    href: str = ""
+    tone: str = ""
+    below: tuple[Node, ...] = ()
+
+
+_ASKED_BY = {"strategy": "A strategy", "watchdog": "The watchdog"}
+_OUTSIDE_SHOWN = 10
+
+
+def tree(who: Principal, change: Change) -> tuple[Node, ...]:
+    """The change's whole story in its order: asked with evidence, approved, read, sent and read back, what others did
+    to the same field meanwhile, and its undo."""
+    reads = list(Observation.objects.for_(who).filter(change=change).order_by("id"))
+    sent = list(Attempt.objects.for_(who).filter(change=change).order_by("n"))
+    found = [_asked(change)]
+    if change.approved_at is not None:
+        found.append(_approved(change))
+    before = [one for one in reads if one.attempt == 0]
+    if before:
+        found.append(Node("Read before sending", before[0].at, below=_reads(before)))
+    found.extend(_attempt(one, [read for read in reads if read.attempt == one.n]) for one in sent)
+    found.append(_ending(change))
+    found.extend(_outside(who, change))
+    found.extend(_undo(who, change))
+    return tuple(found)
+
+
+def _asked(change: Change) -> Node:
+    name = _ASKED_BY.get(change.source) or str(change.requested_by or "Somebody who has left")
+    below = []
+    if change.evidence_as_of is not None:
+        text = f"Data version {change.evidence_version}, checksum {change.evidence_checksum[:12]}"
+        if change.evidence_valid_until is not None:
+            text += f", to be acted on until {change.evidence_valid_until:%d %b %H:%M} UTC"
+        below.append(Node("Evidence", change.evidence_as_of, text))
+    if change.batch is not None:
+        below.append(Node("Asked for together with others", href=f"/batches/{change.batch}/"))
+    if change.undo_of_id is not None:
+        below.append(Node("It undoes an earlier change", href=f"/changes/{change.undo_of.uuid}/"))  # type: ignore[union-attr]
+    return Node(
+        f"Asked for by {name}", change.created_at, change.reason, value=change.target, below=tuple(below)
+    )
+
+
+def _approved(change: Change) -> Node:
+    by = str(change.approved_by) if change.approved_by else "somebody who has left"
+    under = f" under the policy “{change.approval_policy}”" if change.approval_policy else ""
+    return Node(f"Approved by {by}{under}", change.approved_at, f"Digest {change.digest[:16]}")
+
+
+def _attempt(one: Attempt, reads: list[Observation]) -> Node:
+    said = (one.outcome or "no answer recorded").replace("_", " ")
+    text = f"Meta: {said}"
+    if one.http_status:
+        text += f", HTTP {one.http_status}"
+    if one.message:
+        text += f". {one.message}"
+    return Node(f"Sent, attempt {one.n}", one.committed_at, text, below=_reads(reads))
+
+
+_READ_WORDS = {"prepare": "Read before sending", "verify": "Read back", "log": "Meta's activity log"}
+
+
+def _reads(rows: Iterable[Observation]) -> tuple[Node, ...]:
+    return tuple(
+        Node(_READ_WORDS.get(one.phase, one.phase), one.at, one.error_text, tone="warn")
+        if one.error_text
+        else Node(_READ_WORDS.get(one.phase, one.phase), one.at, value=one.value)
+        for one in rows
+    )
+
+
+_ENDED_WORDS = {
+    S.PROPOSED: "Waits for approval",
+    S.APPLIED: "Applied: read back twice alike",
+    S.NOOP: "Nothing to send: it was so already",
+    S.REJECTED: "Rejected",
+    S.EXPIRED: "Expired unsent",
+    S.FAILED: "Failed",
+    S.SUPERSEDED: "Stopped: somebody else changed it",
+    S.NEEDS_HUMAN: "A person has to look",
+}
+
+
+def _ending(change: Change) -> Node:
+    tone = "ok" if change.state in (S.APPLIED, S.NOOP) else "bad" if change.state in _ENDED_BADLY else "info"
+    title = _ENDED_WORDS.get(ChangeState(change.state), "On its way")
+    return Node(title, change.applied_at or change.state_at, change.error_text, tone=tone)
+
+
+def _outside(who: Principal, change: Change) -> list[Node]:
+    rows = LedgerLine.objects.for_(who).filter(
+        object_id=change.object_id, field=change.field, kind__in=["edit", "hold"], at__gte=change.created_at
+    )
+    lines = list(rows.order_by("at", "seq")[:_OUTSIDE_SHOWN])
+    did = who_did(lines, {})
+    return [
+        Node(
+            f"Changed outside by {did[line.pk]}" if line.kind == "edit" else "Left alone from here on",
+            line.at,
+            line.note,
+            value=line.after or None,
+            tone="warn",
+        )
+        for line in lines
+    ]
+
+
+def _undo(who: Principal, change: Change) -> list[Node]:
+    rows = Change.objects.for_(who).filter(undo_of=change).select_related("requested_by").order_by("pk")
+    return [
+        Node(
+            f"Undo asked for by {row.requested_by or 'somebody who has left'}",
+            row.created_at,
+            _ENDED_WORDS.get(ChangeState(row.state), "On its way"),
+            value=row.target,
+            href=f"/changes/{row.uuid}/",
+        )
+        for row in rows
+    ]

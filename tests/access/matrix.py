@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import URLPattern, URLResolver, get_resolver
 
+import campaigns.changes.review as review
 from tests.access.people import Who
 
 Ids = Mapping[str, str]
@@ -147,6 +149,12 @@ def _says(**fields: Any) -> Body:
     return lambda ids: {
         name: value.format(**ids) if isinstance(value, str) else value for name, value in fields.items()
     }
+
+
+def _pauses(ids: Ids) -> str:
+    """The form of a review sheet that pauses one campaign."""
+    line = f"{ids['campaign']} status 0 PAUSED"
+    return urlencode({"ticket": review.ticket(), "line": line, "reason": "sold out"})
 
 
 READ = Rule()
@@ -292,6 +300,7 @@ ROUTES: tuple[Route, ...] = (
     api("api_envelopes", "/api/envelopes?account={account}", get=READ,
         post=Rule(LEAD, body=_says(account_id="{account}", scope="account", period="month", amount=9000,
                                    reason="agreed with the client"))),
+    api("api_ledger", "/api/ledger/{account}", get=READ),
     api("api_stop", "/api/stop", get=OWN_LIST,
         post=Rule(APPROVES, body=_says(scope="ad_account", account_id="{account}", reason="fire"))),
     api("api_stop", "/api/stop", label="api_stop-client", get=OWN_LIST,
@@ -342,6 +351,15 @@ ROUTES: tuple[Route, ...] = (
     Route("patterns", "/a/{account}/patterns/", "page", {"get": CHOICE}),
     Route("standing", "/a/{account}/standing/", "page", {"get": CHOICE}),
     Route("limits", "/a/{account}/limits/", "page", {"get": CHOICE}),
+    Route("review", "/a/{account}/review/?id={campaign}&do=pause", "page",
+          {"get": Rule(AGENCY_ASKS, writes=CHOICE.writes)}),
+    page("batch", "/batches/{batch}/"),
+    Route("file_batch", "/batches/file", "page", {"post": Rule(AGENCY_ASKS, 303, _pauses)}),
+    Route("approve_batch", "/batches/{batch}/approve", "page",
+          {"post": Rule(APPROVES, 303, lambda ids: f"digest={ids['batch_digest']}")}),
+    Route("reject_batch", "/batches/{batch}/reject", "page",
+          {"post": Rule(APPROVES, 303, lambda ids: f"digest={ids['batch_digest']}&reason=no")}),
+    Route("undo_batch", "/batches/{done_batch}/undo", "page", {"post": Rule(AGENCY_ASKS, 303, lambda ids: "x=1")}),
     Route("campaign", "/a/{account}/campaigns/{campaign}/", "page", {"get": CHOICE}),
     page("proposals", "/proposals/", foreign=None),
     page("proposal", "/proposals/{proposal}/"),

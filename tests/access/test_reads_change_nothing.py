@@ -77,6 +77,7 @@ def test_only_these_reads_are_declared_to_write():
         "patterns",
         "standing",
         "limits",
+        "review",
         "doctor",
         "people",
     }  # they name a client: the last choice

@@ -24,7 +24,7 @@ HEAVY = {
     "standing": 42,
     "limits": 42,
     "proposal": 24,
-    "change": 24,
+    "change": 28,
 }
 PAGES = (
     "client",

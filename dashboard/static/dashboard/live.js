@@ -67,10 +67,12 @@ function swap(part, markup) {
   const before = new Map([...part.querySelectorAll("[data-key]")].map((one) => [one.dataset.key, one.textContent]));
   const open = [...part.querySelectorAll("details")].map((one) => one.open);
   const answers = [...part.querySelectorAll("form.act")].map((one) => [asked(one), answer(one)]);
+  const ticked = new Set([...part.querySelectorAll(".tick:checked")].map((one) => one.value));
   const path = focused && part.contains(focused) ? [...part.querySelectorAll("a, button, summary, input")].indexOf(focused) : -1;
   const next = document.createElement("template");
   next.innerHTML = markup;
   part.replaceChildren(next.content);
+  for (const one of part.querySelectorAll(".tick")) one.checked = ticked.has(one.value);
   const folds = part.querySelectorAll("details");
   if (folds.length === open.length) folds.forEach((one, index) => { one.open = open[index]; });
   const now = new Map(fields(part));
