@@ -34,8 +34,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def migrate(environ: dict[str, str]) -> None:
-    subprocess.run([sys.executable, "manage.py", "migrate", "-v", "0"], cwd=ROOT, env=environ, check=True)
+def migrate(environ: dict[str, str], *more: str) -> None:
+    subprocess.run(
+        [sys.executable, "manage.py", "migrate", "-v", "0", *more], cwd=ROOT, env=environ, check=True
+    )
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from campaigns.errors import Closed
 from campaigns.models import Change, ClientLock, LedgerHead, LedgerLine
 from campaigns.signals import change_recorded
 from campaigns.states import ChangeState, Direction, Field, Level, Source, check
+from metaads.crash import point
 
 #: What a line says, in the order in which it is written down for the hash.
 COVERED: Final = (
@@ -233,6 +234,7 @@ def record(
     line.text = canonical_text(line, change_id=str(change.uuid) if change else "")
     line.hash = chained(head.hash, line.text)
     line.save(force_insert=True)
+    point("ledger.line")
     LedgerHead.everything.filter(pk=head.pk).update(seq=line.seq, hash=line.hash)
     return line
 

@@ -34,6 +34,7 @@ from campaigns.changes.reading import Claim, Clock
 from campaigns.models import Attempt, Change
 from campaigns.states import ChangeState, Direction, Field, Level, Source
 from metaads.clock import monotonic
+from metaads.crash import point
 from metaads.gateway import writer
 from metaads.graph.errors import Answer, Kind, error_for
 from metaads.graph.writer import GraphWriter
@@ -63,12 +64,16 @@ def send(change_id: str, *, now: datetime, clock: Clock | None = None) -> dateti
     """
     clock = clock or (lambda: now)
     claim = reading.claim(change_id, states=STATES, now=now)
+    point("send.claimed")
     if claim is None or not _begun(claim, now=now):
         return None if claim is None else _due(claim)
+    point("send.preparing")
     reading.look(claim.change, phase="prepare", clock=clock)
+    point("send.looked")
     value = reading.agreed(claim.change, phase="prepare", since=now - reading.FRESH)
     if value is None:
         return _look_again(claim, now=clock())
+    point("send.agreed")
     if value == claim.change.before and value != claim.change.target:
         return _write(claim, clock=clock)
     _nothing_to_send(claim, value=value, now=clock())
@@ -144,6 +149,7 @@ def _give_up(change: Change, *, why: str, now: datetime, not_before: datetime | 
     ledger.transition(
         change, to=S.APPROVED, now=now, note=why, error_text=why[:500], **ledger.free(not_before)
     )
+    point("send.given_up")
 
 
 def _look_again(claim: Claim, *, now: datetime) -> datetime | None:
@@ -169,6 +175,7 @@ def _nothing_to_send(claim: Claim, *, value: str, now: datetime) -> None:
         if change is None:
             return
         reading.store(change, value=value)
+        point("send.nothing")
         if value == change.target:
             # Where every request was certainly without effect, the value is somebody else's work.
             ours = Attempt.everything.filter(change=change).exclude(outcome__in=exposure.HARMLESS).exists()
@@ -204,14 +211,18 @@ def _write(claim: Claim, *, clock: Clock) -> datetime | None:
             if current is not None:
                 _give_up(current, why=str(refusal), now=clock(), not_before=clock() + LATER)
         return clock() + LATER
+    point("send.ready")
     with ledger.locked(change.ad_account_id):
         # The moment is taken under the lock, for which this may have waited; and the five seconds are counted from
         # before the COMMIT, since that and its listeners take time as well.
         begun = monotonic()
         attempt = _committed(claim, wire=wire, token=token, now=clock())
+        point("send.uncommitted")
     if attempt is None:
         return _due(claim)
+    point("send.committed")
     answer = _post(hand, attempt, wire, committed=begun)
+    point("send.answered")
     if isinstance(answer, Answer) and answer.kind is Kind.AUTH:
         # A write is never sent again with another token; what the answer says of this one counts.
         tokens.auth_failed(ad_account=change.ad_account, token=token, error=error_for(answer), now=clock())
@@ -239,6 +250,7 @@ def _committed(claim: Claim, *, wire: str | int, token: str, now: datetime) -> A
         if why:
             _give_up(change, why=why, now=now, not_before=again_at)
             return None
+        point("send.allowed")
         attempt: Attempt = Attempt.everything.create(
             client_id=change.client_id,
             change=change,
@@ -250,6 +262,7 @@ def _committed(claim: Claim, *, wire: str | int, token: str, now: datetime) -> A
             build_id=settings.BUILD_ID,
             committed_at=now,
         )
+        point("send.attempt")
         ledger.transition(
             change,
             to=S.SENDING,
@@ -297,6 +310,7 @@ def _post(
     def guard() -> None:
         if monotonic() - committed > SEND_WITHIN:
             raise TooLate(f"More than {SEND_WITHIN:.0f} s passed between the commit and the request.")
+        point("send.guarded")
 
     try:
         return hand.update(attempt.object_id, {attempt.field: wire}, guard=guard)
@@ -311,6 +325,7 @@ def _answered(
     to, fields = _meaning(answer, now=now)
     with ledger.locked(claim.change.ad_account_id):
         Attempt.everything.filter(pk=attempt.pk, outcome="").update(answered_at=now, **_facts(answer))
+        point("send.noted")
         rows = Change.everything.select_related("client", "ad_account").filter(
             pk=attempt.change_id, fence=claim.fence
         )
@@ -318,8 +333,10 @@ def _answered(
         if change is None:
             return None
         ledger.transition(change, to=to, now=now, note=str(fields.get("error_text", "")), **fields)
-        due: datetime | None = change.not_before
-        return due
+        point("send.unrecorded")
+    point("send.recorded")
+    due: datetime | None = change.not_before
+    return due
 
 
 def _meaning(answer: Answer | Blocked | TooLate, *, now: datetime) -> tuple[ChangeState, dict[str, Any]]:

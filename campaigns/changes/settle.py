@@ -32,6 +32,7 @@ from campaigns.changes.reading import Claim, Clock
 from campaigns.mapping import ActivityRow
 from campaigns.models import Attempt, Change
 from campaigns.states import ChangeState, Source
+from metaads.crash import point
 
 S = ChangeState
 
@@ -47,13 +48,16 @@ def settle(change_id: str, *, now: datetime, clock: Clock | None = None) -> date
     claim = reading.claim(change_id, states=STATES, now=now)
     if claim is None:
         return None
+    point("settle.claimed")
     if claim.change.state != S.VERIFYING:
         due = _begin(claim, now=now)
         if due is not None:
             return due
     if claim.change.state != S.VERIFYING:
         return None
+    point("settle.verifying")
     reading.look(claim.change, phase="verify", clock=clock)
+    point("settle.looked")
     return _judge(claim, clock=clock)
 
 
@@ -70,6 +74,7 @@ def _begin(claim: Claim, *, now: datetime) -> datetime | None:
             ledger.transition(
                 change, to=S.UNKNOWN, now=now, note=why, error_text=why, settle_after=due, **ledger.free(due)
             )
+            point("settle.abandoned")
             return due
         if change.state == S.HELD_AUTH and not _reconnected(change, now=now):
             due = now + HELD_PAUSE
@@ -107,6 +112,7 @@ def _judge(claim: Claim, *, clock: Clock) -> datetime | None:
     phase = "verify"
     if value is not None:
         seen = reading.traces(change, clock=clock) if value == change.before else ()
+        point("settle.traced")
         if seen is not None:
             return _ended(claim, now=clock(), value=value, touched=_touched(change, seen))
         phase = "log"
@@ -159,20 +165,28 @@ def _ended(claim: Claim, *, now: datetime, value: str, touched: str = "") -> dat
         if change is None:
             return None
         reading.store(change, value=value)
-        if value == change.target and not _ours(change):
-            why = f"Somebody else set it to {value}, as was wanted; Meta had refused each request of ours."
-            switch.superseded(change, value=value, now=now, why=why)
-            return None
-        if value == change.target:
-            ledger.transition(
-                change, to=S.APPLIED, now=now, applied_at=now, error_text="", advice="", **ledger.free()
-            )
-            alerts.close(client=change.client, key=f"change:{change.uuid}", now=now)
-            return None
-        if value == change.before and not touched:
-            why = "It was read back, and the value has not changed."
-            fields: dict[str, Any] = {"possibly_applied": False, "error_text": why}
-            ledger.transition(change, to=S.NOT_APPLIED, now=now, note=why, **fields, **ledger.free(now))
-            return now
-        switch.superseded(change, value=value, now=now, why=touched)
+        point("settle.stored")
+        due = _verdict(change, now=now, value=value, touched=touched)
+        point("settle.judged")
+    point("settle.ended")
+    return due
+
+
+def _verdict(change: Change, *, now: datetime, value: str, touched: str) -> datetime | None:
+    """What two agreeing reads mean. Inside `locked`."""
+    if value == change.target and not _ours(change):
+        why = f"Somebody else set it to {value}, as was wanted; Meta had refused each request of ours."
+        switch.superseded(change, value=value, now=now, why=why)
         return None
+    if value == change.target:
+        done: dict[str, Any] = {"applied_at": now, "error_text": "", "advice": ""}
+        ledger.transition(change, to=S.APPLIED, now=now, **done, **ledger.free())
+        alerts.close(client=change.client, key=f"change:{change.uuid}", now=now)
+        return None
+    if value == change.before and not touched:
+        why = "It was read back, and the value has not changed."
+        fields: dict[str, Any] = {"possibly_applied": False, "error_text": why}
+        ledger.transition(change, to=S.NOT_APPLIED, now=now, note=why, **fields, **ledger.free(now))
+        return now
+    switch.superseded(change, value=value, now=now, why=touched)
+    return None

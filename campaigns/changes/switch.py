@@ -24,6 +24,7 @@ from accounts.tenancy import Principal
 from campaigns.models import Change, Hold, Switch
 from campaigns.signals import change_recorded
 from campaigns.states import ChangeState
+from metaads.crash import point
 
 HOLD_FOR: Final = timedelta(hours=24)
 
@@ -86,6 +87,7 @@ def pull(*, scope: Scope, principal: Principal, reason: str, now: datetime) -> S
     except IntegrityError:
         pulled: Switch = Switch.everything.get(scope_key=scope.key, released_at__isnull=True)
         return pulled
+    point("switch.pulled")
     _written(scope, principal, "STOPPED", reason, now)
     stopped_row: Switch = row
     return stopped_row
@@ -232,6 +234,7 @@ def superseded(change: Change, *, value: str, now: datetime, why: str = "") -> N
     ledger.transition(
         change, to=ChangeState.SUPERSEDED, now=now, note=why, error_text=why, advice=advice, **ledger.free()
     )
+    point("switch.superseded")
     hold(
         ad_account_id=change.ad_account_id,
         client_id=change.client_id,
@@ -259,6 +262,7 @@ def needs_human(change: Change, *, why: str, now: datetime) -> None:
         advice=advice,
         **ledger.free(),
     )
+    point("switch.needs_human")
     alerts.open_(
         client=change.client,
         key=f"change:{change.uuid}",
