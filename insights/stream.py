@@ -2,6 +2,7 @@
 
     connect -> origin, session, membership -> outlet at the hub -> frames {"topic", "id", "sequence"}
     somebody's access changed, a delivery is due, or 15 s have passed: session, person, membership again -> else close
+    the database does not answer -> close, too; the page polls and comes back
 
 While it is open, the tick hears that somebody is watching.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import random
 from datetime import timedelta
 from typing import Any, Final
@@ -19,6 +21,7 @@ from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.contrib.auth import get_user
+from django.db import DatabaseError
 from django.urls import path
 
 import accounts.access as access
@@ -30,10 +33,14 @@ from insights.interest import report
 from insights.live import Outlet, hub
 from metaads.clock import monotonic, now
 
+log = logging.getLogger(__name__)
+
 #: Close codes of ours: the page stops trying at 4401 and 4404.
 NOT_SIGNED_IN: Final = 4401
 WRONG_ORIGIN: Final = 4403
 NO_CLIENT: Final = 4404
+#: Nobody could look (RFC 6455's registry: try again later); the page comes back.
+UNKNOWN: Final = 1013
 RECHECK_SECONDS: Final = 15.0
 #: When to look again, in parts of that.
 EARLY: Final = (0.7, 0.9)
@@ -92,7 +99,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         while True:
             texts = await outlet.take()
             if outlet.looks() or monotonic() - self._checked >= self._recheck:
-                client_id, refusal = await self._look()
+                try:
+                    client_id, refusal = await self._look()
+                except DatabaseError as error:
+                    # No answer is no leave; and a socket left open would look like a quiet account.
+                    log.warning("A live socket closes: its rights cannot be read (%s).", type(error).__name__)
+                    client_id, refusal = 0, UNKNOWN
                 if refusal or client_id != self._client_id:
                     hub.unregister(client_id=self._client_id, outlet=outlet)
                     await self.close(refusal or NO_CLIENT)
@@ -115,7 +127,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def _renew(self, outlet: Outlet) -> None:
         good = False
         try:
-            good = await self._look() == (self._client_id, 0)
+            with contextlib.suppress(DatabaseError):
+                good = await self._look() == (self._client_id, 0)
         finally:
             if good:
                 self._look_later(outlet)
