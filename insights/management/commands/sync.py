@@ -6,6 +6,7 @@ import json
 from argparse import ArgumentParser
 from typing import Any
 
+from django.core.checks import Tags
 from django.core.management.base import BaseCommand, CommandError
 
 import campaigns.sync as structure
@@ -21,6 +22,8 @@ from metaads.models import QuotaScope
 
 
 class Command(BaseCommand):
+    #: Ours and those of the models; not the URLconf's, which load every page of the product (13 MB).
+    requires_system_checks = ("accounts", "metaads", Tags.models)
     help = "Fetch structure and insights of one ad account now; exits 0 only if all of it was read. Run again to go on."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
