@@ -5,7 +5,8 @@
     Meta         enforces the limited tier: 60 points in 300 s, and the calls of an hour
 
 What is measured: calls that Meta refused, the highest score that each account reached, calls by the hour, and how long
-after Meta's own refresh (every 15 minutes) the running day's numbers stood in our tables.
+after Meta's own refresh (every 15 minutes) the running day's numbers stood in our tables. What has not come before the
+next refresh never comes: it is missed, and counts as a whole period late, so that no miss makes the figures better.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from metaads.sandbox.app import Sandbox
 from metaads.sandbox.limits import LIMITED
 
 STEP = 30
+REFRESH = 900
 WATCHED_HOURS = range(15, 19)  # UTC
 
 
@@ -41,6 +43,15 @@ class Measured:
     def staleness(self) -> list[float]:
         return sorted(self.watched + self.unwatched)
 
+    @property
+    def missed(self) -> int:
+        return sum(late >= REFRESH for late in self.staleness)
+
+    @property
+    def seen_share(self) -> float:
+        """Of the refreshes that changed an account's numbers, those that stood in our tables before the next one."""
+        return 1 - self.missed / max(1, len(self.staleness))
+
     def percentile(self, share: float, of: list[float] | None = None) -> float:
         seen = sorted(self.staleness if of is None else of)
         return seen[min(len(seen) - 1, int(len(seen) * share))]
@@ -53,11 +64,12 @@ class Measured:
             "calls_per_account_hour": round(calls / self.hours / len(self.highest), 1),
             "refused": len(self.refused),
             "highest_score_of_60": round(max(self.highest.values()), 1),
-            "refreshes_seen": len(self.staleness),
+            "refreshes": len(self.staleness),
+            "refreshes_missed": self.missed,
             "staleness_p50_s": self.percentile(0.5),
             "staleness_p95_s": self.percentile(0.95),
             "staleness_watched_p95_s": self.percentile(0.95, self.watched) if self.watched else None,
-            "calls_per_refresh": round(calls / max(1, len(self.staleness)), 1),
+            "calls_per_refresh": round(calls / max(1, len(self.staleness) - self.missed), 1),
             "changes_applied": self.changes,
         }
 
@@ -84,6 +96,8 @@ class Replay:
                 self._step(moving)
         finally:
             app.conf.task_always_eager = always
+        for account in self.accounts:
+            self._missed(account)
         self._count(hours)
         return self.measured
 
@@ -117,6 +131,7 @@ class Replay:
             return
         self._as_of = as_of
         for account in self.accounts:
+            self._missed(account)
             real = self._real(account)
             if real != self._stored(account):
                 watched = (
@@ -128,9 +143,16 @@ class Replay:
         for account in self.accounts:
             waits = self._pending.get(account.pk)
             if waits is not None and self._stored(account) == waits[1]:
-                del self._pending[account.pk]
-                late = self.clock.timestamp() - waits[0]
-                (self.measured.watched if waits[2] else self.measured.unwatched).append(late)
+                self._late(account, self.clock.timestamp() - waits[0])
+
+    def _missed(self, account: Any) -> None:
+        """The next refresh, or the end, is here: what still waits did not come in time."""
+        if account.pk in self._pending:
+            self._late(account, max(REFRESH, self.clock.timestamp() - self._pending[account.pk][0]))
+
+    def _late(self, account: Any, seconds: float) -> None:
+        _, _, watched = self._pending.pop(account.pk)
+        (self.measured.watched if watched else self.measured.unwatched).append(seconds)
 
     def _real(self, account: Any) -> int:
         """Impressions of the account's running day, as Meta shows them now."""
