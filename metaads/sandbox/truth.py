@@ -25,8 +25,9 @@ MEASURES = {
     "link_clicks": (d.LINK_CLICKS,),
     "outbound_clicks": (d.OUTBOUND,),
     "landing_page_views": (d.LANDING,),
-    "engagements": (d.LINK_CLICKS, d.VIDEO, d.REACTIONS),
+    "engagements": (d.LINK_CLICKS, d.VIEWS, d.REACTIONS),
     "video_plays": (d.VIDEO,),
+    "video_views": (d.VIEWS,),
     "video_p25": (d.P25,),
     "video_p50": (d.P50,),
     "video_p75": (d.P75,),
@@ -42,7 +43,21 @@ WINDOWS = {
     "1d_view": (d.VIEW_1D,),
 }
 RANKINGS = ("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking")
-KINDS = {"purchases": d.PURCHASE, "leads": d.LEAD, "add_to_carts": d.CART}
+KINDS = {
+    "purchases": d.PURCHASE,
+    "leads": d.LEAD,
+    "add_to_carts": d.CART,
+    "checkouts": d.CHECKOUT,
+    "registrations": d.REGISTRATION,
+}
+#: The kind of conversion whose worth each value adds up.
+VALUES = {
+    "purchase_value": d.PURCHASE,
+    "lead_value": d.LEAD,
+    "add_to_cart_value": d.CART,
+    "checkout_value": d.CHECKOUT,
+    "registration_value": d.REGISTRATION,
+}
 
 
 class Truth:
@@ -78,7 +93,7 @@ class Truth:
         self, account_id: str, *, since: dt.date, until: dt.date, now: float, level: str = "account"
     ) -> dict[str, dict[str, Any]]:
         """Everything that can be counted over [since, until] as shown at ``now``, by object id, with ``reach`` of the
-        whole period; ``by_window`` holds conversions and ``purchase_value`` for each attribution window, ``busiest``
+        whole period; ``by_window`` holds conversions and their worth for each attribution window, ``busiest``
         the most impressions of a day, and of an ad ``standing`` how it fares in the auction, by ranking.
         """
         found: dict[str, dict[str, Any]] = {}
@@ -136,8 +151,8 @@ class Truth:
                     continue
                 for name, kind in KINDS.items():
                     into[window][name] += int(events.kind[index]) == kind
-                if int(events.kind[index]) == PURCHASE:
-                    into[window]["purchase_value"] += int(events.value[index])
+                for name, kind in VALUES.items():
+                    into[window][name] += int(events.value[index]) if int(events.kind[index]) == kind else 0
 
     def _people(self, account_id: str, crowd: dict[str, int]) -> int:
         """People behind the impressions of ad sets: unions of ad sets in campaigns, of campaigns in the account."""
@@ -200,7 +215,7 @@ def _zero() -> dict[str, int]:
 
 
 def _nothing() -> dict[str, Any]:
-    credited = dict.fromkeys([*KINDS, "purchase_value"], 0)
+    credited = dict.fromkeys([*KINDS, *VALUES], 0)
     return {
         **dict.fromkeys(MEASURES, 0),
         "reach": 0,

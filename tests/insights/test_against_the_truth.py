@@ -20,7 +20,7 @@ from campaigns.models import Ad, AdSet, Campaign
 from campaigns.sync import run as sync_structure
 from insights.analytics import account_today, series, table, totals, windows
 from insights.fetch import LEVELS, first_sync, refresh
-from insights.metrics import METRICS
+from insights.metrics import ADDITIVE, METRICS
 from metaads.sandbox.clock import ManualClock
 from tests.walks.desk import control
 
@@ -46,14 +46,13 @@ AFTER = {"Sales": "omni_purchase", "Leads": "lead", "Traffic": "link_click"}
 #: Meta's classes as places in their order, by how an ad fares where 1 is usual; from 500 impressions of a day on.
 CLASSES = ((1.25, 5), (0.8, 4), (0.6, 3), (0.4, 2), (0, 1))
 RANKED = ("quality_ranking", "engagement_rate_ranking", "conversion_rate_ranking")
+MONEY = (
+    "spend", "purchase_value", "lead_value", "add_to_cart_value", "checkout_value", "registration_value",
+)  # fmt: skip
 WINDOWS = ("1d_click", "7d_click", "1d_view", "1d_click_1d_view", "7d_click_1d_view")
 DAYS = (1, 3, 7, 14, 28)
 #: People are counted once within a period, so Meta is asked for exactly these.
 REACHED = (1, 7, 28)
-NEVER = dict.fromkeys(
-    ("lead_value", "add_to_cart_value", "checkouts", "checkout_value", "registrations", "registration_value"),
-    F(0),
-)
 
 
 def ratio(top, over, times=1):
@@ -154,10 +153,10 @@ class World:
             parts = [value["by_window"][part] for part in re.findall(r"\d+d_[a-z]+|default", window)]
             mine = {name: F(value[name]) for name in value if name not in ("by_window", "standing")}
             mine |= {name: sum(F(part[name]) for part in parts) for name in parts[0]}
-            mine |= NEVER | {"video_views": mine["video_plays"]} | dict.fromkeys(RANKED)
+            mine |= dict.fromkeys(RANKED)
             # What happens at the click is credited to clicks.
             mine["landing_page_views"] *= window != "1d_view"
-            for name in ("spend", "purchase_value"):
+            for name in MONEY:
                 mine[name] /= self.unit
             if mine.pop("busiest") >= 500:
                 for name, standing in value["standing"].items():
@@ -189,8 +188,8 @@ class World:
 
 
 @contextmanager
-def living(currency, agency, *, start, seed=11):
-    """The account at `start`, with 29 days read."""
+def living(currency, agency, *, start, seed=11, days=29):
+    """The account at `start`, with its last days read."""
     from metaads.clock import using
     from metaads.gateway import plugged
     from metaads.sandbox.app import Sandbox
@@ -200,13 +199,18 @@ def living(currency, agency, *, start, seed=11):
     box = Sandbox(world="currencies", seed=seed, clock=clock)
     with using(clock.now), plugged(WSGIAdapter(box)):
         made = World(currency, agency, box, clock)
-        assert first_sync(ad_account=made.account, days=29, now=clock.now()).state == "done"
+        assert first_sync(ad_account=made.account, days=days, now=clock.now()).state == "done"
         yield made
 
 
 @pytest.fixture(params=ACCOUNTS)
-def world(request, agency):
-    with living(request.param, agency, start=ACCOUNTS[request.param][2]) as made:
+def currency(request):
+    return request.param
+
+
+@pytest.fixture
+def world(currency, agency):
+    with living(currency, agency, start=ACCOUNTS[currency][2]) as made:
         yield made
 
 
@@ -236,13 +240,14 @@ def differences(got, wanted):
     }
 
 
-def compare(world, since, until, *, window="default"):
+def compare(world, since, until, *, window="default", reached=None):
     """`table`, `totals` and `windows` against the truth, at every level."""
     account, now, days = world.account, world.clock.now(), (until - since).days + 1
+    reached = days in REACHED if reached is None else reached
     moving = until == world.today - timedelta(days=1)
     for level in LEVELS:
         truth = world.truth(level, since, until, window)
-        wanted = {one: expected(numbers, reached=days in REACHED) for one, numbers in truth.items()}
+        wanted = {one: expected(numbers, reached=reached) for one, numbers in truth.items()}
         answer = table(
             account,
             level=level,
@@ -275,7 +280,7 @@ def compare(world, since, until, *, window="default"):
     whole = totals(account, since=since, until=until, metrics=tuple(METRICS), now=now, attribution=window)
     assert whole.header.currency == account.currency
     numbers = world.truth("account", since, until, window).get(account.meta_id) or world.nothing()
-    wanted = expected(numbers, reached=days in REACHED)
+    wanted = expected(numbers, reached=reached)
     assert differences(whole.values, wanted) == {}
 
 
@@ -287,6 +292,47 @@ def spans(today: date):
 
 def test_every_metric_has_a_formula_here():
     assert FORMULAS.keys() == METRICS.keys()
+
+
+def test_no_two_numbers_of_an_account_can_be_taken_for_each_other(world):
+    """Else a metric over the wrong base would pass here."""
+    month = spans(world.today)[-2]
+    [whole] = world.truth("account", *month).values()
+    ads = world.truth("ad", *month).values()
+    numbers = {name: whole[name] for name in ADDITIVE}
+    assert all(numbers.values()), numbers
+    assert len(set(numbers.values())) == len(numbers), numbers
+    for name in ADDITIVE:
+        assert sum(bool(ad[name]) for ad in ads) >= (1 if name.startswith("lead") else 2), name
+
+
+def test_thirty_and_ninety_days_and_a_calendar_month_are_what_happened(currency, agency):
+    with living(currency, agency, start=ACCOUNTS[currency][2], days=91) as world:
+        yesterday = world.today - timedelta(days=1)
+        last_of_month = world.today.replace(day=1) - timedelta(days=1)
+        periods = [(yesterday - timedelta(days=days - 1), yesterday) for days in (30, 90)]
+        periods.append((last_of_month.replace(day=1), last_of_month))
+        for since, until in periods:
+            assert world.truth("account", since, since)[world.account.meta_id]["impressions"]
+            compare(world, since, until, reached=False)
+        world.clock.advance(86_400)
+        assert refresh(ad_account=world.account, now=world.clock.now()).state == "done"
+        for since, until in periods:
+            compare(world, since, until, reached=False)
+
+
+def test_what_is_read_again_within_one_day_is_what_happened_by_then(world):
+    today, seen = world.today, []
+    for seconds in (0, 1800, 5 * 3600):
+        world.clock.advance(seconds)
+        assert world.today == today
+        assert refresh(ad_account=world.account, now=world.clock.now()).state == "done"
+        seen.append(world.truth("account", today, today)[world.account.meta_id]["impressions"])
+        compare(world, today, today)
+    # Yesterday is read once an hour, for what is reported late; older days once a day.
+    yesterday = today - timedelta(days=1)
+    compare(world, yesterday, yesterday)
+    assert seen[0] < seen[1] < seen[2]
 
 
 def test_every_metric_level_and_window_is_what_happened_before_and_after_a_restatement(world):

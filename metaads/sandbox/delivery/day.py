@@ -21,7 +21,9 @@ from metaads.sandbox.delivery.curves import Floats, Ints
 # Additive numbers of an ad-day, in this order everywhere.
 IMPRESSIONS, CLICKS, LINK_CLICKS, LANDING, VIDEO, REACTIONS, SPEND = range(7)
 OUTBOUND, P25, P50, P75, P95, P100, THRUPLAY = range(7, 14)
-COUNTS = 14
+#: Plays of three seconds or more: a share of the plays that depends on the ad.
+VIEWS = 14
+COUNTS = 15
 #: The rest of a click or a play: counted with the day, so that the rows of ads add up to those of their account.
 PARTS = (
     (OUTBOUND, LINK_CLICKS, 0.96),
@@ -33,8 +35,8 @@ PARTS = (
     (THRUPLAY, VIDEO, 0.19),
 )
 # Kinds and attribution buckets of conversions.
-PURCHASE, LEAD, CART = range(3)
-KINDS = 3
+PURCHASE, LEAD, CART, CHECKOUT, REGISTRATION = range(5)
+KINDS = 5
 CLICK_1D, CLICK_7D, CLICK_28D, VIEW_1D = range(4)
 BUCKETS = 4
 SETTLED = 29 * 86_400

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from metaads.sandbox.delivery.curves import Floats, Ints, mix, uniform
-from metaads.sandbox.delivery.day import CART, Events, no_events
+from metaads.sandbox.delivery.day import Events, no_events
 
 DAY = 86_400.0
 SHARES = np.array([0.60, 0.80, 0.88])
@@ -25,12 +25,12 @@ def draw(
     edges: Floats,
     labels: Ints,
     keys: NDArray[np.uint64],
-    order_value: Floats,
+    worth: Floats,
 ) -> Events:
     """Events from the running sums of expected conversions.
 
     ``running`` [KINDS, ads, pieces + 1] without phase; ``phase`` [KINDS, ads]; ``keys`` [ads] identify ad and day;
-    ``order_value`` [ads] in minor units. The j-th event of an ad happens where the running sum crosses ``j - phase``.
+    ``worth`` [KINDS, ads] in minor units. The j-th event of an ad happens where the running sum crosses ``j - phase``.
     """
     kinds, ads, _width = running.shape
     totals = np.floor(running[:, :, -1] + phase).astype(np.int64).ravel()
@@ -53,8 +53,7 @@ def draw(
         bucket,
         [DAY * spread**3, DAY * (1 + 6 * spread**1.5), DAY * (7 + 20.9 * spread**1.3), DAY * spread**2],
     )
-    worth = order_value[ad] * (0.45 + 1.1 * uniform(key, 3) ** 1.5)
-    value = np.where(kind == CART, 0, np.floor(worth)).astype(np.int64)
+    value = np.floor(worth[kind, ad] * (0.45 + 1.1 * uniform(key, 3) ** 1.5)).astype(np.int64)
     piece = np.clip(np.searchsorted(edges, clicked, side="right") - 1, 0, len(labels) - 1)
     return Events(
         ad=ad.astype(np.int64),

@@ -20,6 +20,7 @@ from metaads.sandbox.delivery.day import (
     COUNTS,
     IMPRESSIONS,
     KINDS,
+    LEAD,
     LINK_CLICKS,
     PARTS,
     SPEND,
@@ -100,7 +101,8 @@ def _market(
     link = clicks * np.array([ad.traits.link_share for ad in ads])[:, None]
     video = impressions * np.array([ad.traits.video_rate for ad in ads])[:, None]
     table = np.stack([impressions, clicks, link, link * 0.82, video, clicks * 0.09, money])
-    table = np.concatenate((table, np.stack([table[whole] * share for _, whole, share in PARTS])))
+    views = video * np.array([ad.traits.view_share for ad in ads])[:, None]
+    table = np.concatenate((table, np.stack([*(table[whole] * share for _, whole, share in PARTS), views])))
     running = np.zeros((COUNTS, len(ads), money.shape[1] + 1))
     np.cumsum(table, axis=2, out=running[:, :, 1:])
     return running
@@ -120,7 +122,7 @@ def _phases(keys: NDArray[np.uint64]) -> Floats:
     inner = curves.uniform(keys, 27)
     wholes = {LINK_CLICKS: link, VIDEO: video}
     parts = [wholes[whole] * inner for _, whole, _share in PARTS]
-    return np.stack([first, clicks, link, landing, video, reactions, np.zeros_like(first), *parts])
+    return np.stack([first, clicks, link, landing, video, reactions, np.zeros_like(first), *parts, video])
 
 
 def _conversions(
@@ -133,18 +135,27 @@ def _conversions(
 ) -> tuple[Events, Floats]:
     """The day's events, and the expected conversions per ad (for the learning phase)."""
     rates = np.array(
-        [[ad.traits.purchase_rate, ad.traits.lead_rate, ad.traits.purchase_rate * 2.6] for ad in ads]
+        [
+            [
+                ad.traits.purchase_rate,
+                ad.traits.lead_rate,
+                ad.traits.purchase_rate * 2.6,
+                ad.traits.checkout_rate,
+                ad.traits.registration_rate,
+            ]
+            for ad in ads
+        ]
     ).T
     rates = rates * (1 - 0.15 * novice)[None, :] * curves.noise(keys, 14, width=0.3)[None, :]
-    # Leads happen on Meta; the other two need the advertiser's pixel.
-    seen = np.stack([tracked, np.ones_like(tracked), tracked])
+    # Leads happen on Meta; all others need the advertiser's pixel.
+    seen = np.stack([np.ones_like(tracked) if kind == LEAD else tracked for kind in range(KINDS)])
     clicks = np.diff(running[LINK_CLICKS], axis=1)
     expected = np.zeros((KINDS, *running[LINK_CLICKS].shape))
     np.cumsum(clicks[None, :, :] * rates[:, :, None] * seen[:, None, :], axis=2, out=expected[:, :, 1:])
     phase = np.stack([curves.uniform(keys, 31 + kind) for kind in range(KINDS)])
-    worth = np.array([ad.traits.order_value for ad in ads])
+    worth = np.array([[ad.traits.order_value * share for share in ad.traits.worths] for ad in ads]).T
     drawn = events.draw(
-        running=expected, phase=phase, edges=cut.edges, labels=cut.labels, keys=keys, order_value=worth
+        running=expected, phase=phase, edges=cut.edges, labels=cut.labels, keys=keys, worth=worth
     )
     return drawn, expected[:2, :, -1].sum(axis=0)
 

@@ -18,6 +18,16 @@ FAMILY = {
     d.PURCHASE: ("omni_purchase", "purchase", "offsite_conversion.fb_pixel_purchase"),
     d.CART: ("omni_add_to_cart", "add_to_cart", "offsite_conversion.fb_pixel_add_to_cart"),
     d.LEAD: ("lead", "onsite_conversion.lead_grouped"),
+    d.CHECKOUT: (
+        "omni_initiated_checkout",
+        "initiate_checkout",
+        "offsite_conversion.fb_pixel_initiate_checkout",
+    ),
+    d.REGISTRATION: (
+        "omni_complete_registration",
+        "complete_registration",
+        "offsite_conversion.fb_pixel_complete_registration",
+    ),
 }
 WINDOW_BUCKETS = {
     "1d_click": (d.CLICK_1D,),
@@ -111,14 +121,14 @@ def _cpp(sums: Sums) -> str | None:
 def action_numbers(sums: Sums) -> dict[str, tuple[int, dict[str, int]]]:
     """Action type -> (default value, value by requested window), only those with data."""
     found: dict[str, tuple[int, dict[str, int]]] = {}
-    link, landing, video, reactions = (
-        int(sums.counts[i]) for i in (d.LINK_CLICKS, d.LANDING, d.VIDEO, d.REACTIONS)
+    link, landing, views, reactions = (
+        int(sums.counts[i]) for i in (d.LINK_CLICKS, d.LANDING, d.VIEWS, d.REACTIONS)
     )
-    engagement = link + video + reactions
+    engagement = link + views + reactions
     simple = {
         "link_click": link,
         "landing_page_view": landing if sums.off_meta else 0,
-        "video_view": video,
+        "video_view": views,
         "post_reaction": reactions,
         "post_engagement": engagement,
         "page_engagement": engagement,
@@ -160,14 +170,15 @@ def _actions(sums: Sums) -> list[dict[str, str]]:
 
 
 def _action_values(sums: Sums) -> list[dict[str, str]]:
-    value, by_window = _windowed(sums.value[d.PURCHASE], sums.windows)
-    if not (value or by_window) or not sums.off_meta:
-        return []
-    texts = {window: major_text(part, sums.currency) for window, part in by_window.items()}
-    return [
-        {"action_type": name, "value": major_text(value, sums.currency), **texts}
-        for name in FAMILY[d.PURCHASE]
-    ]
+    rows = []
+    for kind, names in FAMILY.items():
+        value, by_window = _windowed(sums.value[kind], sums.windows)
+        if not (value or by_window) or not (sums.off_meta or kind == d.LEAD):
+            continue
+        texts = {window: major_text(part, sums.currency) for window, part in by_window.items()}
+        worth = {"value": major_text(value, sums.currency), **texts}
+        rows += [{"action_type": name, **worth} for name in names]
+    return rows
 
 
 def _cost_per_action(sums: Sums) -> list[dict[str, str]]:
@@ -268,5 +279,5 @@ _LISTS: dict[str, Any] = {
 
 
 def _engaged(sums: Sums) -> str | None:
-    value = sum(int(sums.counts[which]) for which in (d.LINK_CLICKS, d.VIDEO, d.REACTIONS))
+    value = sum(int(sums.counts[which]) for which in (d.LINK_CLICKS, d.VIEWS, d.REACTIONS))
     return str(value) if value else None

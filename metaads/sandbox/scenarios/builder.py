@@ -44,7 +44,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shop:
-    """An ad account to build. Prices in minor units of its currency."""
+    """An ad account to build. Prices in minor units of its currency; ``traits`` hold what is not drawn."""
 
     digits: str
     name: str
@@ -55,6 +55,7 @@ class Shop:
     order: float
     plans: tuple[Plan, ...]
     grain: int = 1
+    traits: Traits = dataclasses.field(default_factory=Traits)
 
 
 class Builder:
@@ -159,7 +160,9 @@ class Builder:
         depth = (
             plan.budget * float(self.random.uniform(1.2, 2.6)) / (max(1, len(plan.adsets)) if plan.cbo else 1)
         )
-        traits = Traits(cpm=cpm, audience=audience, depth=depth, order_value=shop.order)
+        traits = dataclasses.replace(
+            shop.traits, cpm=cpm, audience=audience, depth=depth, order_value=shop.order
+        )
         node = self._node(
             self._id(),
             ADSET,

@@ -9,6 +9,7 @@ agency's list of accounts, one in each status that Meta knows, ``bench`` one acc
 from __future__ import annotations
 
 from metaads.sandbox.scenarios.builder import MANAGE, Builder, Plan, Shop
+from metaads.sandbox.world.nodes import Traits
 from metaads.sandbox.world.state import World
 
 
@@ -227,6 +228,15 @@ CURRENCIES = (
 )
 
 
+#: Every step to an order has a number and a worth of its own, so that no two can be taken for each other.
+STEPS = Traits(
+    view_share=0.62,
+    checkout_rate=0.05,
+    registration_rate=0.03,
+    worths=(1.0, 0.31, 0.83, 0.57, 0.19),
+)
+
+
 def populate(world: World) -> None:
     """Build the world that ``world.name`` names."""
     builders = {
@@ -283,13 +293,21 @@ def _currencies(builder: Builder) -> None:
                 (("Lookalike", "Video", "Static"), ("Retargeting", "Reminder")),
                 cbo=True,
                 grade=1.4,
-                age=64,
+                age=100,
             ),
-            Plan("Leads", "OUTCOME_LEADS", budget, (("Nearby", "Free trial"),), age=64),
+            Plan("Leads", "OUTCOME_LEADS", budget, (("Nearby", "Free trial"),), age=100),
             Plan("Traffic", "OUTCOME_TRAFFIC", budget, (("Broad", "Reel"),), age=20),
         )
         shop = Shop(
-            f"19400000000000{index:02d}", f"{currency} shop", currency, zone, country, cpm, order, plans
+            f"19400000000000{index:02d}",
+            f"{currency} shop",
+            currency,
+            zone,
+            country,
+            cpm,
+            order,
+            plans,
+            traits=STEPS,
         )
         accounts.append(builder.shop(shop).id)
     builder.person("alice", 1, "Alice Agency", dict.fromkeys(accounts, MANAGE))

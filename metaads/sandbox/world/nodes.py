@@ -49,6 +49,13 @@ class Traits:
     lead_rate: float = 0.0
     order_value: float = 4200.0
     video_rate: float = 0.25
+    #: Three-second views of a video that began to play.
+    view_share: float = 1.0
+    #: Checkouts and registrations of a link click.
+    checkout_rate: float = 0.0
+    registration_rate: float = 0.0
+    #: What a purchase, a lead, a cart, a checkout and a registration are worth, in orders.
+    worths: tuple[float, float, float, float, float] = (1.0, 0.0, 0.0, 0.0, 0.0)
     quality: float = 1.0
     audience: int = 400_000
     depth: float = 20_000.0
