@@ -43,6 +43,7 @@ _WINDOWS: Final = ("value", *FETCHED)
 _MICRO: Final = Decimal(1_000_000)
 _MOST: Final = 2**63 - 1
 _NO_ACTIONS: Final = "{}"
+_ABSENT: Final = object()
 _NOTHING: Final[Mapping[str, Mapping[str, str]]] = {}
 #: Where a column's number stands among a row's values.
 _PLACE: Final = {name: place for place, name in enumerate(ADDITIVE)}
@@ -167,9 +168,10 @@ def reach(row: Mapping[str, Any], *, level: str) -> tuple[str, int]:
 def _reach(row: Mapping[str, Any], hour: int, breakdowns: Sequence[str]) -> int | None:
     """Meta cannot know it by hour, and leaves it out of old cells. Left out of a total it is 0 where nothing was shown,
     and not known where something was: that somebody saw."""
-    if hour >= 0 or ("reach" not in row and (breakdowns or _whole(row.get("impressions", 0)))):
+    people = row.get("reach", _ABSENT)
+    if hour >= 0 or (people is _ABSENT and (breakdowns or _whole(row.get("impressions", 0)))):
         return None
-    return _whole(row.get("reach", 0))
+    return 0 if people is _ABSENT else _whole(people)
 
 
 def _id(value: object) -> str:

@@ -43,8 +43,7 @@ class LedgerExport(TenantAPIView):
     )
     def get(self, request: Request, account_id: str) -> StreamingHttpResponse:
         """One JSON object a line, oldest first: `text` (as it was sealed), `previous_hash` and `hash`, which is
-        the SHA-256 of the previous hash, a line feed and the text. A person stands in the text as a seal, and beside it
-        by number."""
+        the SHA-256 of the previous hash, a line feed and the text. A person stands in the text as a seal."""
         account = self.ad_account(account_id)
         rows = ledger.lines(self.principal, ad_account=account).order_by("seq")
         if request.query_params.get("change"):
@@ -65,6 +64,5 @@ def _written(rows: QuerySet[LedgerLine]) -> Iterator[bytes]:
     for line in rows.iterator(chunk_size=500):
         said = {
             "seq": line.seq, "text": line.text, "previous_hash": line.previous_hash, "hash": line.hash,
-            "actor_id": line.actor_id,
         }  # fmt: skip
         yield json.dumps(said, ensure_ascii=False).encode() + b"\n"

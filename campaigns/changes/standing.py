@@ -196,6 +196,7 @@ class Reader:
         self._limits: dict[int, list[Authority]] = {}
         self._amounts: dict[int, dict[str, Decimal]] = {}
         self._added: dict[UUID, Decimal | None] = {}
+        self._steps: dict[UUID, Step | None] = {}
 
     def of(self, change: Change) -> Standing:
         return closed(change, now=self.now) or self._role(change) or self._limited(change) or MAY
@@ -228,7 +229,7 @@ class Reader:
         if not by_hand or change.requested_by_id != self.principal.user_id:
             return None
         most = self._policy(change.client_id).four_eyes_percent
-        step = None if most is None else _step(change, now=self.now)
+        step = None if most is None else self._step(change)
         if most is not None and step is not None and step.beyond(most):
             return _alone(f"more than {most} %")
         amount = self._amounts_of(change.client_id).get(change.currency)
@@ -248,7 +249,7 @@ class Reader:
         percent = [row.percent for row in rows if row.percent is not None]
         here = [row for row in rows if row.currency == change.currency and row.amount is not None]
         amount = max((Decimal(row.amount or 0) for row in here), default=Decimal(0))
-        step = _step(change, now=self.now)
+        step = self._step(change)
         if percent and step is not None:
             mine = self._approved(change).filter(object_id=change.object_id, field=change.field)
             if step.base <= 0 or (_risen(mine) + step.rise) * 100 > step.base * max(percent):
@@ -273,6 +274,11 @@ class Reader:
         if change.uuid not in self._added:
             self._added[change.uuid] = adds(change, now=self.now)
         return self._added[change.uuid]
+
+    def _step(self, change: Change) -> Step | None:
+        if change.uuid not in self._steps:
+            self._steps[change.uuid] = _step(change, now=self.now)
+        return self._steps[change.uuid]
 
     def _amounts_of(self, client_id: int) -> dict[str, Decimal]:
         if client_id not in self._amounts:
