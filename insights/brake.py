@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -50,6 +50,7 @@ PACE_OF: Final = timedelta(minutes=15)
 HOUR: Final = timedelta(hours=1)
 #: Seconds after which a round begins nothing more: whoever else the watchdog serves waits meanwhile.
 ROUND: Final = 20.0
+_UNREAD: Final = (Blocked, GraphError, CursorExpired, Refused, BadRow)
 _NAMES: Final = uuid.UUID("6f1c1f0e-4a53-4f5e-9d0b-5d2d6c1f9a11")
 _OPEN: Final = sorted(state.value for state in IN_FLIGHT | {ChangeState.APPROVED})
 
@@ -80,29 +81,47 @@ class Brake:
             self._due[account.pk] = now + CLOSE
             try:
                 self._due[account.pk] = now + (CLOSE if self.look(ad_account=account, now=now) else EVERY)
-            except (Blocked, GraphError, CursorExpired, Refused, BadRow) as no:
+            except _UNREAD as no:
                 log.warning("the brake could not look at %s: %s", account.act_id, no)
+            except Exception:  # one account's trouble must not keep the brake from the others
+                log.exception("the brake failed at %s", account.act_id)
+        self._let_go(now)
         return looked
+
+    def _let_go(self, now: datetime) -> None:
+        """End the alerts of accounts that are switched off: nobody looks at them any more."""
+        told = {key: owner for owner, key in alerts.standing() if key.startswith("brake:")}
+        off = AdAccount.everything.filter(pk__in={int(key.split(":")[1]) for key in told})
+        off = off.exclude(enabled_at__isnull=False, archived_at__isnull=True).select_related("client")
+        for account in off:
+            self._end(account, kept=frozenset(), now=now)
+
+    def _end(self, ad_account: AdAccount, *, kept: Collection[str], now: datetime) -> None:
+        """End the account's alerts but those kept: below its limit again, or the limit was taken away."""
+        for key in alerts.open_keys(prefix=f"brake:{ad_account.pk}:", client=ad_account.client):
+            if key not in kept:
+                alerts.close(client=ad_account.client, key=key, now=now)
 
     def look(self, *, ad_account: AdAccount, now: datetime) -> bool:
         """One look; whether a limit is near. Raises what the read raises."""
         caps = [cap for cap in headroom.caps_of(ad_account) if cap.period != Period.RISE]
-        if not caps:
-            return False
-        today = headroom.today_of(ad_account, now)
-        spent = fetch.today_spend(ad_account=ad_account, levels=_levels(ad_account, caps), today=today)
-        samples.keep(ad_account=ad_account, day=today, totals={"spend": str(spent[""])}, now=now)
-        self._remember(ad_account, spent, today, now)
-        near = False
+        near, told = False, set()
+        if caps:
+            today = headroom.today_of(ad_account, now)
+            spent, totals = fetch.today_spend(
+                ad_account=ad_account, levels=_levels(ad_account, caps), today=today
+            )
+            samples.keep(ad_account=ad_account, day=today, totals=totals, now=now)
+            self._remember(ad_account, spent, today, now)
         for cap in caps:
-            so_far = self._so_far(cap, ad_account, spent, now)
+            so_far = self._so_far(cap, ad_account, now)
             soon = so_far + self._pace(cap, ad_account, now) * int(EVERY.total_seconds())
-            key = f"brake:{ad_account.pk}:{cap.pk}"
             if soon >= cap.amount and spent[""] > 0:
+                key = f"brake:{ad_account.pk}:{cap.pk}"
+                told.add(key)
                 self._stop(cap, ad_account, so_far, today, key=key, now=now)
-            else:
-                alerts.close(client=ad_account.client, key=key, now=now)
             near |= soon >= cap.amount * SOFT
+        self._end(ad_account, kept=told, now=now)
         return near
 
     def _remember(
@@ -112,36 +131,46 @@ class Brake:
             kept = [one for one in self._seen.get((ad_account.pk, object_id), []) if one.at > now - HOUR]
             self._seen[ad_account.pk, object_id] = [*kept, _Seen(now, today, spend)]
 
-    def _so_far(
-        self, cap: Envelope, ad_account: AdAccount, spent: Mapping[str, Decimal], now: datetime
-    ) -> Decimal:
+    def _so_far(self, cap: Envelope, ad_account: AdAccount, now: datetime) -> Decimal:
+        of = self._of(cap, ad_account)
         if cap.period != Period.HOUR:
-            return headroom.spent(cap, ad_account=ad_account, today_spend=spent, now=now)
+            fresh = {one.pk: today for one in of if (today := self._today(one, now))}
+            return headroom.spent(cap, ad_account=ad_account, today_spend=fresh, now=now)
         if cap.object_id:
             return self._since(ad_account, cap.object_id, now - HOUR)
-        of = [ad_account] if cap.scope == Scope.ACCOUNT else headroom.siblings(ad_account)
         found = samples.spent(ad_account_ids=[one.pk for one in of], since=now - HOUR)
         return sum(found.values(), Decimal(0))
 
+    def _of(self, cap: Envelope, ad_account: AdAccount) -> list[AdAccount]:
+        return headroom.siblings(ad_account) if cap.scope == Scope.CLIENT else [ad_account]
+
+    def _today(self, ad_account: AdAccount, now: datetime) -> dict[str, Decimal]:
+        """What the last look at an account saw of the day that runs there; nothing, where that was long ago."""
+        today = headroom.today_of(ad_account, now)
+        return {
+            object_id: seen[-1].spend
+            for (account_id, object_id), seen in self._seen.items()
+            if account_id == ad_account.pk and seen[-1].day == today and seen[-1].at > now - HOUR
+        }
+
     def _since(self, ad_account: AdAccount, object_id: str, moment: datetime) -> Decimal:
-        seen = [one for one in self._seen.get((ad_account.pk, object_id), []) if one.at >= moment]
-        days = {one.day for one in seen}
-        return sum(
-            (
-                max(one.spend for one in seen if one.day == day)
-                - min(one.spend for one in seen if one.day == day)
-                for day in days
-            ),
-            Decimal(0),
-        )
+        by_day: dict[date, list[Decimal]] = {}
+        for one in self._seen.get((ad_account.pk, object_id), []):
+            if one.at >= moment:
+                by_day.setdefault(one.day, []).append(one.spend)
+        return sum((max(spends) - min(spends) for spends in by_day.values()), Decimal(0))
 
     def _pace(self, cap: Envelope, ad_account: AdAccount, now: datetime) -> Decimal:
         """Money a second, as this process saw it; an hour's limit is a pace itself."""
-        seen = [one for one in self._seen.get((ad_account.pk, cap.object_id), []) if one.at >= now - PACE_OF]
-        seconds = int((now - seen[0].at).total_seconds()) if seen else 0
-        if cap.period == Period.HOUR or seconds < CLOSE.total_seconds():
-            return Decimal(0)
-        return self._since(ad_account, cap.object_id, now - PACE_OF) / seconds
+        total = Decimal(0)
+        if cap.period == Period.HOUR:
+            return total
+        for account in self._of(cap, ad_account):
+            seen = [one for one in self._seen.get((account.pk, cap.object_id), []) if one.at >= now - PACE_OF]
+            seconds = int((now - seen[0].at).total_seconds()) if seen else 0
+            if seconds >= CLOSE.total_seconds():
+                total += self._since(account, cap.object_id, now - PACE_OF) / seconds
+        return total
 
     def _stop(
         self,
@@ -198,24 +227,27 @@ def _paused(cap: Envelope, ad_account: AdAccount, title: str, today: date, *, no
     first, _ = window(Period(cap.period), today)
     name = f"brake:{cap.pk}:{cap.set_at:%Y%m%dT%H%M%S}:{first}"
     asked, refused = 0, ""
+    product = access.system(ad_account.client)
     for level, object_id in headroom.running(ad_account=ad_account, under=cap.object_id, now=now):
-        change = request.file(
-            principal=access.system(ad_account.client),
-            ad_account=ad_account,
-            level=level,
-            object_id=object_id,
-            field=Field.STATUS,
-            target="PAUSED",
-            reason=f"{title}: the limit is reached.",
-            source=Source.WATCHDOG,
-            key=f"{name}:{object_id}",
-            evidence=None,
-            now=now,
-            batch=uuid.uuid5(_NAMES, name),
-        )
-        change = approvals.approve_by_policy(
-            change=change, policy="watchdog", now=now, principal=access.system(ad_account.client)
-        )
+        try:
+            change = request.file(
+                principal=product,
+                ad_account=ad_account,
+                level=level,
+                object_id=object_id,
+                field=Field.STATUS,
+                target="PAUSED",
+                reason=f"{title}: the limit is reached.",
+                source=Source.WATCHDOG,
+                key=f"{name}:{object_id}",
+                evidence=None,
+                now=now,
+                batch=uuid.uuid5(_NAMES, name),
+            )
+            change = approvals.approve_by_policy(change=change, policy="watchdog", now=now, principal=product)
+        except Refused as no:  # the next one is asked for all the same, and people hear of this one
+            refused = str(no)
+            continue
         if change.state == ChangeState.REJECTED:
             refused = change.error_text
         elif change.created_at == now or change.state in _OPEN:

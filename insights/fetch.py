@@ -38,6 +38,7 @@ from accounts.errors import Refused
 from accounts.models import AdAccount
 from insights.aside import aside
 from insights.errand import LEASE_SECONDS, Answered, Errand, Report
+from insights.errors import BadRow
 from insights.models import FetchRun, PeriodReach, Slice
 from insights.progress import Progress, of
 from insights.progress import progress as stands
@@ -67,6 +68,8 @@ NEWEST_DAYS: Final = 7
 LONGEST_DAYS: Final = 31
 HOUR_DAYS: Final = 7
 PATTERN_DAYS: Final = 35
+#: The account's totals that a look reads.
+_TOTALS: Final = ("spend", "impressions", "clicks")
 _TRY_AGAIN: Final = timedelta(seconds=60)
 _LOOK_AGAIN: Final = timedelta(seconds=30)
 _REACH_AGAIN: Final = timedelta(hours=1)
@@ -112,28 +115,37 @@ def progress(ad_account: AdAccount) -> Progress:
 def today_totals(*, ad_account: AdAccount) -> dict[str, str]:
     """The probe: one call for the account's running day, as Meta writes it. Raises GraphError, Blocked, Refused."""
     client = tokens.reader(ad_account, use="insights")
-    fields = ("spend", "impressions", "clicks", "account_id")
+    fields = (*_TOTALS, "account_id")
     pages = client.edge_pages(
         ad_account.act_id, "insights", fields=fields, params={"level": "account", "date_preset": "today"}
     )
     rows = [row for page in pages for row in page]
-    return {name: str(rows[0].get(name, "0")) for name in fields[:3]} if rows else {}
+    return {name: str(rows[0].get(name, "0")) for name in _TOTALS} if rows else {}
 
 
-def today_spend(*, ad_account: AdAccount, levels: Iterable[str], today: date) -> dict[str, Decimal]:
+def today_spend(
+    *, ad_account: AdAccount, levels: Iterable[str], today: date
+) -> tuple[dict[str, Decimal], dict[str, str]]:
     """What Meta says was spent on the account's running day: object id -> major units, "" the whole account; what is
-    absent has spent nothing. One call, and one per further level (campaign, adset); it may use the quota that is kept
-    for pauses. Raises GraphError, CursorExpired, Blocked, Refused, BadRow."""
+    absent has spent nothing. And the account's totals as `today_totals` has them.
+
+    One call, and one per further level (campaign, adset); it may use the quota that is kept for pauses. Raises
+    GraphError, CursorExpired, Blocked, Refused, BadRow: also where Meta's day is still another one, around midnight.
+    """
     client = tokens.reader(ad_account, use="pause_read")
-    found = {"": Decimal(0)}
+    found, totals = {"": Decimal(0)}, dict.fromkeys(_TOTALS, "0")
     for level in ("account", *levels):
-        fields = ("spend", wire.IDS[level], "date_start", "date_stop")
+        fields = (*_TOTALS, wire.IDS[level], "date_start", "date_stop")
         params = {"level": level, "date_preset": "today"}
         for page in client.edge_pages(ad_account.act_id, "insights", fields=fields, params=params):
-            for row in (wire.read(raw, level=level) for raw in page):
-                if row.day == today:  # around midnight Meta's day may still be the old one
-                    found["" if level == "account" else row.object_id] = wire.spend(row)
-    return found
+            for raw in page:
+                row = wire.read(raw, level=level)
+                if row.day != today:
+                    raise BadRow("Meta's today is another day.")
+                found["" if level == "account" else row.object_id] = wire.spend(row)
+                if level == "account":
+                    totals = {name: str(raw.get(name, "0")) for name in _TOTALS}
+    return found, totals
 
 
 def _fetch(ad_account: AdAccount, run: FetchRun, *, now: datetime, report: Report | None) -> FetchRun:

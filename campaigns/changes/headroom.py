@@ -172,20 +172,21 @@ def chosen(cap: Envelope) -> bool:
 
 
 def spent(
-    cap: Envelope, *, ad_account: AdAccount, today_spend: Mapping[str, Decimal], now: datetime
+    cap: Envelope, *, ad_account: AdAccount, today_spend: Mapping[int, Mapping[str, Decimal]], now: datetime
 ) -> Decimal:
     """What was really spent in the envelope's period so far (not an hour's), major units. `today_spend`: what Meta says
-    of the account's running day, by object id, "" the whole account; days before it, and the client's other accounts,
-    are as reported."""
+    of running days, by ad account and object id, "" the whole account; what is not there, and the days before, is as
+    reported."""
     of = siblings(ad_account) if cap.scope == Scope.CLIENT else [ad_account]
-    total = today_spend.get(cap.object_id, Decimal(0))
+    total = Decimal(0)
     for one in of:
         today = today_of(one, now)
         first, _ = envelopes.window(Period(cap.period), today)
         rows = ExposureRow.objects.of(one).filter(object_id=cap.object_id, day__gte=first, day__lte=today)
         rows = rows.filter(level__in=["campaign", "adset"] if cap.object_id else ["account"])
-        if one.pk == ad_account.pk:
+        if one.pk in today_spend:
             rows = rows.exclude(day=today)
+            total += today_spend[one.pk].get(cap.object_id, Decimal(0))
         total += rows.aggregate(total=Sum("spend"))["total"] or Decimal(0)
     return total
 

@@ -8,17 +8,24 @@ from typing import Any
 
 import pytest
 
+import accounts.ad_accounts as ad_accounts
+import accounts.alerts as alerts
+import campaigns.changes.approvals as approvals
 import campaigns.changes.caps as caps
+import campaigns.changes.headroom as headroom
 import campaigns.changes.ledger as ledger
 import campaigns.changes.request as request
 import campaigns.changes.switch as switch
 from accounts.access import system
-from accounts.models import Alert
+from accounts.models import AdAccount, Alert
 from campaigns.changes.approvals import approve_by_policy
 from campaigns.changes.envelopes import Period, Scope
+from campaigns.errors import Closed
 from campaigns.models import AdSet, Campaign, Change, Envelope, ExposureRow, Switch
 from campaigns.states import Evidence, Field, Level, Source
 from insights.brake import EVERY, Brake, carry_on
+from insights.fetch import today_totals
+from insights.models import Sample
 from insights.watchdog import truth
 from tests.campaigns.test_ledger import without_triggers
 
@@ -225,6 +232,75 @@ def test_where_everything_is_stopped_people_are_told_to_pause_by_hand(desk):
     assert "could not be paused" in told()[0].advice and "Ads Manager" in told()[0].advice
 
 
+def test_what_the_brake_saw_is_kept_as_meta_said_it(desk):
+    Brake().look(ad_account=desk.account, now=desk.now)
+    told_now = today_totals(ad_account=desk.account)
+    (kept,) = Sample.objects.of(desk.account)
+    assert kept.spend == Decimal(told_now["spend"]) > 0
+    assert (kept.impressions, kept.clicks) == (int(told_now["impressions"]), int(told_now["clicks"]))
+    assert kept.impressions > 0
+
+
+def test_the_day_of_another_account_counts_as_it_was_seen_last(desk):
+    other = AdAccount.everything.create(
+        client=desk.agency.northwind, meta_id="777", name="Two", currency="USD", timezone_name="UTC",
+        enabled_at=desk.now,
+    )  # fmt: skip
+    cap = limit(desk, "100", scope=Scope.CLIENT)
+    ExposureRow.everything.create(
+        ad_account_id=other.pk, level="account", object_id="", day=desk.now.date(), spend=Decimal(10),
+        as_of=desk.now, trust="ready", reported_at=desk.now,
+    )  # fmt: skip
+    seen = {desk.account.pk: {"": Decimal(30)}}
+    asked = {"ad_account": desk.account, "now": desk.now}
+    assert headroom.spent(cap, today_spend=seen, **asked) == 40, "as the workers reported it"
+    assert headroom.spent(cap, today_spend={**seen, other.pk: {"": Decimal(90)}}, **asked) == 120
+
+
+def test_an_alert_ends_with_its_limit_and_with_its_account(desk):
+    brake = Brake()
+    limit(desk, "0.01", scope=Scope.CAMPAIGN, object_id=desk.campaign.meta_id)
+    brake.look(ad_account=desk.account, now=desk.now)
+    assert len(told()) == 1
+    caps.set_(
+        principal=desk.agency.principals.alice, client=desk.agency.northwind, scope=Scope.CAMPAIGN,
+        period=Period.DAY, amount=None, reason="no more", now=desk.now, ad_account=desk.account,
+        object_id=desk.campaign.meta_id,
+    )  # fmt: skip
+    brake.look(ad_account=desk.account, now=desk.now)
+    assert told() == []
+    limit(desk, "1")
+    brake.look(ad_account=desk.account, now=desk.now)
+    assert len(told()) == 1
+    ad_accounts.disable(ad_account=desk.account, principal=desk.agency.principals.alice, now=desk.now)
+    brake.round(desk.now)
+    assert told() == []
+
+
+def test_trouble_with_one_account_is_not_everybodys(desk, monkeypatch):
+    def fail(self, *, ad_account, now):
+        raise KeyError("spend")
+
+    monkeypatch.setattr(Brake, "look", fail)
+    assert Brake().round(desk.now) == 1
+
+
+def test_what_cannot_be_paused_is_told_and_the_rest_is_paused(desk, monkeypatch):
+    passes = approvals.approve_by_policy
+
+    def refused(*, change, **words):
+        if change.object_id == desk.campaign.meta_id:
+            raise Closed("This change has expired.")
+        return passes(change=change, **words)
+
+    monkeypatch.setattr(approvals, "approve_by_policy", refused)
+    limit(desk, "1")
+    assert Brake().round(desk.now) == 1
+    carried(desk)
+    assert "could not be paused: This change has expired." in told()[0].advice
+    assert desk.campaign.meta_id in running(desk) and desk.other.meta_id not in running(desk)
+
+
 def test_the_policy_lets_the_watchdogs_pauses_pass_and_nothing_else(desk):
     by_hand = desk.file("PAUSED", field=Field.STATUS)
     assert approve_by_policy(change=by_hand, policy="watchdog", now=desk.now).state == "PROPOSED"
@@ -265,3 +341,15 @@ def test_a_broken_ledger_stops_the_account_and_is_not_stopped_again_once_release
     assert truth(now=desk.now) == 1
     assert not Switch.everything.filter(released_at__isnull=True).exists()
     assert len(told("truth:")) == 1, "people go on being told"
+
+
+def test_a_promise_that_holds_again_ends_its_alert_however_quiet_the_account_is(desk):
+    desk.until(desk.approved("90"), "APPLIED")
+    desk.wait(hours=26)
+    key = f"truth:{desk.account.pk}"
+    alerts.open_(
+        client=desk.agency.northwind, key=key, title="It did not hold", advice="Look.", severity="critical",
+        now=desk.now,
+    )  # fmt: skip
+    assert truth(now=desk.now) == 0
+    assert told("truth:") == []
