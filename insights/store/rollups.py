@@ -29,7 +29,7 @@ from insights.models import (
     HourRow,
     WindowSum,
 )
-from insights.store.staging import as_date
+from insights.statements import as_day
 from insights.windows import DAY, Period, sliding
 
 #: Hours are read per campaign: one call for a day of fifty campaigns, where ads would take sixty.
@@ -175,7 +175,7 @@ def spent(*, account_id: int, days: Collection[date]) -> list[tuple[str, str, da
                     [account_id, *part],
                 )
                 found += [
-                    (level, object_id, as_date(day), Decimal(int(micro)) / _MICRO)
+                    (level, object_id, as_day(day), Decimal(int(micro)) / _MICRO)
                     for object_id, day, micro in cursor.fetchall()
                 ]
     return found
@@ -197,7 +197,7 @@ def disagreeing(*, account_id: int, days: Collection[date]) -> set[tuple[str, da
                 [account_id, *part],
             )
             for level, day, *numbers in cursor.fetchall():
-                sums[level, as_date(day)] = tuple(int(number) for number in numbers)
+                sums[level, as_day(day)] = tuple(int(number) for number in numbers)
     nothing = (0, 0, 0)
     return {
         (level, day)

@@ -19,6 +19,7 @@ from django.db import connection
 from insights.metrics import ADDITIVE
 from insights.models import DayRow, HourRow, Revision
 from insights.rows import Row
+from insights.statements import as_day
 
 VALUES = (*ADDITIVE, "reach", "actions")
 _LINES: Final = 1000
@@ -171,7 +172,7 @@ def _compare(cursor: Any, grain: Grain, account_id: int) -> tuple[set[tuple[str,
         [account_id],
     )
     found = cursor.fetchall()
-    moved = {(level, as_date(day)) for level, day, _, _ in found}
+    moved = {(level, as_day(day)) for level, day, _, _ in found}
     new = sum(int(row[2]) for row in found)
     return moved, new, sum(int(row[3]) for row in found) - new
 
@@ -195,7 +196,7 @@ def _gone(
             [account_id, level, *named, *days],
         )
     cursor.execute(f"SELECT level, object_id, day FROM gone_{grain.name}")  # noqa: S608
-    return tuple((level, object_id, as_date(day)) for level, object_id, day in cursor.fetchall())
+    return tuple((level, object_id, as_day(day)) for level, object_id, day in cursor.fetchall())
 
 
 def _of_breakdown(breakdown: str) -> tuple[str, list[str]]:
@@ -261,8 +262,3 @@ def _delete(cursor: Any, grain: Grain, account_id: int) -> None:
 
 def _typed(mark: str, kind: str) -> str:
     return f"CAST({mark} AS {kind})" if _postgres() else mark
-
-
-def as_date(value: Any) -> date:
-    """A date column of a raw statement: SQLite answers text."""
-    return value if isinstance(value, date) else date.fromisoformat(str(value)[:10])
