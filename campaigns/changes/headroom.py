@@ -151,6 +151,13 @@ def uses_now(*, ad_account: AdAccount, now: datetime) -> list[tuple[Envelope, Us
     return found
 
 
+def spend_as_of(ad_account: AdAccount) -> datetime | None:
+    """How old what is known of the account's spend is; None before the first report."""
+    rows = ExposureRow.objects.of(ad_account).filter(level="account")
+    found: datetime | None = rows.order_by("-as_of").values_list("as_of", flat=True).first()
+    return found
+
+
 def caps_of(ad_account: AdAccount) -> list[Envelope]:
     """Every envelope that can hold a change of this account: its own, its objects', and its client's."""
     client = Q(scope_key=client_key(ad_account.client_id, ad_account.currency))
@@ -371,8 +378,8 @@ class Tree:
 
     @property
     def known(self) -> bool:
-        newest = ExposureRow.objects.of(self.account).filter(level="account").order_by("-as_of").first()
-        return newest is not None and newest.as_of > self.now - KNOWN_FOR
+        told_at = spend_as_of(self.account)
+        return told_at is not None and told_at > self.now - KNOWN_FOR
 
     @property
     def runs(self) -> bool:

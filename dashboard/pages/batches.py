@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from django.http import HttpRequest, HttpResponse
 
 import accounts.access as access
+import campaigns.changes.headroom as headroom
 import campaigns.changes.ledger as ledger
 import campaigns.changes.review as review
 import campaigns.changes.standing as standing
@@ -39,13 +40,24 @@ def sheet(request: HttpRequest, act_id: str) -> HttpResponse:
         "title": "Review",
         "account": account,
         "draft": found,
-        "action": action,
+        "wanted": _wanted(action, number, account.currency),
+        "spend_as_of": headroom.spend_as_of(account),
         "large": large,
         "ticket": review.ticket(),
     }
     return show(
         request, "dashboard/review.html", section="overview", client=account.client, account=account, context=context
     )  # fmt: skip
+
+
+def _wanted(action: Action, number: Decimal | None, currency: str) -> str:
+    """What the sheet is about, with its number: "raise the budget by 15 %"."""
+    if number is None or action in (Action.PAUSE, Action.START):
+        return action.words.lower()
+    amount = f"{number.normalize():f}"
+    if action is Action.SET:
+        return f"set the budget to {amount} {currency}"
+    return f"{action} the budget by {amount} %"
 
 
 def _action(text: str) -> Action:

@@ -107,7 +107,12 @@ def _envelopes(who: Principal, row: AdAccount, moment: datetime) -> Context:
         (one.meta_id, f"{one.level.words.capitalize()}: {one.name}")
         for one in (*queries.campaigns(who, ad_account=row), *ad_sets)
     ]
-    return {"limits": found, "periods": _PERIODS.items(), "budgeted": budgeted}
+    return {
+        "limits": found,
+        "periods": _PERIODS.items(),
+        "budgeted": budgeted,
+        "spend_as_of": headroom.spend_as_of(row),
+    }
 
 
 def _limit(row: Envelope, use: Use) -> Limit:

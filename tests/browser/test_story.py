@@ -50,7 +50,7 @@ def test_a_bulk_edit_by_keyboard_and_without_scripts_and_the_story_of_one_change
     page.locator("#pick-do").select_option("raise")
     page.locator("#pick-by").fill("20")
     page.locator("#pick-by").press("Enter")
-    page.get_by_role("heading", name="Review: raise the budget by percent").wait_for()
+    page.get_by_role("heading", name="Review: raise the budget by 20 %").wait_for()
     review = page.url.removeprefix(live_app)
     page.locator("#reason").fill("The season begins")
     page.get_by_role("button", name="Ask for this change").click()

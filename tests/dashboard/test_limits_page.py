@@ -25,6 +25,7 @@ def test_the_defaults_are_shown_as_defaults_with_how_full_they_are(desk):
         text.count('<span class="badge hollow">default</span>') == 5
     )  # four limits and the rules of approving
     assert f"{row.amount:,.2f}" in text and "33.3 %" in text
+    assert f'Spend as of <time datetime="{desk.now.isoformat()}"' in text
     assert "Nobody has a limit of their own" in text and "the defaults hold" in text
     assert 'data-api="/api/envelopes"' not in text and "Owners and managers set these." in text
 

@@ -65,6 +65,22 @@ def test_a_review_asks_for_nothing(desk):
     assert Change.everything.count() == 0
 
 
+@pytest.mark.parametrize(
+    "do, by, wanted",
+    [
+        ("raise", "20", "raise the budget by 20 %"),
+        ("cut", "7.50", "cut the budget by 7.5 %"),
+        ("set", "90", "set the budget to 90 USD"),
+        ("pause", "", "pause"),
+    ],
+)
+def test_a_sheet_says_what_was_wanted_and_how_old_the_spend_is(desk, do, by, wanted):
+    text = Person(desk, "alice").review(desk.campaign, do=do, by=by).text
+    assert f"<h1>Review: {wanted}</h1>" in text
+    assert f'spend as of <time datetime="{desk.now.isoformat()}"' in text
+    assert f"days in {desk.account.timezone_name}" in text
+
+
 def test_a_sheet_says_before_and_after_and_what_to_know_of_each(desk):
     text = Person(desk, "alice").review(desk.campaign, desk.other, desk.ad_set, do="raise", by="20").text
     assert "100.00" in text and "120.00" in text and "36.00" in text
