@@ -256,7 +256,7 @@ def _paused(cap: Envelope, ad_account: AdAccount, title: str, today: date, *, no
         return f"It could not be paused: {refused} Pause it in Ads Manager now."
     if asked:
         what = "1 pause is" if asked == 1 else f"{asked} pauses are"
-        return f"{what} on the way; see Changes. To let it spend more, raise the limit, then start what shall run."
+        return f"{what} on the way; see the ledger. To let it spend more, raise the limit, then start what shall run."
     return (
         "What runs under it was paused, or somebody has let it run on. To let it spend more, raise the limit."
     )
