@@ -20,6 +20,8 @@ from django.test import Client, override_settings
 from tests.conftest import PASSWORD
 
 CSRF = "c" * 32
+#: Seconds that a sign-in of the matrix stays fresh.
+LONG = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,7 @@ def _session(user: Any, by: str, at: datetime, *, client: Any) -> dict[str, str]
     session = browser.session
     # As after the sign-in form: who has just said the password is not asked for it again.
     session["account_authentication_methods"] = [
-        {"method": "password", "at": time.time(), "email": user.email, "reauthenticated": True}
+        {"method": "password", "at": time.time() + LONG, "email": user.email, "reauthenticated": True}
     ]
     session["account_authentication_methods_user"] = str(user.pk)
     ago = {"idle": (40, 40), "overdue": (13 * 60, 0)}.get(by, (0, 0))
@@ -264,8 +266,9 @@ def _token(user: Any, by: str) -> str:
     """allauth's token, from its own API; or one that looks like it."""
     from allauth.headless import app_settings
 
-    life = {"HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN": -60} if by == "expired-jwt" else {}
-    with override_settings(**life):
+    # allauth reads the machine's clock: a token lives as long as the slowest run, or is over from the start.
+    life = -60 if by == "expired-jwt" else LONG
+    with override_settings(HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN=life):
         given = Client().post(
             "/_allauth/app/v1/auth/login",
             {"email": user.email, "password": PASSWORD},
