@@ -121,6 +121,7 @@ def situation(
         present=obj is not None and obj.removed_at is None,
         known=bool(obj and obj.known),
         status=obj.status if obj else "",
+        currency=ad_account.currency,
         daily_budget=obj.daily_budget if obj else None,
         lifetime_budget=obj.lifetime_budget if obj else None,
         budget_elsewhere=_elsewhere(obj, owner),

@@ -113,6 +113,7 @@ class Situation:
     present: bool
     known: bool
     status: str
+    currency: str  # the account's, as read last
     daily_budget: Decimal | None
     lifetime_budget: Decimal | None
     budget_elsewhere: str = ""  # where the budget is when the object has none: "campaign", "adset", or ""
@@ -190,6 +191,17 @@ def _the_object(intent: Intent, at: Situation) -> list[Reason]:
     return []
 
 
+def _the_currency(intent: Intent, at: Situation) -> list[Reason]:
+    """Nothing is ever converted: the same number is another amount where the account's currency is another one."""
+    if not money.known(intent.currency):
+        text = f"The minor unit of {intent.currency} is not known, so budgets and bids in it are not changed."
+        return [Reason("currency_unknown", text, "Change it in Ads Manager.", "input", intent.field.value)]
+    if intent.currency != at.currency:
+        text = f"This was asked for in {intent.currency}, and the ad account is in {at.currency} by now."
+        return [Reason("currency_changed", text, "Ask again.", "input", intent.field.value)]
+    return []
+
+
 def _the_amount(intent: Intent, at: Situation) -> list[Reason]:
     name = intent.field.value
     if intent.level is Level.AD:
@@ -198,9 +210,9 @@ def _the_amount(intent: Intent, at: Situation) -> list[Reason]:
                 "no_budget_here", "An ad has no budget.", "Change its ad set's or campaign's.", "input", name
             )
         ]
-    if not money.known(intent.currency):
-        text = f"The minor unit of {intent.currency} is not known, so budgets in it are not changed."
-        return [Reason("currency_unknown", text, "Change it in Ads Manager.", "input", name)]
+    foreign = _the_currency(intent, at)
+    if foreign:
+        return foreign
     mismatch = _owner(intent, at)
     if mismatch:
         return [mismatch]
@@ -240,9 +252,9 @@ def _the_bid(intent: Intent, at: Situation) -> list[Reason]:
         return wrong(
             "no_bid_here", f"The bid is set on ad sets, not on this {intent.level.words}.", "Name an ad set."
         )
-    if not money.known(intent.currency):
-        text = f"The minor unit of {intent.currency} is not known, so bids in it are not changed."
-        return wrong("currency_unknown", text, "Change it in Ads Manager.")
+    foreign = _the_currency(intent, at)
+    if foreign:
+        return foreign
     if at.bid_amount is None:
         text = "This ad set has no bid: its bid strategy sets none."
         return wrong("no_bid_here", text, "Choose a bid cap or a cost cap in Ads Manager first.")

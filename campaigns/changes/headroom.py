@@ -159,9 +159,11 @@ def spend_as_of(ad_account: AdAccount) -> datetime | None:
 
 
 def caps_of(ad_account: AdAccount) -> list[Envelope]:
-    """Every envelope that can hold a change of this account: its own, its objects', and its client's."""
+    """Every envelope that can hold a change of this account: its own, its objects', and its client's. One in another
+    currency than the account's holds nothing, since nothing is converted: a person sets it anew."""
     client = Q(scope_key=client_key(ad_account.client_id, ad_account.currency))
-    rows = Envelope.objects.of(ad_account.client_id).filter(Q(ad_account=ad_account) | client)
+    own = Q(ad_account=ad_account, currency=ad_account.currency)
+    rows = Envelope.objects.of(ad_account.client_id).filter(own | client)
     return list(rows.order_by("scope_key", "period").select_related("ad_account", "set_by", "client"))
 
 

@@ -17,6 +17,7 @@ from campaigns.changes.envelopes import Period, Scope
 from campaigns.errors import Closed, Moved, NotAllowedBy, WrongDigest
 from campaigns.models import Ad, Change
 from campaigns.states import Field
+from metaads.crash import watching
 from tests.campaigns.test_api import Caller
 
 pytestmark = pytest.mark.django_db
@@ -229,3 +230,60 @@ def test_the_api_files_a_batch_once_per_key_and_approves_it_by_its_digest(desk):
     assert [one["state"] for one in passed.body["changes"]] == ["APPROVED", "APPROVED"]
     both = {"changes": [lines[0] | {"status": "PAUSED"}], "reason": "x"}
     assert alice.post("/api/changes/batch", json.dumps(both)).status_code == 400
+
+
+@pytest.mark.fault("F15")
+def test_pause_edit_and_resume_are_no_one_action_and_what_dies_in_between_leaves_nothing_half_done(desk):
+    resume = Wish(desk.campaign.meta_id, Field.STATUS, "ACTIVE")
+    with pytest.raises(Invalid, match="twice"):
+        file(desk, pause(desk.campaign), budget(desk.campaign, "90"), resume)
+    assert Change.everything.count() == 0
+    # Two of the three are two changes, each whole: the worker dies when the pause is done and the cut is under way.
+    sheet = file(desk, pause(desk.campaign), budget(desk.campaign, "90"))
+    paused, cut = sheet.changes
+    desk.until(paused, "APPLIED")
+    with pytest.raises(KeyboardInterrupt), watching(dies_at("send.committed")):
+        desk.until(cut, "SENDING")
+    assert (
+        desk.truth(desk.campaign, "status") == "PAUSED"
+        and desk.truth(desk.campaign, "daily_budget") == 10_000
+    )
+    desk.wait(seconds=61)
+    desk.until(cut, "APPLIED", every=20)
+    assert [next(iter(line["params"].items())) for line in desk.writes()] == [
+        ("status", "PAUSED"),
+        ("daily_budget", "9000"),
+    ]
+    back = batches.undo(principal=desk.agency.principals.alice, batch=sheet.batch, now=desk.now)
+    assert [(one.field, one.target) for one in back.changes] == [
+        ("daily_budget", "100"),
+        ("status", "ACTIVE"),
+    ]
+
+
+def dies_at(name):
+    def hook(point):
+        if point == name:
+            raise KeyboardInterrupt
+
+    return hook
+
+
+@pytest.mark.fault("F16")
+def test_of_a_batch_one_is_refused_one_gets_no_answer_and_each_ends_by_itself(desk):
+    """Every item is a request and an attempt of its own, so that an answer that is missing is one item's doubt."""
+    sheet = file(desk, budget(desk.campaign, "120"), budget(desk.ad_set, "36"), pause(desk.other))
+    approve(desk, sheet)
+    for name, obj in (("permission", desk.campaign), ("applied_timeout", desk.ad_set)):
+        desk.sandbox.faults.arm(name, {"method": "POST", "object_id": obj.meta_id}, 1)
+    by_field = {(one.object_id, one.field): one for one in sheet.changes}
+    refused, silent = (by_field[obj.meta_id, "daily_budget"] for obj in (desk.campaign, desk.ad_set))
+    assert desk.until(refused, "HELD_AUTH").attempts == 1
+    assert desk.until(silent, "UNKNOWN").possibly_applied
+    assert desk.until(by_field[desk.other.meta_id, "status"], "APPLIED").attempts == 1
+    desk.until(silent, "APPLIED", every=20)
+    assert desk.truth(desk.campaign, "daily_budget") == 10_000
+    assert sorted(line["path"] for line in desk.writes()) == sorted(
+        obj.meta_id for obj in (desk.campaign, desk.ad_set, desk.other)
+    )
+    assert not any("batch" in line["params"] for line in desk.sandbox.history if line["method"] == "POST")

@@ -15,7 +15,7 @@ from campaigns.states import Evidence, Field, Level, Source
 
 NOW = datetime(2026, 11, 18, 15, tzinfo=UTC)
 FINE = Situation(
-    present=True, known=True, status="ACTIVE", daily_budget=Decimal(100), lifetime_budget=None,
+    present=True, known=True, status="ACTIVE", currency="USD", daily_budget=Decimal(100), lifetime_budget=None,
     structure_at=NOW - timedelta(minutes=5), minimum_daily=Decimal(1),
 )  # fmt: skip
 GOOD = Evidence(data_version=1, as_of=NOW, checksum="x", valid_until=NOW + timedelta(hours=1))
@@ -150,6 +150,13 @@ def test_the_budget_has_to_be_of_that_kind_and_at_that_level():
 @pytest.mark.fault("F71")
 def test_a_currency_that_meta_does_not_list_is_not_written():
     assert codes(replace(RAISE, currency="XAU")) == ["currency_unknown"]
+
+
+@pytest.mark.fault("F72")
+@pytest.mark.parametrize("intent", [RAISE, CUT, BY_RULE])
+def test_a_number_of_another_currency_than_the_account_s_is_not_written(intent):
+    assert codes(intent, currency="EUR") == ["currency_changed"]
+    assert codes(STOP, currency="EUR") == [], "a pause needs no currency"
 
 
 def test_a_lifetime_budget_stays_above_what_is_spent():

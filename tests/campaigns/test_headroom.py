@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 
@@ -19,11 +20,21 @@ from tests.campaigns.test_api import Caller
 pytestmark = pytest.mark.django_db
 
 
-def cap(desk, amount, *, scope=Scope.ACCOUNT, period=Period.DAY, who="alice", obj=None, account=None):
+def cap(
+    desk,
+    amount,
+    *,
+    scope=Scope.ACCOUNT,
+    period=Period.DAY,
+    who="alice",
+    obj=None,
+    account=None,
+    currency="USD",
+):
     return caps.set_(
         principal=getattr(desk.agency.principals, who), client=desk.agency.northwind, scope=scope, period=period,
         amount=None if amount is None else Decimal(amount), reason="agreed", now=desk.now,
-        ad_account=account or desk.account, object_id=obj.meta_id if obj else "", currency="USD",
+        ad_account=account or desk.account, object_id=obj.meta_id if obj else "", currency=currency,
     )  # fmt: skip
 
 
@@ -150,6 +161,23 @@ def test_a_client_s_cap_is_shared_by_its_accounts_of_that_currency_only(desk):
     assert "the client in USD could spend" in refused.error_text
     AdAccount.everything.filter(pk=second.pk).update(currency="EUR")
     assert day_of(desk, Scope.CLIENT).worst == before
+
+
+@pytest.mark.fault("F72")
+def test_a_cap_in_another_currency_than_the_account_s_holds_nothing_and_so_nothing_rises(desk):
+    """The number would fit in either: a limit of 682.50 dollars is not one of 682.50 yen."""
+    cap(desk, "600")
+    assert desk.file("110").state == "PROPOSED"
+    desk.edit(SimpleNamespace(meta_id=desk.account.act_id), "currency", "JPY")
+    desk.wait(minutes=1)
+    desk.sync()
+    assert desk.account.currency == "JPY" and desk.campaign.daily_budget == 10_000
+    refused = desk.file("11000")
+    assert refused.state == "REJECTED" and "no spending limit yet" in refused.error_text
+    for scope in (Scope.ACCOUNT, Scope.CLIENT):
+        cap(desk, "60000", scope=scope, currency="JPY")
+    assert desk.file("11000").state == "PROPOSED"
+    assert desk.file("9000").state == "PROPOSED", "and a cut needs none"
 
 
 @pytest.mark.parametrize("scope", [Scope.OBJECT, Scope.CAMPAIGN])

@@ -23,12 +23,14 @@ import campaigns.changes.reading as reading
 import campaigns.changes.send as send
 import campaigns.changes.switch as switch
 from accounts.errors import Refused
+from accounts.models import AdAccount
 from campaigns.changes.envelopes import Period, Scope
 from campaigns.changes.invariants import check
 from campaigns.errors import IllegalTransition
 from campaigns.models import Attempt, Change, LedgerLine
-from campaigns.states import ChangeState
+from campaigns.states import ChangeState, Evidence, Source
 from metaads.crash import watching
+from metaads.graph.errors import Answer, Kind
 
 pytestmark = [
     pytest.mark.django_db,
@@ -314,3 +316,54 @@ def test_the_table_of_states(desk, monkeypatch, protected):
     with suppress(IllegalTransition), ledger.locked(desk.account.pk):
         ledger.transition(change, to=ChangeState.PREPARING, now=desk.now)
     assert (Change.everything.get(pk=change.pk).state == "PROPOSED") is protected
+
+
+@pytest.mark.fault("F72")
+def test_the_currency_of_the_account(desk, monkeypatch, protected):
+    """Without it 80 dollars are sent as 8,000 yen to an account that has another currency by now."""
+    if not protected:
+        monkeypatch.setattr(guards, "_the_currency", lambda intent, at: [])
+    change = desk.approved("80")
+    AdAccount.everything.filter(pk=change.ad_account_id).update(
+        currency="JPY"
+    )  # read first, before its campaigns
+    walk(desk, change)
+    assert values(desk) == ([] if protected else ["8000"])
+
+
+def test_the_age_of_the_evidence(desk, monkeypatch, protected):
+    """Without it a rule's raise goes out on numbers that nobody vouches for any more."""
+    if not protected:
+        monkeypatch.setattr(guards, "_freshness", lambda *_: [])
+    good_for = desk.now + timedelta(minutes=1)
+    evidence = Evidence(data_version=3, as_of=desk.now, checksum="c", valid_until=good_for)
+    change = desk.approved("110", source=Source.STRATEGY, evidence=evidence, strategy_ref="s1")
+    desk.wait(minutes=2)
+    walk(desk, change)
+    assert values(desk) == ([] if protected else ["11000"])
+
+
+@pytest.mark.fault("F20")
+def test_the_fence(desk, monkeypatch, protected):
+    """Without it the late answer to the first request ends the change, while the second request is on its way."""
+    change = desk.approved("120")
+    desk.step(change)
+    desk.wait(seconds=4)
+    slow = reading.claim(str(change.uuid), states=send.STATES, now=desk.now)
+    attempt = send._committed(slow, wire=12_000, token=desk.token, now=desk.now)
+    if not protected:
+        real = reading.claim
+
+        def unfenced(*args: Any, **more: Any) -> Any:
+            Change.everything.filter(pk=change.pk).update(fence=slow.fence - 1)
+            return real(*args, **more)
+
+        monkeypatch.setattr(reading, "claim", unfenced)
+
+    def late() -> None:
+        send._answered(slow, attempt, Answer(kind=Kind.REFUSED, status=400), now=desk.now)
+
+    with once("send.committed", late):
+        walk(desk, change, seconds=400, every=20)
+    assert desk.truth(desk.campaign, "daily_budget") == 12_000
+    assert change.state == ("APPLIED" if protected else "FAILED")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 
 import campaigns.receivers as receivers
@@ -9,6 +11,7 @@ import campaigns.tasks as tasks
 from accounts.models import GrantedAsset
 from campaigns.models import SyncRun
 from campaigns.states import Field
+from metaads.crash import watching
 from metaads.gateway import plugged
 from metaads.signals import webhook_received
 from tests.door import WSGIAdapter
@@ -70,16 +73,18 @@ def test_an_old_message_for_an_ended_change_does_nothing(desk):
 class BreaksFor(WSGIAdapter):
     """A door that falls over for one object, in a way that no Graph API does."""
 
-    def __init__(self, sandbox, object_id: str) -> None:
+    def __init__(self, sandbox, object_id: str, error: type[BaseException] = RuntimeError) -> None:
         super().__init__(sandbox)
-        self.object_id = object_id
+        self.object_id, self.error, self.broke = object_id, error, 0
 
     def send(self, request, *args, **kwargs):
         if self.object_id in request.url:
-            raise RuntimeError("the disk is full")
+            self.broke += 1
+            raise self.error("the disk is full")
         return super().send(request, *args, **kwargs)
 
 
+@pytest.mark.fault("F103")
 def test_one_change_that_breaks_does_not_stop_the_others(desk):
     bad = desk.approved("120")
     good = desk.approved("PAUSED", field=Field.STATUS, obj=desk.other)
@@ -123,3 +128,45 @@ def test_every_enabled_account_is_due(desk, sent):
 
 def test_the_states_that_wake_are_those_that_move_by_themselves():
     assert {"APPROVED", "ACKED", "NOT_APPLIED"} == set(receivers.MOVING)
+
+
+@pytest.mark.fault("F23")
+def test_a_sweep_that_begins_while_one_is_still_running_takes_nothing_twice(desk):
+    """Meta is slow, and beat does not wait: the second round finds the change taken, and what it may do is done."""
+    slow = desk.approved("120")
+    tasks.sweep()
+    desk.wait(seconds=4)
+    quick = desk.approved("PAUSED", field=Field.STATUS, obj=desk.other)
+    rounds = []
+
+    def next_round(name):
+        if name == "send.claimed" and not rounds:
+            rounds.append(None)
+            rounds.append(tasks.sweep())
+
+    with watching(next_round):
+        tasks.sweep()
+    for change in (slow, quick):
+        change.refresh_from_db()
+    assert rounds == [None, 1], "it took the one that was not taken"
+    assert (slow.state, slow.fence) == ("ACKED", 2) and (quick.state, quick.fence) == ("PREPARING", 1)
+    assert len(desk.writes(desk.campaign)) == 1
+
+
+@pytest.mark.fault("F100", "F103")
+def test_a_change_that_kills_its_worker_each_time_keeps_no_other_waiting(desk):
+    """The message comes back, since the worker never said that it was done; the lease keeps it from the next one."""
+    deadly = desk.approved("120")
+    good = desk.approved("PAUSED", field=Field.STATUS, obj=desk.other)
+    door = BreaksFor(desk.sandbox, desk.campaign.meta_id, SystemExit)
+    with plugged(door):
+        for _ in range(20):
+            with suppress(SystemExit):
+                tasks.sweep()
+            desk.wait(seconds=5)
+    deadly.refresh_from_db(), good.refresh_from_db()
+    assert good.state == "APPLIED"
+    assert door.broke == 2, "in 100 seconds: once for each lease"
+    assert desk.writes(desk.campaign) == []
+    desk.wait(seconds=70)
+    desk.until(deadly, "APPLIED")

@@ -56,6 +56,7 @@ def test_a_task_of_every_queue_runs_and_all_threads_end_with_the_engine(tmp_path
     assert Lease.objects.get(name=LEASE).until <= now(), "the lease is given back"
 
 
+@pytest.mark.fault("F104")
 def test_a_second_engine_on_the_same_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
     first = Engine(folder=tmp_path)
     first.start()
@@ -69,6 +70,7 @@ def test_a_second_engine_on_the_same_folder_is_refused_with_a_sentence(tmp_path:
         first.stop()
 
 
+@pytest.mark.fault("F104")
 def test_an_engine_of_another_machine_holds_the_lease_and_this_one_is_refused(tmp_path: Path) -> None:
     assert take(name=LEASE, holder="another-machine:/srv/var", seconds=45, now=now())
     with pytest.raises(EngineBusy, match="Another machine"):

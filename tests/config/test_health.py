@@ -50,6 +50,7 @@ def test_with_every_queue_alive_nothing_is_degraded(client: Client, clock: Any) 
     }
 
 
+@pytest.mark.fault("F96")
 @pytest.mark.parametrize(("embedded", "status"), [(True, 503), (False, 200)])
 def test_a_dead_queue_takes_out_the_embedded_process_and_only_degrades_a_web_server(
     client: Client, clock: Any, settings: Any, embedded: bool, status: int
@@ -79,6 +80,7 @@ def test_a_missing_watchdog_is_named_with_the_command(
     assert "manage.py watchdog" in answer.json()["checks"]["watchdog"]["text"]
 
 
+@pytest.mark.fault("F97")
 def test_a_database_that_is_away_is_one_finding_with_advice(
     monkeypatch: pytest.MonkeyPatch, clock: Any
 ) -> None:

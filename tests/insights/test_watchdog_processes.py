@@ -107,6 +107,7 @@ def answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.fault("F95")
 @pytest.mark.postgres
 @pytest.mark.redis
 def test_redis_is_killed_and_the_silence_is_told_by_mail(servers: dict[str, str], tmp_path: Path) -> None:
