@@ -8,9 +8,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import pytest
+
+from tests import kept
 
 START = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
@@ -42,26 +45,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         if connection.vendor == "sqlite":
             cursor.execute("INSERT INTO campaigns_permit VALUES ('the test suite empties its tables')")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def nothing_left_by_an_earlier_run() -> None:
-    """A new PostgreSQL test database numbers its rows from 1 again as well, and Redis keeps answers for an hour."""
-    from django.conf import settings
-    from django.core.cache import cache
-
-    if settings.REDIS_URL:
-        cache.clear()
+        kept.start_empty()
 
 
 @pytest.fixture(autouse=True)
 def nothing_remembered() -> None:
-    """SQLite numbers its rows from 1 again after each test, so what was kept under those numbers goes as well."""
-    from django.conf import settings
+    """Rows have the numbers of the test before, so what was kept under those numbers goes."""
     from django.core.cache import cache
 
-    if not settings.REDIS_URL:
-        cache.clear()
+    cache.clear()
 
 
 @pytest.fixture
@@ -90,7 +82,7 @@ def sandbox(clock: Any) -> Iterator[Any]:
 @pytest.fixture
 def agency(db: Any) -> Any:
     """Two clients and their people; no connection yet."""
-    return found_agency()
+    return kept.reach("agency", build=found_agency)
 
 
 def found_agency() -> Any:
@@ -128,7 +120,8 @@ def found_agency() -> Any:
 @pytest.fixture
 def connected(agency: Any, sandbox: Any, clock: Any) -> Any:
     """Northwind connected by Alice with a long-lived token; its first ad account enabled, nothing synced yet."""
-    return connect_northwind(agency, sandbox, clock)
+    build = partial(connect_northwind, agency, sandbox, clock)
+    return kept.reach("connected", build=build, agency=agency, box=sandbox, clock=clock)
 
 
 def connect_northwind(agency: Any, sandbox: Any, clock: Any) -> Any:
@@ -152,19 +145,38 @@ def connect_northwind(agency: Any, sandbox: Any, clock: Any) -> Any:
 
 
 @pytest.fixture
-def synced(connected: Any, clock: Any) -> Any:
+def structured(connected: Any, sandbox: Any, clock: Any) -> Any:
+    """`connected`, with its structure read: campaigns, ad sets, ads; no figures."""
+    build = partial(read_structure, connected, clock)
+    return kept.reach("structured", build=build, agency=connected, box=sandbox, clock=clock)
+
+
+def read_structure(connected: Any, clock: Any) -> Any:
+    """What `structured` gives."""
+    from campaigns.sync import run
+
+    assert run(ad_account=connected.ad_account, now=clock.now()).state == "complete"
+    return connected
+
+
+@pytest.fixture
+def synced(structured: Any, sandbox: Any, clock: Any) -> Any:
     """`connected`, with structure and 28 days of rows stored."""
-    return sync_northwind(connected, clock)
+    build = partial(read_figures, structured, clock)
+    return kept.reach("synced", build=build, agency=structured, box=sandbox, clock=clock)
+
+
+def read_figures(structured: Any, clock: Any) -> Any:
+    """What `synced` gives over `structured`."""
+    from insights.fetch import first_sync
+
+    first_sync(ad_account=structured.ad_account, days=28, now=clock.now())
+    return structured
 
 
 def sync_northwind(connected: Any, clock: Any) -> Any:
-    """What `synced` gives."""
-    from campaigns.sync import run
-    from insights.fetch import first_sync
-
-    run(ad_account=connected.ad_account, now=clock.now())
-    first_sync(ad_account=connected.ad_account, days=28, now=clock.now())
-    return connected
+    """What `synced` gives over `connected`."""
+    return read_figures(read_structure(connected, clock), clock)
 
 
 def grant(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests import kept
 from tests.api.callers import Caller
 from tests.api.published import Published
 
@@ -43,18 +45,17 @@ def furnish(agency: Any, clock: Any) -> Any:
 
 
 @pytest.fixture
-def house(connected: Any, clock: Any) -> Any:
+def house(structured: Any, sandbox: Any, clock: Any) -> Any:
     """Structure read, no figures yet: enough for who may, what is refused, and what is filed."""
-    from campaigns.sync import run
-
-    run(ad_account=connected.ad_account, now=clock.now())
-    return furnish(connected, clock)
+    build = partial(furnish, structured, clock)
+    return kept.reach("house", build=build, agency=structured, box=sandbox, clock=clock)
 
 
 @pytest.fixture
-def full_house(synced: Any, clock: Any) -> Any:
+def full_house(synced: Any, sandbox: Any, clock: Any) -> Any:
     """`house` with 28 days of figures."""
-    return furnish(synced, clock)
+    build = partial(furnish, synced, clock)
+    return kept.reach("full house", build=build, agency=synced, box=sandbox, clock=clock)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from campaigns.models import AdSet, Attempt, Campaign, Change, SyncRun
 from campaigns.states import Field, Level, Source
 from campaigns.sync import run
 from campaigns.tasks import step
+from tests import kept
 
 
 @dataclass
@@ -163,5 +164,10 @@ class Desk:
 @pytest.fixture
 def desk(connected: Any, sandbox: Any, clock: Any) -> Desk:
     desk = Desk(agency=connected, sandbox=sandbox, clock=clock)
-    assert desk.sync().state == "complete"
+
+    def build() -> Any:
+        assert desk.sync().state == "complete"
+        return connected
+
+    kept.reach("desk", build=build, agency=connected, box=sandbox, clock=clock)
     return desk

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from accounts.alerts import open_
 from strategies.cycle import run
 from strategies.drafts import create
 from strategies.models import Proposal
+from tests import kept
 from tests.campaigns.conftest import desk
 
 __all__ = ["desk", "furnished"]
@@ -27,7 +30,12 @@ ASKS = {
 
 
 @pytest.fixture
-def furnished(synced, clock):
+def furnished(synced, sandbox, clock):
+    build = partial(furnish, synced, clock)
+    return kept.reach("furnished", build=build, agency=synced, box=sandbox, clock=clock)
+
+
+def furnish(synced, clock):
     now = clock.now()
     synced.strategy = create(
         ad_account=synced.ad_account, principal=synced.principals.bob, data=ASKS, now=now

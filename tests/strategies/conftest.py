@@ -12,12 +12,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from insights.rows import read
+from tests import kept
 from tests.conftest import grant
 
 RULES = {"minCtr": "0.80", "maxCpc": "1.00", "targetCpm": "10", "budgetThreshold": "100"}
@@ -66,6 +68,11 @@ def plant(shop: Any, figures: dict[str, tuple[str, int, int]] | None = None, *, 
 @pytest.fixture
 def shop(agency: Any, clock: Any) -> Any:
     """Northwind's ad account, enabled, structure read a moment ago, figures of eight days stored."""
+    return kept.reach("shop", build=partial(open_shop, agency, clock), agency=agency, clock=clock)
+
+
+def open_shop(agency: Any, clock: Any) -> Any:
+    """What `shop` gives."""
     from accounts.models import AdAccount
     from campaigns.changes.headroom import ensure_defaults
     from campaigns.models import Ad, AdSet, Campaign, SyncRun

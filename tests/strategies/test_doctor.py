@@ -41,6 +41,7 @@ from strategies.doctor import TOPICS, checks, manual
 from strategies.drafts import create
 from strategies.management.commands.doctor import OPERATOR
 from strategies.models import Strategy
+from tests import kept
 from tests.conftest import START
 from tests.door import WSGIAdapter
 
@@ -60,11 +61,15 @@ KEYS = (
 
 
 @pytest.fixture
-def house(synced: Any, clock: Any) -> Any:
+def house(synced: Any, sandbox: Any, clock: Any) -> Any:
     """Everything well: connected, read, polled a moment ago, one active strategy."""
-    create(principal=synced.principals.bob, ad_account=synced.ad_account, data=ASKS, now=clock.now())
-    tick(now=clock.now())
-    return synced
+
+    def build() -> Any:
+        create(principal=synced.principals.bob, ad_account=synced.ad_account, data=ASKS, now=clock.now())
+        tick(now=clock.now())
+        return synced
+
+    return kept.reach("a house that is well", build=build, agency=synced, box=sandbox, clock=clock)
 
 
 def ask(house: Any, clock: Any, who: str = "bob") -> dict[str, Check]:
