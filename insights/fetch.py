@@ -446,8 +446,8 @@ def _hours_due(work: Errand, days: int, *, again: bool) -> list[date]:
         now=work.now,
         zone_name=work.ad_account.timezone_name,
         fetched=_read_to_the_end(work, "hour", [HOUR_LEVEL]),
-        lookback=1,
-        frozen=1,
+        lookback=days_of.HOUR_LOOKBACK,
+        frozen=days_of.HOUR_LOOKBACK,
         always_today=again,
     )
     ordered = report_runs.pending(

@@ -9,7 +9,7 @@ ready         none of these
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -25,10 +25,13 @@ from insights.models import DataVersion, Odd, PollState, Slice
 from insights.windows import DAY, Period
 
 State = Literal["ready", "partial", "stale", "unavailable", "empty"]
-#: Meta refreshes about every 15 minutes; a running day that nobody could check for longer is stale.
+#: Meta refreshes about every 15 minutes; a running day that nobody could check for longer is stale, and so is one that
+#: ended as long ago and was not read since.
 RUNNING_STALE: Final = timedelta(minutes=15)
-#: A day that is still restated is read once per account day.
-CLOSED_STALE: Final = timedelta(hours=26)
+#: How long after the account's midnight the re-read of its closed days (`windows.promised`) may take.
+REREAD_SLACK: Final = timedelta(hours=2)
+#: How old a closed day's read may become until it is late.
+_CLOSED_STALE: Final = DAY + REREAD_SLACK
 STOPPED: Final = "Somebody stopped the looks at this ad account; they are started again on its page."
 
 
@@ -40,8 +43,13 @@ class Trust:
 
 @dataclass(frozen=True)
 class Header:
-    """What every answer says of itself. Days are the account's; `checked_at` is the last look at Meta,
-    `data_as_of` when the numbers of this period last moved."""
+    """What every answer says of itself. Days are the account's; `data_as_of` is when the numbers of this period last
+    moved.
+
+    `checked_at` is how old the oldest part of the number is: the last look at the running day, the last read of a
+    closed one that may still move. What has frozen and was read since does not age; where all has, it is the last look
+    at the account. `stale_after` is how many seconds old it may become (0: it does not age).
+    """
 
     currency: str
     zone: str
@@ -53,6 +61,7 @@ class Header:
     trust: Trust
     #: The window in which conversions are credited; "default": each ad set's own setting.
     attribution: str = DEFAULT
+    stale_after: int = 0
 
 
 @dataclass(frozen=True)
@@ -93,8 +102,18 @@ class _Poll(NamedTuple):
     """Where the tick stands."""
 
     checked_at: datetime | None
+    pending: bool
     stopped: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class _Ages:
+    """How old the parts of a period are: the last look at the running day (None: it is not in it, or nobody looked),
+    and when each closed day was last read, at every level that is wanted of it."""
+
+    running: datetime | None
+    closed: Mapping[date, datetime]
 
 
 @dataclass(frozen=True)
@@ -141,7 +160,11 @@ def look(*, ad_account: AdAccount, span: Period, level: str, kind: str = "day", 
         ),
         data=next((_Data(pk, version, optional(changed)) for pk, version, changed in data), None),
         poll=next(
-            (_Poll(optional(checked), bool(stopped), reason) for checked, stopped, reason in poll), None
+            (
+                _Poll(optional(checked), bool(pending), bool(stopped), reason)
+                for checked, pending, stopped, reason in poll
+            ),
+            None,
         ),
     )
 
@@ -170,12 +193,15 @@ def known(
     full = {row.day: row for row in rows if row.level == seen.added and row.complete}
     own = frozenset(row.day for row in rows if row.level == level and row.complete)
     data, poll = seen.data, seen.poll
-    # The tick looks at totals: parts are as old as their own read.
+    ages = _ages(rows, today, poll, breakdown)
+    aging = [*_moving(ages.closed, today, ad_account.timezone_name), *filter(None, [ages.running])]
     looked = poll.checked_at if poll and not breakdown else None
-    reads = [row.fetched_at for row in rows] + ([looked] if looked else [])
-    checked = max(reads, default=None)
+    looks = [*(row.fetched_at for row in rows), *filter(None, [looked])]
+    checked = min(aging, default=max(looks, default=None))
+    patient = RUNNING_STALE if checked == ages.running else _CLOSED_STALE
     every = timedelta(seconds=ad_account.poll_seconds or settings.POLL_SECONDS)
-    trust = _trust(full, rows, wanted=wanted, today=today, checked=checked, every=every, poll=poll, now=now)
+    late = _late(full, ages, ad_account=ad_account, kind=kind, today=today, every=every, poll=poll, now=now)
+    trust = _trust(full, rows, wanted=wanted, late=late)
     if trust.state in ("stale", "partial", "unavailable"):
         trust = Trust(trust.state, (*trust.reasons, *_hindered(ad_account, poll, every, now)))
     header = Header(
@@ -187,8 +213,37 @@ def known(
         checked_at=checked,
         data_as_of=max((row.as_of for row in rows), default=None),
         trust=trust,
+        stale_after=round(patient.total_seconds()) if aging else 0,
     )
     return Known(header, frozenset(full), own, whole=wanted <= full.keys(), mark=_mark(data))
+
+
+def _ages(rows: Sequence[_Read], today: date, poll: _Poll | None, breakdown: str) -> _Ages:
+    closed: dict[date, datetime] = {}
+    for row in rows:
+        if row.complete:
+            closed[row.day] = min(row.fetched_at, closed.get(row.day, row.fetched_at))
+    read = closed.pop(today, None)
+    # The tick looks at totals: parts are as old as their own read, and so is what moved and could not be fetched.
+    looked = poll.checked_at if poll and not breakdown and not poll.pending else None
+    return _Ages(max(filter(None, (read, looked)), default=None) if read else None, closed)
+
+
+def _schedule(kind: str) -> dict[str, int]:
+    """By which days are read again: hours once after their day has settled, all else for the whole look-back."""
+    if kind == "hour":
+        return {"lookback": days_of.HOUR_LOOKBACK, "frozen": days_of.HOUR_LOOKBACK}
+    return {"lookback": settings.LOOKBACK_DAYS}
+
+
+def _moving(closed: Mapping[date, datetime], today: date, zone_name: str) -> list[datetime]:
+    """When the closed days were read that Meta may have restated since, whether or not they are due."""
+    restated = max(days_of.LOOKBACK, settings.LOOKBACK_DAYS)
+    return [
+        seen
+        for day, seen in closed.items()
+        if (today - day).days <= restated or seen < days_of.starts(day + DAY * (restated + 1), zone_name)
+    ]
 
 
 def _mark(data: _Data | None) -> str:
@@ -217,11 +272,7 @@ def _trust(
     rows: list[_Read],
     *,
     wanted: set[date],
-    today: date,
-    checked: datetime | None,
-    every: timedelta,
-    poll: _Poll | None,
-    now: datetime,
+    late: tuple[str, ...],
 ) -> Trust:
     if not wanted:
         return Trust("unavailable", ("The period lies in the future.",))
@@ -239,10 +290,8 @@ def _trust(
         return Trust(
             "partial", tuple(f"On {_days(odd.count(word))} {word.label}." for word in Odd if word in odd)
         )
-    stopped = poll is not None and poll.stopped
-    late = _late(full, today=today, checked=checked, every=every, stopped=stopped, now=now)
     if late:
-        return Trust("stale", (late,))
+        return Trust("stale", late)
     if not any(row.rows for row in full.values()):
         return Trust("empty", ("Nothing was delivered in this period.",))
     return Trust("ready")
@@ -257,22 +306,43 @@ def _days(count: int) -> str:
 
 
 def _late(
-    full: dict[date, _Read],
+    full: Mapping[date, _Read],
+    ages: _Ages,
     *,
+    ad_account: AdAccount,
+    kind: str,
     today: date,
-    checked: datetime | None,
     every: timedelta,
-    stopped: bool,
+    poll: _Poll | None,
     now: datetime,
-) -> str:
-    """What is too old of it; a running day that nobody looks at any more is so at once."""
-    if today in full and (checked is None or stopped or now - checked > _patience(every)):
-        return f"Today was last checked at {checked:%H:%M} UTC." if checked else "Today was never checked."
-    restated = [
-        row
-        for day, row in full.items()
-        if today - DAY * settings.LOOKBACK_DAYS <= day < today and now - row.fetched_at > CLOSED_STALE
-    ]
-    if restated:
-        return f"{len(restated)} days that Meta may still restate were not read again for a day."
-    return ""
+) -> tuple[str, ...]:
+    """What is too old of it, in words; a running day that nobody looks at any more is so at once."""
+    found = []
+    stopped = poll is not None and poll.stopped
+    if today in full and (ages.running is None or stopped or now - ages.running > _patience(every)):
+        found.append(
+            f"Today was last checked at {ages.running:%H:%M} UTC."
+            if ages.running
+            else "Today was never checked."
+        )
+    zone = ad_account.timezone_name
+    just_now = days_of.today(now - _patience(every), zone)
+    promised_for = days_of.today(now - REREAD_SLACK, zone)
+    behind = {}
+    for day, seen in ages.closed.items():
+        ended = day < just_now and seen < days_of.starts(day + DAY, zone)
+        if ended or (
+            day < promised_for
+            and seen < days_of.promised(day, today=promised_for, zone_name=zone, **_schedule(kind))
+        ):
+            behind[day] = seen
+    if behind:
+        found.append(_behind(behind))
+    return tuple(found)
+
+
+def _behind(days: Mapping[date, datetime]) -> str:
+    day = min(days, key=lambda one: (days[one], one))
+    others = f", and so should {_days(len(days) - 1)} more" if len(days) > 1 else ""
+    seen = f"on {days[day]:%d %b} at {days[day]:%H:%M} UTC"
+    return f"{day:%d %b} was last read {seen} and should have been read again since{others}."

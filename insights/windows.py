@@ -17,6 +17,8 @@ from insights.errors import TooFarBack, UnknownPeriod, UnknownZone
 DAY: Final = timedelta(days=1)
 HOUR: Final = timedelta(hours=1)
 LOOKBACK: Final = 28
+#: Hours are read again for as many days; then they are left as they are.
+HOUR_LOOKBACK: Final = 1
 #: How far back Meta answers (docs/meta.md, section 5.6): totals; hours, and reach by breakdown.
 MONTHS: Final = 37
 MONTHS_DETAILED: Final = 13
@@ -149,12 +151,9 @@ def due(
 
     `fetched` holds the days that were read completely, and when. Today is always due (the caller's probe
     decides whether it is worth it); yesterday once an hour, because late conversions land there first; a day
-    within the look-back once per account day; an older one once after it froze. A look-back that is shorter than
-    what Meta restates (`frozen` days) makes the days between wait for that last read; it loses no final number.
+    within the look-back once per account day; an older one once after it froze (`promised`).
     """
     wanted = []
-    final = max(lookback, frozen)
-    midnight = starts(today, zone_name)
     for age in range(days):
         day = today - DAY * age
         seen = fetched.get(day)
@@ -163,15 +162,28 @@ def due(
         elif age == 0:
             if always_today:
                 wanted.append(day)
-        elif age == 1:
-            if seen < max(midnight, now - HOUR):
+        else:
+            least = promised(day, today=today, zone_name=zone_name, lookback=lookback, frozen=frozen)
+            if seen < (max(least, now - HOUR) if age == 1 else least):
                 wanted.append(day)
-        elif age <= lookback:
-            if seen < midnight:
-                wanted.append(day)
-        elif age > final and seen < starts(day + DAY * (final + 1), zone_name):
-            wanted.append(day)
     return tuple(wanted)
+
+
+def promised(
+    day: date, *, today: date, zone_name: str, lookback: int = LOOKBACK, frozen: int = LOOKBACK
+) -> datetime:
+    """The instant since which a closed `day` has to have been read, on the account's day `today`.
+
+    Within the look-back that is today's midnight; once nothing moves any more, the midnight on which the day froze. A
+    look-back that is shorter than what Meta restates (`frozen` days) makes the days between wait for that last read,
+    after the one that was due on their last day in the look-back; it loses no final number. That yesterday is read
+    every hour is no promise: it is read along with today, when today moves.
+    """
+    age = (today - day).days
+    final = max(lookback, frozen)
+    if age <= lookback:
+        return starts(today, zone_name)
+    return starts(day + DAY * (lookback if age <= final else final + 1), zone_name)
 
 
 def reaching_back(

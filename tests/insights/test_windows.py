@@ -109,6 +109,15 @@ def test_each_account_day_reads_28_days_back_once_and_frozen_days_never_again():
     assert found[29:] == (TODAY - 29 * DAY,)
 
 
+def test_a_short_look_back_reads_the_days_behind_it_once_more_if_their_last_turn_was_missed():
+    fetched = {TODAY - index * DAY: starts(TODAY - index * DAY, "America/New_York") for index in range(1, 35)}
+    asked = {"lookback": 7, "always_today": False}
+    assert _due({TODAY: NOW, **fetched}, **asked) == tuple(TODAY - index * DAY for index in range(1, 35))
+    turn = {day: starts(day + 7 * DAY, "America/New_York") for day in fetched}
+    in_time = {TODAY: NOW, **{day: min(NOW, at) for day, at in turn.items()}}
+    assert _due(in_time, **asked) == tuple(TODAY - index * DAY for index in range(29, 35))
+
+
 def test_a_refresh_looks_back_to_the_oldest_day_that_moved_unseen():
     today, zone = date(2026, 11, 18), "Asia/Tokyo"
     asleep = datetime(2026, 10, 9, 12, tzinfo=UTC)
