@@ -284,7 +284,9 @@ def _trust(
         return Trust("partial", (words,))
     apart = {row.day for row in rows if not row.agrees}
     if apart:
-        return Trust("partial", (f"On {_days(len(apart))} the parts do not add up to the account's total.",))
+        which = "spend, impressions, clicks or conversions"
+        words = f"On {_days(len(apart))} the parts do not add up to the account's total in {which}."
+        return Trust("partial", (words,))
     odd = [row.odd for row in full.values() if row.odd]
     if odd:
         return Trust(

@@ -10,14 +10,14 @@ has changed is written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from django.db import connection
 
-from insights.metrics import ADDITIVE
+from insights.metrics import ADDITIVE, VALUES
 from insights.models import (
     AccountDay,
     AccountHour,
@@ -36,7 +36,11 @@ from insights.windows import DAY, Period, sliding
 HOUR_LEVEL: Final = "campaign"
 _COLUMNS: Final = ", ".join(ADDITIVE)
 _SUMS: Final = ", ".join(f"CAST(SUM({name}) AS bigint)" for name in ADDITIVE)
-_MICRO: Final = Decimal(1_000_000)
+_MICRO: Final = 1_000_000
+_HALF_A_HUNDREDTH: Final = 5_000
+_WORTHS: Final = frozenset(VALUES.values())
+#: What the rows of every level have to add up to.
+_ADDS_UP: Final = ("spend", "impressions", "clicks", *VALUES, *VALUES.values())
 #: Which column of an ad row names the object of each level ("" is the account itself).
 OWNER: Final = {"ad": "object_id", "adset": "adset_id", "campaign": "campaign_id"}
 
@@ -182,29 +186,43 @@ def spent(*, account_id: int, days: Collection[date]) -> list[tuple[str, str, da
 
 
 def disagreeing(*, account_id: int, days: Collection[date]) -> set[tuple[str, date]]:
-    """(level, day) pairs whose rows do not add up to the account's own row in spend, impressions or clicks.
+    """(level, day) pairs whose rows do not add up to the account's own row in spend, impressions, clicks, conversions
+    or what these were worth.
 
     Meta leaves out what is deleted or archived unless asked, and answers levels a moment apart: a sum of
-    parts that differs from the whole is said, not hidden.
+    parts that differs from the whole is said, not hidden. A conversion counts once at each level, in the window of its
+    ad set (the window of no other is compared); people reached are counted anew at each, so they are left out.
     """
+    names = ", ".join(f"SUM({name})" for name in _ADDS_UP)
     sums: dict[tuple[str, date], tuple[int, ...]] = {}
     with connection.cursor() as cursor:
         for part in _parts(days):
             cursor.execute(
-                "SELECT level, day, SUM(spend), SUM(impressions), SUM(clicks)"  # noqa: S608
+                f"SELECT level, day, COUNT(*), {names}"  # noqa: S608
                 f" FROM {DayRow._meta.db_table} WHERE ad_account_id = %s AND breakdown = ''"
                 f" AND day IN ({', '.join(['%s'] * len(part))}) GROUP BY level, day",
                 [account_id, *part],
             )
             for level, day, *numbers in cursor.fetchall():
                 sums[level, as_day(day)] = tuple(int(number) for number in numbers)
-    nothing = (0, 0, 0)
+    nothing = (0,) * (1 + len(_ADDS_UP))
     return {
         (level, day)
         for day in days
         for level in ("ad", "adset", "campaign")
-        if sums.get((level, day), nothing) != sums.get(("account", day), nothing)
+        if _apart(sums.get((level, day), nothing), sums.get(("account", day), nothing))
     }
+
+
+def _apart(parts: Sequence[int], whole: Sequence[int]) -> bool:
+    """Whether (rows, sums of `_ADDS_UP`) differ by more than rounding: Meta writes a worth, and a fraction of a
+    conversion, in hundredths, row by row."""
+    rounding = (parts[0] + whole[0]) * _HALF_A_HUNDREDTH
+    for name, one, other in zip(_ADDS_UP, parts[1:], whole[1:], strict=True):
+        rounded = name in _WORTHS or (name in VALUES and (one % _MICRO or other % _MICRO))
+        if abs(one - other) > (rounding if rounded else 0):
+            return True
+    return False
 
 
 def checksum(*, account_id: int) -> dict[str, int]:

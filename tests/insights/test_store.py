@@ -28,6 +28,7 @@ from insights.models import (
 from insights.rows import read
 from insights.store.rollups import checksum
 from insights.store.write import Read, upsert
+from insights.trust import known
 from insights.windows import DAY, Period
 from tests.insights.conftest import NOW, TODAY, row, wire
 
@@ -264,6 +265,47 @@ def test_parts_that_do_not_add_up_to_the_account_are_marked(ad_account):
         now=NOW,
     )
     assert dict(Slice.objects.of(ad_account).values_list("level", "agrees")) == {"ad": False, "account": True}
+
+
+def bought(count, worth, kind="omni_purchase"):
+    return {
+        "actions": [{"action_type": kind, "value": count}],
+        "action_values": [{"action_type": kind, "value": worth}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("parts", "whole", "agrees"),
+    [
+        ((bought("3", "60.00"), bought("2", "40.00")), bought("5", "100.00"), True),
+        ((bought("3", "60.00"), bought("2", "40.00")), bought("6", "100.00"), False),
+        ((bought("3", "60.00"), bought("2", "40.00")), bought("5", "101.00"), False),
+        ((bought("3", "60.00"), bought("2", "40.00")), {}, False),
+        # Leads are no purchases, however many there are of either.
+        ((bought("3", "60.00"),), bought("3", "60.00", "lead"), False),
+        # One type of the family is missing at a level, and the number is the same.
+        ((bought("3", "60.00", "purchase"),), bought("3", "60.00"), True),
+        # Hundredths, rounded row by row.
+        ((bought("1.33", "20.004"), bought("1.33", "20.004")), bought("2.67", "40.01"), True),
+        ((bought("1.33", "20.00"), bought("1.33", "20.00")), bought("2.69", "40.00"), False),
+    ],
+)
+def test_conversions_that_do_not_add_up_to_the_account_are_marked(ad_account, parts, whole, agrees):
+    same = {"spend": "1.00", "impressions": 5}
+    rows = [row(object_id=str(30 + n), **same, **part) for n, part in enumerate(parts)]
+    total = {"spend": f"{len(parts)}.00", "impressions": 5 * len(parts), "reach": 1}
+    upsert(
+        ad_account=ad_account,
+        rows=[*rows, row(level="account", object_id="1", **total, **whole)],
+        slices=[Read("day", "ad", TODAY), Read("day", "account", TODAY)],
+        now=NOW,
+    )
+    assert Slice.objects.of(ad_account).get(level="ad").agrees is agrees
+    if not agrees:
+        trust = known(
+            ad_account=ad_account, period=Period(TODAY, TODAY), level="account", now=NOW
+        ).header.trust
+        assert trust.state == "partial" and trust.reasons[0].endswith("clicks or conversions.")
 
 
 def test_window_sums_hold_full_days_up_to_yesterday_and_turn_with_the_account_s_day(ad_account):
