@@ -50,6 +50,7 @@ _VOLUME: Final[Mapping[str, int]] = {
     "impressions": 10_000, "clicks": 100, "conversions": 10, "video_views": 500, "spend": 0,
 }  # fmt: skip
 _STEPS: Final = (5, 10, 20, 50, 100)
+_UNREAD: Final = "Not all days of these weeks were read."
 _YOUNG: Final = "Not comparable yet: conversions of these days are still coming in."
 
 
@@ -230,14 +231,16 @@ def _against(
     name: str, ad_account: AdAccount, mine: Member | None, rows: Sequence[Member], who: Principal
 ) -> Portfolio:
     metric = METRICS[name]
-    result = RESULTS.get(ad_account.client.result_action)
+    result = Result(ad_account.client.result_action) if mine is None else mine.result
+    if metric.of_result and not result.action:
+        return _no(result.reason or _UNREAD)
     group: list[tuple[Member, Decimal]] = []
     for row in rows:
         if row.client_id == ad_account.client_id or row.client_id in who.client_ids:
             continue
         if metric.unit == "money" and row.currency != ad_account.currency:
             continue
-        if metric.of_result and RESULTS.get(row.terms.result_action) != result:
+        if metric.of_result and RESULTS.get(row.result.action) != RESULTS.get(result.action):
             continue
         value = _value(name, row)
         if value is not None:
@@ -254,7 +257,8 @@ def _against(
 
 
 def _value(name: str, row: Member) -> Decimal | None:
-    bases = with_terms(row.sums, row.terms)
+    # Costs stay out: profit is never compared across clients.
+    bases = with_terms(row.sums, Terms(row.result.action))
     over = METRICS[name].over
     enough = bases.get(over) if over else None
     if over is None or enough is None or enough < _VOLUME.get(over, 0):

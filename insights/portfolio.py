@@ -19,11 +19,12 @@ import redis
 from django.core.cache import cache
 from django.db.models import Count, Sum
 
+import insights.results as outcomes
 from accounts.models import AdAccount
-from campaigns.models import Campaign
-from insights.metrics import Terms
-from insights.models import CampaignDay, Slice
-from insights.windows import Period
+from campaigns.models import AdSet, Campaign
+from insights.models import AdSetMonth, CampaignDay, Slice
+from insights.results import Goal, Result
+from insights.windows import Period, months
 
 log = logging.getLogger(__name__)
 _SECONDS: Final = 3600
@@ -31,12 +32,13 @@ _SECONDS: Final = 3600
 
 @dataclass(frozen=True)
 class Member:
-    """One ad account's sums over its campaigns of one objective, and what its client calls a result."""
+    """One ad account's sums over its campaigns of one objective, and what their result is: what its client says, else
+    what those of their ad sets that ran are optimised for."""
 
     ad_account_id: int
     client_id: int
     currency: str
-    terms: Terms
+    result: Result
     sums: dict[str, Decimal | None]
 
 
@@ -84,15 +86,39 @@ def _read(
         into = sums.setdefault(row["ad_account_id"], dict.fromkeys(names, Decimal(0)))
         for one in names:
             into[one] = (into[one] or Decimal(0)) + Decimal(row[f"sum_{one}"] or 0)
+    said = {
+        pk: outcomes.of_client(accounts[pk].client.result_action)
+        for pk in sums
+        if accounts[pk].client.result_action
+    }
+    results = {**said, **_optimised(sums.keys() - said.keys(), mine, period)}
     return tuple(
-        Member(pk, accounts[pk].client_id, accounts[pk].currency, _terms(accounts[pk]), sums[pk])
+        Member(pk, accounts[pk].client_id, accounts[pk].currency, results[pk], sums[pk])
         for pk in sorted(sums)
     )
 
 
-def _terms(account: AdAccount) -> Terms:
-    # Costs stay out: profit is never compared across clients.
-    return Terms(account.client.result_action)
+def _optimised(
+    account_ids: Collection[int], campaigns: Collection[tuple[int, str]], period: Period
+) -> dict[int, Result]:
+    """Ad account id -> the one result of those ad sets of these (account, campaign) that had rows in the period."""
+    if not account_ids:
+        return {}
+    days = months(period)
+    words = {
+        (account, meta_id): Goal(*goal)
+        for account, meta_id, *goal in AdSet.everything.filter(ad_account_id__in=account_ids).values_list(
+            "ad_account_id", "meta_id", "optimization_goal", "conversion_event", "campaign__objective"
+        )
+    }
+    found: dict[int, set[Result]] = {pk: set() for pk in account_ids}
+    ran = AdSetMonth.everything.filter(ad_account_id__in=account_ids, month__in=days)
+    for account, campaign, adset, month, bits in ran.values_list(
+        "ad_account_id", "campaign_id", "adset_id", "month", "days"
+    ):
+        if (account, campaign) in campaigns and bits & days[month]:
+            found[account].add(outcomes.of_goal(words.get((account, adset))))
+    return {pk: outcomes.together(every) for pk, every in found.items()}
 
 
 def _get(key: str) -> Any:

@@ -28,7 +28,7 @@ from insights.models import (
     HourRow,
     PeriodReach,
 )
-from insights.windows import DAY, Period
+from insights.windows import DAY, Period, months
 
 Bases = dict[str, Decimal | None]
 #: Column -> what it may hold.
@@ -195,9 +195,7 @@ def ad_sets(
 
 def _ran(ad_account: AdAccount, period: Period, among: Among, owner: str) -> list[tuple[str, str]]:
     """(ad set, what `owner` names of it) of the ad sets that had rows in the period."""
-    wanted: dict[date, int] = {}
-    for day in period:
-        wanted[day.replace(day=1)] = wanted.get(day.replace(day=1), 0) | 1 << day.day - 1
+    wanted = months(period)
     rows = statements.read(
         AdSetMonth,
         ("adset_id", owner, "month", "days"),

@@ -207,6 +207,14 @@ def runs(days: Iterable[date], *, longest: int) -> tuple[Period, ...]:
     return tuple(found)
 
 
+def months(period: Period) -> dict[date, int]:
+    """First day of a month -> which of its days are in the period: bit 0 is that first day."""
+    found: dict[date, int] = {}
+    for day in period:
+        found[day.replace(day=1)] = found.get(day.replace(day=1), 0) | 1 << day.day - 1
+    return found
+
+
 def halves(period: Period) -> tuple[Period, Period]:
     """The period cut in two, newer half first; at least two days are needed."""
     middle = period.since + DAY * (period.days // 2)

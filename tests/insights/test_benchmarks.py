@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -11,9 +12,10 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.access import principal_of
 from accounts.models import AdAccount, Client, Membership, Role, User
-from campaigns.models import Campaign
+from campaigns.models import AdSet, Campaign
 from insights.benchmarks import NAMES, benchmarks
-from insights.models import Slice
+from insights.models import DayRow, Slice
+from insights.results import MIXED
 from insights.spread import blurred, quartiles, standing
 from insights.store.write import Read, upsert
 from insights.windows import DAY
@@ -24,7 +26,9 @@ LEVELS = ("ad", "campaign", "account")
 _numbers = itertools.count(500)
 
 
-def account_of(client, *, clicks, currency="USD", objective="OUTCOME_SALES", days=40, bought=2):
+def account_of(
+    client, *, clicks, currency="USD", objective="OUTCOME_SALES", days=40, bought=2, event="PURCHASE"
+):
     """An ad account of 40 days: 1,000 impressions a day, so many clicks, 10 spent, `bought` purchases."""
     number = str(next(_numbers))
     account = AdAccount.everything.create(
@@ -35,11 +39,16 @@ def account_of(client, *, clicks, currency="USD", objective="OUTCOME_SALES", day
         client=client, ad_account=account, meta_id=f"10{number}", name="Sales", objective=objective,
         status="ACTIVE", effective_status="ACTIVE", seen_at=NOW,
     )  # fmt: skip
-    campaign = Campaign.everything.get(ad_account=account).meta_id
+    campaign = Campaign.everything.get(ad_account=account)
+    AdSet.everything.create(
+        client=client, ad_account=account, campaign=campaign, meta_id=f"20{number}", name="Set", status="ACTIVE",
+        effective_status="ACTIVE", seen_at=NOW, optimization_goal="OFFSITE_CONVERSIONS", conversion_event=event,
+    )  # fmt: skip
+    campaign = campaign.meta_id
     ads = [
         row(
-            day=TODAY - DAY * age, campaign_id=campaign, impressions=1000, clicks=clicks, spend="10.00",
-            actions=[{"action_type": "omni_purchase", "value": str(bought)}],
+            day=TODAY - DAY * age, campaign_id=campaign, adset_id=f"20{number}", impressions=1000, clicks=clicks,
+            spend="10.00", actions=[{"action_type": "omni_purchase", "value": str(bought)}],
         )
         for age in range(1, days + 1)
     ]  # fmt: skip
@@ -137,6 +146,60 @@ def test_money_is_compared_within_a_currency_and_results_of_one_kind(agency, min
     cache.clear()
     found = ask(mine, agency.principals.bob).portfolio
     assert (found["conversion_rate"].at_least, found["ctr"].at_least) == (0, 5)
+
+
+def test_clients_that_name_no_result_are_compared_by_what_their_ad_sets_are_optimised_for(
+    agency, mine, others
+):
+    """The default: nobody says what counts, so what is bought counts where purchases are what is optimised for."""
+    named = ask(mine, agency.principals.bob).portfolio
+    Client.objects.update(result_action="")
+    cache.clear()
+    found = ask(mine, agency.principals.bob).portfolio
+    for name in ("cpa", "conversion_rate"):
+        assert found[name] == named[name] and (found[name].at_least, found[name].why) == (5, "")
+    # One client says purchases itself: the same thing. Two accounts are after leads: another.
+    Client.objects.filter(pk=others[0].client_id).update(result_action="omni_purchase")
+    cache.clear()
+    assert ask(mine, agency.principals.bob).portfolio["cpa"] == named["cpa"]
+    AdSet.everything.filter(ad_account__in=others[1:3]).update(conversion_event="LEAD")
+    cache.clear()
+    found = ask(mine, agency.principals.bob).portfolio
+    assert (found["cpa"].at_least, found["ctr"].at_least) == (0, 5) and "give somebody's" in found["cpa"].why
+
+
+def test_an_account_of_several_results_is_told_that_and_counts_in_no_group(agency, mine, others):
+    Client.objects.update(result_action="")
+    mine.client.refresh_from_db()
+    second = AdSet.everything.get(ad_account=mine)
+    second.pk, second.meta_id, second.conversion_event = None, "209", "LEAD"
+    second.save()
+    campaign = Campaign.everything.get(ad_account=mine).meta_id
+    rows = [
+        row(object_id="99", day=TODAY - DAY * age, campaign_id=campaign, adset_id="209", spend="1.00")
+        for age in (9, 44)
+    ]
+    upsert(ad_account=mine, rows=rows, slices=[], now=NOW)
+    found = ask(mine, agency.principals.bob).portfolio
+    assert (found["cpa"].why, found["cpa"].value, found["ctr"].at_least) == (MIXED, None, 5)
+    # It ran before these weeks, not in them: what is compared has one result.
+    rows = [
+        row(
+            object_id="98",
+            day=TODAY - DAY * 9,
+            campaign_id=campaign,
+            adset_id=f"20{mine.meta_id}",
+            spend="1.00",
+        )
+    ]
+    DayRow.objects.of(mine).filter(object_id="99", day=TODAY - DAY * 9).delete()
+    upsert(ad_account=mine, rows=rows, slices=[], now=NOW + timedelta(minutes=1))
+    cache.clear()
+    assert ask(mine, agency.principals.bob).portfolio["cpa"].at_least == 5
+    # Of days that were not read nothing is known, the result neither.
+    Slice.objects.of(mine).filter(day=TODAY - DAY * 9).update(complete=False)
+    cache.clear()
+    assert ask(mine, agency.principals.bob).portfolio["cpa"].why == "Not all days of these weeks were read."
 
 
 def test_another_objective_and_too_little_volume_are_other_groups(agency, mine, others):
