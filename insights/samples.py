@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
-from django.db.models import Count, Max, Min
+from django.db.models import Count, Max, Min, QuerySet
+from django.db.models.functions import ExtractMinute, Floor, TruncHour
 
 from accounts.models import AdAccount
 from insights.models import Sample
@@ -23,7 +24,6 @@ TIERS: Final[Sequence[tuple[timedelta, timedelta | None]]] = (
     (timedelta(days=90), None),
     (timedelta(days=7), timedelta(minutes=15)),
 )
-_DAY: Final = timedelta(days=1)
 _MOST_DAYS_AT_ONCE: Final = 500
 
 
@@ -98,19 +98,26 @@ def thin(*, now: datetime) -> int:
     already is not looked at again."""
     gone = 0
     for age, apart in TIERS:
-        most = 1 if apart is None else _DAY // apart + 4  # a day of 25 hours has four more quarters
-        days = (
-            Sample.everything.filter(at__lt=now - age)
-            .values("ad_account_id", "day")
-            .annotate(n=Count("id"))
-            .filter(n__gt=most)
-            .order_by("day")[:_MOST_DAYS_AT_ONCE]
-        )
-        for row in list(days):
-            mine = Sample.everything.filter(
-                ad_account_id=row["ad_account_id"], day=row["day"], at__lt=now - age
-            )
+        old = Sample.everything.filter(at__lt=now - age)
+        for account_id, day in _crowded(old, apart):
+            mine = old.filter(ad_account_id=account_id, day=day)
             ids = surplus(mine.values_list("id", "at"), apart=apart)
             for start in range(0, len(ids), 500):
                 gone += Sample.everything.filter(pk__in=ids[start : start + 500]).delete()[0]
     return gone
+
+
+def _crowded(rows: QuerySet[Sample], apart: timedelta | None) -> list[tuple[int, date]]:
+    """(ad account, account day) with more samples than one for each stretch, oldest first, at most so many at once."""
+    stretch: dict[str, Any] = {}
+    if apart is not None:
+        assert not timedelta(hours=1) % apart  # a stretch lies within one hour of UTC
+        minutes = apart // timedelta(minutes=1)
+        # Floor: PostgreSQL's minutes are no whole numbers, and neither is a part of them.
+        part = Floor(ExtractMinute("at", tzinfo=UTC) / minutes)
+        stretch = {"hour": TruncHour("at", tzinfo=UTC), "part": part}
+    several = (
+        rows.order_by().values("ad_account_id", "day", **stretch).annotate(n=Count("id")).filter(n__gt=1)
+    )
+    found: list[tuple[int, date]] = list(several.order_by("day").values_list("ad_account_id", "day"))
+    return list(dict.fromkeys(found))[:_MOST_DAYS_AT_ONCE]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accounts.models import AdAccount
 from insights.models import Sample
 from insights.poll import tick
 from insights.samples import keep, since, spent, surplus, thin
@@ -73,6 +75,56 @@ def test_after_a_week_a_quarter_of_an_hour_and_after_ninety_days_a_day_keeps_its
     assert by_day[95].get().impressions == 2879
     assert {row.at.minute % 15 for row in by_day[8]} == {14}
     assert thin(now=NOW) == 0
+
+
+def looks_at(ad_account, *moments):
+    """A sample at each moment, of the account's day in New York."""
+    for at in moments:
+        day = at.astimezone(ZoneInfo(ad_account.timezone_name)).date()
+        keep(ad_account=ad_account, day=day, totals=FINE, now=at)
+
+
+@pytest.mark.django_db
+def test_a_look_of_seven_days_to_the_second_is_kept_and_one_a_moment_older_only_if_it_is_its_quarter_s_last(
+    ad_account,
+):
+    edge, second = NOW - timedelta(days=7), timedelta(seconds=1)
+    looks_at(ad_account, edge - 60 * second, edge - 30 * second, edge, edge + 30 * second)
+    assert thin(now=NOW) == 1
+    assert kept(ad_account) == [edge - 30 * second, edge, edge + 30 * second]
+    # A moment later the look at the edge is older than seven days, and alone in its quarter so far.
+    assert thin(now=NOW + timedelta(microseconds=1)) == 0
+    assert thin(now=NOW + 30 * second) == 0
+    assert thin(now=NOW + 31 * second) == 1
+    assert kept(ad_account) == [edge - 30 * second, edge + 30 * second]
+
+
+@pytest.mark.django_db
+def test_a_look_of_ninety_days_to_the_second_is_kept_and_then_its_day_keeps_the_last_of_the_older_ones(
+    ad_account,
+):
+    edge, quarter = NOW - timedelta(days=90), timedelta(minutes=15)
+    looks_at(ad_account, edge - 2 * quarter, edge - quarter, edge, edge + quarter)
+    assert thin(now=NOW) == 1
+    assert kept(ad_account) == [edge - quarter, edge, edge + quarter]
+    assert thin(now=NOW + timedelta(microseconds=1)) == 1
+    assert kept(ad_account) == [edge, edge + quarter]
+    assert thin(now=NOW + timedelta(days=1)) == 1
+    assert kept(ad_account) == [edge + quarter]
+
+
+@pytest.mark.django_db
+def test_a_day_of_few_looks_close_together_is_thinned_too_and_two_accounts_apart_are_left(ad_account, agency):
+    other = AdAccount.everything.create(
+        client=agency.northwind, meta_id="2", name="Other", currency="USD", timezone_name="Asia/Kolkata",
+        enabled_at=NOW,
+    )  # fmt: skip
+    start = NOW - timedelta(days=8)
+    looks_at(ad_account, *(start + timedelta(minutes=n) for n in range(20)))
+    looks_at(other, start)
+    assert thin(now=NOW) == 18
+    assert kept(ad_account) == [start + timedelta(minutes=14), start + timedelta(minutes=19)]
+    assert kept(other) == [start]
 
 
 @pytest.mark.django_db
