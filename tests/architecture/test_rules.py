@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from tests.architecture.source import Module, modules, resolved
+from tests.architecture.source import FLOORS, Module, modules, resolved
 
 #: Who may read the machine's clock. `time.monotonic` counts for deadlines and is not on the list.
 CLOCKS = {"metaads.clock", "metaads.sandbox.clock"}
@@ -234,16 +234,75 @@ def test_nobody_posts_to_meta_but_the_writer_and_the_three_that_ask_or_sign_in()
 
 
 def test_a_state_of_a_change_is_assigned_in_one_place() -> None:
-    """Only the ledger moves a change from state to state, so that no transition goes unrecorded."""
+    """Only the ledger moves a change from state to state, so that no transition goes unrecorded: nobody else assigns
+    one, and nobody else on the floors that know changes updates the column."""
     found = []
     for module in modules():
-        if not module.name.startswith("campaigns.changes.") or module.name == "campaigns.changes.ledger":
+        if module.floor < FLOORS["campaigns"] or module.name == "campaigns.changes.ledger":
             continue
-        for node in ast.walk(module.tree):
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            copied = isinstance(node, ast.Assign) and ast.unparse(node.value).endswith(
-                ".state"
-            )  # a row read again
-            if not copied and any(isinstance(one, ast.Attribute) and one.attr == "state" for one in targets):
-                found.append(module.at(node))
+        if module.name.startswith("campaigns.changes."):
+            found += [module.at(node) for node in ast.walk(module.tree) if _assigns_state(node)]
+        roots = {"Change", "rows"} if module.name.startswith("campaigns.changes.") else {"Change"}
+        found += [module.at(call) for call in module.calls() if _updates_state(call, roots)]
     assert found == []
+
+
+def _assigns_state(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Assign) or ast.unparse(node.value).endswith(".state"):  # a row read again
+        return False
+    return any(isinstance(one, ast.Attribute) and one.attr == "state" for one in node.targets)
+
+
+def _updates_state(call: ast.Call, roots: set[str]) -> bool:
+    """`Change....update(state=...)`, on however long a chain; other models have states of their own."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "update":
+        return False
+    root: ast.AST = call.func
+    while isinstance(root, ast.Attribute | ast.Call):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    return ast.unparse(root) in roots and any(one.arg == "state" for one in call.keywords)
+
+
+#: Modules on the way of an amount, and what in them may be a float: seconds and shares of time, never money.
+MONEY = (
+    "metaads.graph.money",
+    "accounts.fields",
+    "campaigns.states",
+    "campaigns.mapping",
+    "campaigns.changes.",
+)
+FLOATS = {
+    ("campaigns.changes.send", "SEND_WITHIN: Final = 5.0"),  # seconds
+    ("campaigns.changes.send", "committed: float"),  # a moment of the monotonic clock
+}
+
+
+def test_no_float_is_made_or_named_on_the_way_of_an_amount() -> None:
+    """Neither a literal, nor a conversion, nor an annotation. To refuse one by `isinstance` is allowed."""
+    found = set()
+    for module in modules():
+        if not module.name.startswith(MONEY):
+            continue
+        refusing = {
+            id(inner)
+            for call in module.calls()
+            if ast.unparse(call.func) == "isinstance"
+            for inner in ast.walk(call.args[1])
+        }
+        for node in ast.walk(module.tree):
+            literal = isinstance(node, ast.Constant) and isinstance(node.value, float)
+            named = isinstance(node, ast.Name) and node.id == "float" and id(node) not in refusing
+            if literal or named:
+                found.add((module.name, _line(module, node)))
+    assert found - FLOATS == set()
+    assert found >= FLOATS, "listed and not there any more"
+
+
+def _line(module: Module, node: ast.AST) -> str:
+    """The argument or the statement that the node stands in."""
+    around = [
+        one
+        for one in ast.walk(module.tree)
+        if isinstance(one, ast.arg | ast.stmt) and any(inner is node for inner in ast.walk(one))
+    ]
+    return ast.unparse(min(around, key=lambda one: len(ast.unparse(one))))

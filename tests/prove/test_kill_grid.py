@@ -15,7 +15,7 @@ from config.env import ROOT
 from metaads.crash import POINTS, watching
 from tests.conftest import need
 from tests.processes import environment
-from tests.prove.grid import OUTCOMES, Cell, Lane, Tally, cells, pairs, sample
+from tests.prove.grid import OUTCOMES, Cell, Lane, Tally, cells, pairs, sample, sure
 
 SEED = int(os.environ.get("PROVE_SEED") or 5)
 N = int(os.environ.get("PROVE_N") or 200)
@@ -43,8 +43,16 @@ def test_every_point_that_the_product_names_is_in_the_grid_under_every_outcome()
     assert len(POINTS) >= 20 and len({one.name for one in OUTCOMES}) == len(OUTCOMES) >= 20
     every = {(cell.point, cell.outcome.name) for cell in cells()}
     assert every == {(point, outcome.name) for point in POINTS for outcome in OUTCOMES}
-    some = sample(120, seed=SEED)
-    assert len(some) == 120 and {cell.point for cell in some} == set(POINTS)
+
+
+@pytest.mark.parametrize("seed", [SEED, SEED + 1])
+def test_the_sample_dies_at_every_point_and_meets_every_outcome(seed: int) -> None:
+    """By name here; that each death really happens is asserted where the cells are run."""
+    some = sample(120, seed=seed)
+    assert len(some) == len({str(cell) for cell in some}) == 120
+    assert {cell.then or cell.point for cell in sure()} == set(POINTS)
+    assert all(cell in some for cell in sure())
+    assert all(any(cell.outcome == one for cell in some) for one in OUTCOMES)
 
 
 def test_nothing_is_made_to_die_in_production(settings) -> None:
@@ -104,16 +112,17 @@ def run(lanes: list[Lane], chosen: list[Cell]) -> Tally:
 @pytest.mark.prove
 @pytest.mark.fault("F7", "F8", "F9", "F10", "F11")
 def test_killed_anywhere_nothing_moves_twice_too_far_or_unseen(lanes, request: pytest.FixtureRequest) -> None:
-    """120 cells and 20 double crashes by the seed, half on each database; from N=1000 on, on each all cells and 100."""
+    """120 cells and 20 double crashes by the seed, half on each database, and a death at every point on both; from N=1000
+    on, on each all cells and 100."""
     large = N >= LARGE
     chosen = cells() if large else sample(120, seed=SEED)
     chosen += pairs(100 if large else 20, seed=SEED)
     if not large:
-        chosen = chosen[DATABASES.index(request.node.callspec.params["lanes"]) :: len(DATABASES)]
+        half = chosen[DATABASES.index(request.node.callspec.params["lanes"]) :: len(DATABASES)]
+        chosen = sure() + [cell for cell in half if cell not in sure()]
     tally = run(lanes, chosen)
     assert tally.wrong == [], f"{len(tally.wrong)} wrong, PROVE_SEED={SEED}:\n" + "\n".join(tally.wrong)
     least = len(chosen)
     assert tally.kills >= least // 2 and tally.writes >= least // 2, str(tally)
     assert tally.unknown >= least // 10 and tally.edits >= least // 20, str(tally)
-    if large:
-        assert set(tally.died_at) == set(POINTS), set(POINTS) - set(tally.died_at)
+    assert set(tally.died_at) == set(POINTS), set(POINTS) - set(tally.died_at)
