@@ -1,4 +1,4 @@
-"""Amounts all the way, for every currency of Meta's table: wire -> Decimal -> text -> column -> wire, digit by digit."""
+"""Amounts all the way, for each currency of Meta's table: wire -> Decimal -> text -> column -> wire, digit by digit."""
 
 from __future__ import annotations
 

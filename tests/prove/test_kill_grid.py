@@ -112,7 +112,7 @@ def run(lanes: list[Lane], chosen: list[Cell]) -> Tally:
 @pytest.mark.prove
 @pytest.mark.fault("F7", "F8", "F9", "F10", "F11")
 def test_killed_anywhere_nothing_moves_twice_too_far_or_unseen(lanes, request: pytest.FixtureRequest) -> None:
-    """120 cells and 20 double crashes by the seed, half on each database, and a death at every point on both; from N=1000
+    """120 cells and 20 double crashes by the seed, half on each database, on both a death at every point; from N=1000
     on, on each all cells and 100."""
     large = N >= LARGE
     chosen = cells() if large else sample(120, seed=SEED)
