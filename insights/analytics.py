@@ -243,13 +243,21 @@ def as_known_at(
     period = Period(since, until)
     asked = question(ad_account, metrics)
     bases = asked.additive
-    past = history.known_at(
-        ad_account=ad_account, level=level, period=period, at=at, bases=bases, object_ids=object_ids
-    )
-    ids = sorted(past.sums) if object_ids is None else list(dict.fromkeys(object_ids))
-    empty = dict.fromkeys(bases, Decimal(0) if past.days else None)
-    wanted = {day for day in period if day <= days_of.today(at, ad_account.timezone_name)}
     state = known(ad_account=ad_account, period=period, level=level, now=at)
+    moment, found = answers.known_at(
+        ad_account=ad_account,
+        mark=state.mark,
+        level=level,
+        period=period,
+        at=at,
+        bases=bases,
+        object_ids=object_ids,
+    )
+    # Not kept with the sums: a day that is read to the end and has no rows is no new data.
+    read = history.read_by(ad_account=ad_account, period=period, at=moment)
+    ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
+    empty = dict.fromkeys(bases, Decimal(0) if read else None)
+    wanted = {day for day in period if day <= days_of.today(at, ad_account.timezone_name)}
     result = asking.results(ad_account, state.mark, level, period, asked, object_ids)
     return PastTable(
         currency=ad_account.currency,
@@ -257,10 +265,10 @@ def as_known_at(
         since=since,
         until=until,
         at=at,
-        answers_for=past.answers_for,
-        unread=len(wanted - past.days),
+        answers_for=moment,
+        unread=len(wanted - read),
         rows=tuple(
-            TableRow(one, asked.values(past.sums.get(one, empty), result(one)), result(one)) for one in ids
+            TableRow(one, asked.values(found.get(one, empty), result(one)), result(one)) for one in ids
         ),
     )
 
@@ -368,13 +376,9 @@ def windows(
     period = days_of.last(days, today)
     asked = question(ad_account, tuple(METRICS), attribution)
     state = asking.known_in(ad_account, period, level, now, asked)
-    rows = WindowSum.objects.of(ad_account).filter(level=level, days=days, until=period.until)
-    found: dict[str, dict[str, Decimal | None]] = {
-        str(ad_account.meta_id) if level == "account" else row.object_id: {
-            name: Decimal(getattr(row, name)) for name in ADDITIVE
-        }
-        for row in rows
-    }
+    found = answers.by_window(
+        ad_account=ad_account, mark=state.mark, level=level, days=days, until=period.until
+    )
     if not found and state.days:  # the account's day has turned and no upsert has come by yet
         found = answers.by_object(
             ad_account=ad_account, mark=state.mark, level=level, period=period, bases=ADDITIVE.keys()

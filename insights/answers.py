@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Collection, Mapping
-from datetime import date
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, Final, TypeVar
 
 import redis
 from django.core.cache import cache
 
+import insights.history as history
 import insights.sums as sums
 from accounts.models import AdAccount
 from insights.attribution import DEFAULT
@@ -97,6 +98,67 @@ def by_hour(
         question,
         lambda: sums.by_hour(
             ad_account=ad_account, level=level, object_id=object_id, period=period, bases=bases
+        ),
+    )
+
+
+def by_cell(
+    *,
+    ad_account: AdAccount,
+    mark: str,
+    level: str,
+    object_id: str,
+    days: Collection[date],
+    breakdowns: Sequence[str],
+    bases: Collection[str],
+) -> dict[str, Bases]:
+    """`sums.by_cell` of the data that `mark` names."""
+    named = tuple(sorted(day.isoformat() for day in days))
+    question = ("by_cell", level, object_id, named, tuple(breakdowns), tuple(sorted(bases)))
+    return _kept(
+        ad_account,
+        mark,
+        question,
+        lambda: sums.by_cell(
+            ad_account=ad_account,
+            level=level,
+            object_id=object_id,
+            days=days,
+            breakdowns=breakdowns,
+            bases=bases,
+        ),
+    )
+
+
+def by_window(*, ad_account: AdAccount, mark: str, level: str, days: int, until: date) -> Mapping[str, Bases]:
+    """`sums.by_window` of the data that `mark` names."""
+    return _kept(
+        ad_account,
+        mark,
+        ("by_window", level, days, until.isoformat()),
+        lambda: sums.by_window(ad_account=ad_account, level=level, days=days, until=until),
+    )
+
+
+def known_at(
+    *,
+    ad_account: AdAccount,
+    mark: str,
+    level: str,
+    period: Period,
+    at: datetime,
+    bases: Collection[str],
+    object_ids: Collection[str] | None = None,
+) -> tuple[datetime, Mapping[str, Bases]]:
+    """`history.known_at` of the data that `mark` names."""
+    ids = None if object_ids is None else tuple(object_ids)
+    question = ("known_at", level, _days(period), at.isoformat(), tuple(sorted(bases)), ids)
+    return _kept(
+        ad_account,
+        mark,
+        question,
+        lambda: history.known_at(
+            ad_account=ad_account, level=level, period=period, at=at, bases=bases, object_ids=ids
         ),
     )
 
@@ -185,7 +247,8 @@ def _kept(
         answer: Answer = found[0]
         return answer
     answer = compute()
-    if not isinstance(answer, Mapping) or len(answer) <= MOST:
+    whole = answer[1] if isinstance(answer, tuple) else answer
+    if not isinstance(whole, Mapping) or len(whole) <= MOST:
         _set(key, (answer,))
     return answer
 

@@ -13,20 +13,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Max, Sum
 
 import insights.analytics as analytics
+import insights.answers as answers
 import insights.trust as trust
 import insights.windows as days_of
 from accounts.models import AdAccount
 from insights.analytics import Header, Values
 from insights.errors import TooFarBack, UnknownBreakdown
 from insights.metrics import ADDITIVE
-from insights.models import DayRow, FetchRun, Slice
+from insights.models import FetchRun, Slice
 from insights.progress import Progress, of
 from insights.windows import Period
 
@@ -96,29 +96,27 @@ def cells(
     name = ",".join(breakdowns)
     state = trust.known(ad_account=ad_account, period=period, level=level, now=now, breakdown=name)
     asked = analytics.question(ad_account, metrics)
-    bases = sorted(asked.columns & ADDITIVE.keys())
-    rows: Any = DayRow.objects.of(ad_account).filter(
-        level=level, object_id=object_id, day__range=(period.since, period.until), day__in=state.days
+    found = answers.by_cell(
+        ad_account=ad_account,
+        mark=state.mark,
+        level=level,
+        object_id=object_id,
+        days=state.days,
+        breakdowns=breakdowns,
+        bases={*(asked.columns & ADDITIVE.keys()), *_ADDS_UP},
     )
-    prefix = f"{breakdowns[0]}="
-    sums = {f"sum_{one}": Sum(one) for one in {*bases, "impressions"}}
-    found = []
-    for row in (
-        rows.filter(breakdown__startswith=prefix).order_by().values("breakdown").annotate(
-            people=Max("reach"), **sums
-        )
-    ):  # fmt: skip
-        names = dict(part.split("=", 1) for part in row["breakdown"].split("|"))
-        if tuple(names) != breakdowns:
-            continue  # a longer one that begins with the same name
-        values: dict[str, Decimal | None] = {one: Decimal(row[f"sum_{one}"]) for one in bases}
-        people = row["people"] if period.days == 1 else None
-        values["reach"] = None if people is None else Decimal(people)
-        found.append((-row["sum_impressions"], row["breakdown"], Cell(names, asked.values(values))))
-    parts = tuple(cell for _, _, cell in sorted(found, key=lambda one: one[:2]))
+    if period.days > 1:  # people of the one day that was read are not the period's
+        found = {cell: {**one, "reach": None} for cell, one in found.items()}
+    parts = tuple(
+        Cell(dict(part.split("=", 1) for part in cell.split("|")), asked.values(found[cell]))
+        for cell in sorted(found, key=lambda one: (-(found[one]["impressions"] or 0), one))
+    )
     header = state.header
     if header.trust.state in ("ready", "stale"):
-        header = _adding_up(ad_account, header, level, object_id, breakdowns, now)
+        sums = {
+            name: sum((one[name] or Decimal(0) for one in found.values()), Decimal(0)) for name in _ADDS_UP
+        }
+        header = _adding_up(ad_account, header, level, object_id, sums, now)
     return Cells(header, breakdowns, parts)
 
 
@@ -186,7 +184,7 @@ def _adding_up(
     header: Header,
     level: str,
     object_id: str,
-    breakdowns: tuple[str, ...],
+    sums: Values,
     now: datetime,
 ) -> Header:
     """Say it where parts that were read to the end are not the total: it moved since, or Meta keeps back a part."""
@@ -197,16 +195,6 @@ def _adding_up(
     )  # fmt: skip
     if whole.header.trust.state not in ("ready", "stale"):
         return header
-    rows: Any = DayRow.objects.of(ad_account).filter(
-        level=level, object_id=object_id, day__range=(period.since, period.until)
-    )
-    sums = dict.fromkeys(_ADDS_UP, Decimal(0))
-    for cell, spend, impressions in rows.filter(breakdown__startswith=f"{breakdowns[0]}=").values_list(
-        "breakdown", "spend", "impressions"
-    ):
-        if tuple(part.split("=", 1)[0] for part in cell.split("|")) == breakdowns:
-            sums["spend"] += spend
-            sums["impressions"] += impressions
     if all(sums[name] == (whole.values[name] or 0) for name in _ADDS_UP):
         return header
     reason = "The parts do not add up to the total: it moved since they were read, or Meta tells some of it to no part."

@@ -7,8 +7,7 @@ The running day files the last state of each clock hour, so within an hour only 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -27,13 +26,12 @@ _MICRO: Final = Decimal(1_000_000)
 _OWNER: Final = {"account": "", "campaign": "campaign_id", "adset": "adset_id", "ad": "object_id"}
 
 
-@dataclass(frozen=True)
-class Past:
-    """Sums by object as they read at `answers_for`; `days` are those that had been read to the end by then."""
-
-    answers_for: datetime
-    days: frozenset[date]
-    sums: Mapping[str, Bases]
+def read_by(*, ad_account: AdAccount, period: Period, at: datetime) -> frozenset[date]:
+    """The days of the period that had been read to the end by `at` (aware)."""
+    read = Slice.objects.of(ad_account).filter(
+        kind="day", level="ad", breakdown="", day__range=(period.since, period.until), whole_from__lte=at
+    )
+    return frozenset(read.values_list("day", flat=True))
 
 
 def known_at(
@@ -44,12 +42,9 @@ def known_at(
     at: datetime,
     bases: Collection[str],
     object_ids: Collection[str] | None = None,
-) -> Past:
-    """The sums of a period as they were known at `at` (aware)."""
+) -> tuple[datetime, dict[str, Bases]]:
+    """The instant that is answered for (`answerable`), and the sums of the period by object as they were known then."""
     moment = answerable(ad_account=ad_account, period=period, at=at)
-    read = Slice.objects.of(ad_account).filter(
-        kind="day", level="ad", breakdown="", day__range=(period.since, period.until), whole_from__lte=moment
-    )
     found: dict[str, Bases] = {}
     for owner, values in (
         *_standing(ad_account, level, period, moment, bases),
@@ -60,7 +55,7 @@ def known_at(
             mine[name] = (mine[name] or Decimal(0)) + values[name]
     if object_ids is not None:
         found = {one: found[one] for one in object_ids if one in found}
-    return Past(moment, frozenset(read.values_list("day", flat=True)), found)
+    return moment, found
 
 
 def answerable(*, ad_account: AdAccount, period: Period, at: datetime) -> datetime:

@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, QuerySet, Sum
 
 import campaigns.queries as queries
 import insights.statements as statements
@@ -27,6 +27,7 @@ from insights.models import (
     DayRow,
     HourRow,
     PeriodReach,
+    WindowSum,
 )
 from insights.windows import DAY, Period, months
 
@@ -128,6 +129,43 @@ def by_hour(
     among: Among = {} if level == "account" else {**_CAMPAIGN_HOURS, "object_id": (object_id,)}
     found = statements.read(model, ("day", "hour", *names), ad_account=ad_account, period=period, among=among)
     return {(statements.as_day(day), hour): _numbers(names, values) for day, hour, *values in found}
+
+
+def by_cell(
+    *,
+    ad_account: AdAccount,
+    level: str,
+    object_id: str,
+    days: Collection[date],
+    breakdowns: Sequence[str],
+    bases: Collection[str],
+) -> dict[str, Bases]:
+    """Cell (age=25-34|gender=female) -> one object's sums over these days. `reach` is what Meta answered for the cell
+    on a single day; over more it is None."""
+    rows: QuerySet[Any] = DayRow.objects.of(ad_account).filter(
+        level=level, object_id=object_id, day__in=days, breakdown__startswith=f"{breakdowns[0]}="
+    )
+    sums = {f"sum_{name}": Sum(name) for name in bases}
+    found: dict[str, Bases] = {}
+    for row in rows.order_by().values("breakdown").annotate(people=Max("reach"), **sums):
+        cell = row["breakdown"]
+        if [part.split("=", 1)[0] for part in cell.split("|")] != [*breakdowns]:
+            continue  # a longer one that begins with the same name
+        people = row["people"] if len(days) == 1 else None
+        reached = None if people is None else Decimal(people)
+        found[cell] = {**{name: Decimal(row[f"sum_{name}"]) for name in bases}, "reach": reached}
+    return found
+
+
+def by_window(*, ad_account: AdAccount, level: str, days: int, until: date) -> dict[str, Bases]:
+    """Object id -> every column over the last `days` full days up to `until`; empty while these are not summed yet."""
+    rows = WindowSum.objects.of(ad_account).filter(level=level, days=days, until=until)
+    return {
+        str(ad_account.meta_id) if level == "account" else row.object_id: {
+            name: Decimal(getattr(row, name)) for name in ADDITIVE
+        }
+        for row in rows
+    }
 
 
 def reach(
