@@ -40,6 +40,8 @@ from metaads.clock import now
 
 #: Columns that no list may be asked about, whatever form hides them.
 _SECRET = frozenset({"password", "token", "digest", "body", "session_key"})
+#: The name under which a request keeps its principal.
+_PRINCIPAL = "principal_in_admin"
 
 
 class ScopedAdmin(ModelAdmin):
@@ -56,7 +58,12 @@ class ScopedAdmin(ModelAdmin):
     show_full_result_count = False
 
     def principal(self, request: HttpRequest) -> Principal:
-        return access.principal_of(request.user)
+        """Who asks; looked up once a request, because the list of models asks for each of them several times."""
+        found: Principal | None = getattr(request, _PRINCIPAL, None)
+        if found is None:
+            found = access.principal_of(request.user)
+            setattr(request, _PRINCIPAL, found)
+        return found
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         manager = getattr(self.model, "everything", self.model._default_manager)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import hypothesis
 import pytest
 
 from tests import kept
@@ -18,6 +19,12 @@ from tests import kept
 START = datetime(2026, 11, 18, 15, 0, tzinfo=UTC)
 PASSWORD = "correct horse battery"
 REQUIRED = frozenset(filter(None, os.environ.get("REQUIRE", "").split(",")))
+
+
+# The suite asks the same questions in every run; `make prove` (PROVE_N) asks new ones.
+hypothesis.settings.register_profile("suite", derandomize=True, database=None, deadline=None)
+if not os.environ.get("PROVE_N"):
+    hypothesis.settings.load_profile("suite")
 
 
 def need(what: str, ready: bool, why: str) -> None:

@@ -59,6 +59,14 @@ def test_every_list_opens_for_an_owner_and_searches(client, world, model):
         assert client.get(url(model), query).status_code == 200
 
 
+def test_a_page_asks_once_who_is_looking(client, world, django_assert_max_num_queries):
+    """The list of models beside every page asks for each model whether it may be seen, added to and changed."""
+    client.force_login(world.users.alice)
+    client.get(url(AdAccount))
+    with django_assert_max_num_queries(25):
+        client.get(url(AdAccount))
+
+
 def test_staff_see_the_rows_of_their_clients_only(client, world):
     client.force_login(world.users.charlie)
     page = client.get(url(AdAccount)).content.decode()

@@ -71,12 +71,11 @@ class Canaries:
         found = []
         for where, what in artefacts:
             text = what if isinstance(what, bytes) else what.encode("utf-8", "surrogatepass")
-            for needle, name in needles.items():
-                at = text.find(needle)
-                if at >= 0:
-                    around = re.sub(rb"[^\x20-\x7e]", b".", text[max(0, at - 60) : at + 40]).decode()
-                    found.append(f"{name} in {where}: …{around}…")
-                    break
+            # Every place of the text is looked up once: there are thousands of pieces, all as long as each other.
+            hit = next((at for at in range(len(text) - PIECE + 1) if text[at : at + PIECE] in needles), None)
+            if hit is not None:
+                around = re.sub(rb"[^\x20-\x7e]", b".", text[max(0, hit - 60) : hit + 40]).decode()
+                found.append(f"{needles[text[hit : hit + PIECE]]} in {where}: …{around}…")
         return found
 
 
