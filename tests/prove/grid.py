@@ -10,14 +10,16 @@ judge    asks Meta's own history; of the ledger only whether it says the same
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,14 +30,18 @@ from config.env import ROOT
 from metaads.crash import POINTS
 from metaads.sandbox.app import Sandbox, serve
 from tests.campaigns.machine.history import Effect, History
-from tests.conftest import START
-from tests.processes import migrate
+from tests.conftest import START, need
+from tests.processes import environment, migrate
 from tests.prove.lives import SharedClock
 
 APP_ID, APP_SECRET = "1000000000000001", "sandbox-secret"
 #: Who was asked twice: the first connection, and the first byte. Everything else is passed once before it matters.
 HITS = {"send.guarded": (1, 2), "ledger.line": (1, 2, 4, 6), "send.looked": (1, 2), "settle.looked": (1, 2)}
 BUDGET, STATUS = "daily_budget", "status"
+DATABASES = ("sqlite", "postgres")
+ADMIN = os.environ.get("SERVER_ADMIN_URL", "postgres://postgres@127.0.0.1:5432/postgres")
+#: What goes on beside a frozen worker: another one carries on, somebody stops everything, somebody edits.
+TAKEN_OVER, STOPPED, EDITED = "another worker takes over", "somebody stops it", "somebody edits"
 QUIET_ENDS = frozenset({"REJECTED", "EXPIRED", "NOOP", "FAILED"})
 ENDS = QUIET_ENDS | {"APPLIED", "SUPERSEDED", "NEEDS_HUMAN"}
 
@@ -272,11 +278,56 @@ class Lane:
                     rows[table] = b"".join(bytes(part) for part in out)
             return rows
 
-    def run(self, cell: Cell) -> Tally:
-        """Live the cell through and judge it."""
+    def freeze(self, point: str, meanwhile: str, *, within: float) -> list[str]:
+        """Stop a worker at the point as a frozen machine does, let the world go on, and let the worker go on; what was
+        wrong. `within`: the send guard's seconds, which really pass."""
+        self._anew()
+        history, cell = History(self.box), Cell(point, 1, Outcome(meanwhile))
+        with self._database() as database:
+            plan = {
+                "do": "live",
+                "database": database,
+                "object": self.object,
+                "field": BUDGET,
+                "target": "120",
+            }
+            assert self._order(**plan, freeze_at=point, within=within)["frozen"], f"{cell} was never there"
+            edited_at = self._beside(plan, meanwhile)
+            time.sleep(within + 0.1)
+            before = len(history.writes) + len(history.read())
+            assert self._order(do="thaw")["status"] == 0, f"{cell}: it broke"
+            late = len(history.writes) + len(history.read()) - before
+            last = self._order(**plan, release=meanwhile == STOPPED)
+        history.read()
+        wrong = [f"{cell}: {text}" for text in judged(cell, history, last, edited_at)]
+        if late and meanwhile in (STOPPED, TAKEN_OVER):
+            wrong.append(f"{cell}: N12: {late} requests left after it went on")
+        if meanwhile == TAKEN_OVER and last["changes"][0]["state"] != "APPLIED":
+            wrong.append(f"{cell}: N27: it ended as {last['changes'][0]['state']}")
+        return wrong
+
+    def _beside(self, plan: dict[str, Any], meanwhile: str) -> float | None:
+        """What goes on while the worker is frozen; when somebody edited, if anybody did."""
+        if meanwhile == EDITED:
+            body = {"object_id": self.object, "field": BUDGET, "value": 7_700, "actor": "Hanna Human"}
+            self.box.control.handle("POST", "edit", body)
+            self.clock.advance(600)
+            return self.clock.timestamp() - 600
+        if meanwhile == STOPPED:
+            self._order(**plan, stop=True, rounds=0)
+            return None
+        self.clock.advance(61)
+        self._order(**plan)
+        return None
+
+    def _anew(self) -> None:
         self.clock.set(START)
         self.box = self._new_box()
         self.clock.advance(60)
+
+    def run(self, cell: Cell) -> Tally:
+        """Live the cell through and judge it."""
+        self._anew()
         for name, method, times, options in cell.outcome.faults:
             match = {"method": method, "object_id": self.object}
             self.box.faults.arm(name, match, times, at=self.clock.timestamp(), **options)
@@ -324,6 +375,31 @@ class Lane:
         self.box.control.handle("POST", "edit", body)
         tally.edits += 1
         return self.clock.timestamp()
+
+
+@contextmanager
+def opened(database: str, folder: Path, *, count: int) -> Iterator[list[Lane]]:
+    """Lanes on files of SQLite or on throw-away databases of a PostgreSQL server (`DATABASES`)."""
+    names = [f"metaads_grid_{os.getpid()}_{number}" for number in range(count)]
+    with ExitStack() as stack:
+        urls = [""] * count
+        if database == "postgres":
+            try:
+                admin = stack.enter_context(psycopg.connect(ADMIN, autocommit=True, connect_timeout=3))
+            except psycopg.OperationalError:
+                need("postgres", False, "no PostgreSQL answers (SERVER_ADMIN_URL)")
+                raise
+            for name in names:
+                admin.execute(f"CREATE DATABASE {name}".encode())
+                stack.callback(admin.execute, f"DROP DATABASE {name} WITH (FORCE)".encode())
+            urls = [f"{ADMIN.rsplit('/', 1)[0]}/{name}" for name in names]
+        made = [
+            Lane(folder / name, environment(folder, **({"DATABASE_URL": url} if url else {})))
+            for name, url in zip(names, urls, strict=True)
+        ]
+        for lane in made:
+            stack.callback(lane.close)
+        yield made
 
 
 def judged(cell: Cell, history: History, last: dict[str, Any], edited_at: float | None) -> Iterator[str]:

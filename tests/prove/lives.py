@@ -1,8 +1,8 @@
 """The workers that the kill grid lets die: one process loads the product, and forks a child for each life.
 
 A line of JSON in is one life, a line out says how it ended. The child is a real process with connections of its own;
-it sends SIGKILL to itself at the crash point it was given, so nothing of it runs on. Time is a number in a shared file,
-which the sandbox reads as well.
+it sends SIGKILL to itself at the crash point it was given, so nothing of it runs on, or SIGSTOP, and runs on later.
+Time is a number in a shared file, which the sandbox reads as well.
 
     python -m tests.prove.lives CLOCK-FILE
 """
@@ -68,27 +68,48 @@ def main() -> None:
     import campaigns.tasks  # noqa: F401
     import tests.campaigns.conftest
     import tests.campaigns.machine.machine  # noqa: F401
-    from metaads.clock import using
 
     clock = SharedClock(Path(sys.argv[1]))
-    for line in sys.stdin:
-        order = json.loads(line)
-        reading, writing = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(reading)
-            with using(clock.now):
-                said = _guarded(order, clock)
-            os.write(writing, json.dumps(said).encode())
-            os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            text = pipe.read()
+    for line in iter(sys.stdin.readline, ""):
+        _say(_carried(json.loads(line), clock))
+
+
+def _say(answer: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(answer) + "\n")
+    sys.stdout.flush()
+
+
+def _carried(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
+    """Live one life in a child. One that freezes says so; orders are carried out beside it until it thaws."""
+    from metaads.clock import using
+
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reading)
+        with using(clock.now):
+            said = _guarded(order, clock)
+        os.write(writing, json.dumps(said).encode())
+        os._exit(0)
+    os.close(writing)
+    frozen = False
+    if order.get("freeze_at"):
+        _, status = os.waitpid(child, os.WUNTRACED)
+        frozen = os.WIFSTOPPED(status)
+        if frozen:
+            _say({"frozen": True})
+            for line in iter(sys.stdin.readline, ""):
+                beside = json.loads(line)
+                if beside["do"] == "thaw":
+                    break
+                _say(_carried(beside, clock))
+            os.kill(child, signal.SIGCONT)
+    with os.fdopen(reading, "rb") as pipe:
+        text = pipe.read()
+    if frozen or not order.get("freeze_at"):
         _, status = os.waitpid(child, 0)
-        killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
-        answer = json.loads(text) if text else {}
-        sys.stdout.write(json.dumps({"killed": killed, "status": status, **answer}) + "\n")
-        sys.stdout.flush()
+    killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    return {"killed": killed, "frozen": False, "status": status, **(json.loads(text) if text else {})}
 
 
 def _guarded(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
@@ -129,10 +150,11 @@ def live(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
     """Ask for the change if nobody has, approve what waits, and sweep until nothing moves; or die on the way."""
     from accounts.access import principal_of
     from accounts.models import AdAccount, User
-    from campaigns.changes import switch
+    from campaigns.changes import send, switch
     from campaigns.tasks import sweep
     from metaads.crash import watching
 
+    send.SEND_WITHIN = order.get("within", send.SEND_WITHIN)  # type: ignore[misc]
     alice = principal_of(User.objects.get(email="alice@example.com"))
     account = AdAccount.everything.select_related("client").get(enabled_at__isnull=False)
     passes = order.get("hit", 1)
@@ -141,10 +163,10 @@ def live(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
     def hook(name: str) -> None:
         nonlocal passes
         reached.add(name)
-        if name == order.get("point"):
+        if name in (order.get("point"), order.get("freeze_at")):
             passes -= 1
-            if passes <= 0:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if passes == 0:
+                os.kill(os.getpid(), signal.SIGKILL if name == order.get("point") else signal.SIGSTOP)
 
     with watching(hook):
         if order.get("stop"):

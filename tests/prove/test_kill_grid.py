@@ -8,22 +8,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import psycopg
 import pytest
 
 from config.env import ROOT
 from metaads.crash import POINTS, watching
-from tests.conftest import need
-from tests.processes import environment
-from tests.prove.grid import OUTCOMES, Cell, Lane, Tally, cells, pairs, sample, sure
+from tests.prove.grid import DATABASES, OUTCOMES, Cell, Lane, Tally, cells, opened, pairs, sample, sure
 
 SEED = int(os.environ.get("PROVE_SEED") or 5)
 N = int(os.environ.get("PROVE_N") or 200)
 #: From here on the whole grid is run; below it a sample.
 LARGE = 1000
 LANES = 2
-DATABASES = ("sqlite", "postgres")
-ADMIN = os.environ.get("SERVER_ADMIN_URL", "postgres://postgres@127.0.0.1:5432/postgres")
 
 
 def named() -> set[str]:
@@ -71,27 +66,8 @@ def test_nothing_but_a_test_watches_the_points() -> None:
 @pytest.fixture(params=DATABASES)
 def lanes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[list[Lane]]:
     """Two ways to run cells side by side, on SQLite files or on databases of a PostgreSQL server."""
-    names = [f"metaads_grid_{os.getpid()}_{number}" for number in range(LANES)]
-    if request.param == "sqlite":
-        made = [Lane(tmp_path / name, environment(tmp_path)) for name in names]
+    with opened(request.param, tmp_path, count=LANES) as made:
         yield made
-        for lane in made:
-            lane.close()
-        return
-    try:
-        admin = psycopg.connect(ADMIN, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError:
-        need("postgres", False, "no PostgreSQL answers (SERVER_ADMIN_URL)")
-        raise
-    base, made = ADMIN.rsplit("/", 1)[0], []
-    for name in names:
-        admin.execute(f"CREATE DATABASE {name}")
-        made.append(Lane(tmp_path / name, environment(tmp_path, DATABASE_URL=f"{base}/{name}")))
-    yield made
-    for lane, name in zip(made, names, strict=True):
-        lane.close()
-        admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.close()
 
 
 def run(lanes: list[Lane], chosen: list[Cell]) -> Tally:
