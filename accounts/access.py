@@ -7,6 +7,7 @@ nobody). What a principal may not see does not exist for it: `NotFound`, with th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from accounts.errors import Forbidden, Invalid, NotFound
@@ -59,19 +60,37 @@ WORDS: dict[str, str] = {
 }
 
 _ACT = re.compile(r"(?:act_)?(\d{1,38})")
+#: (client id, role); an owner's client is None, which means all.
+Roles = tuple[tuple[int | None, str], ...]
+
+
+def roles_of(users: Iterable[int]) -> dict[int, Roles]:
+    """The roles of people by user id, in one statement; who has none is left out."""
+    found: dict[int, list[tuple[int | None, str]]] = {}
+    rows = Membership.objects.filter(user__in=list(users)).values_list("user_id", "client_id", "role")
+    for user_id, client_id, role in rows:
+        found.setdefault(user_id, []).append((client_id, role))
+    return {user_id: tuple(roles) for user_id, roles in found.items()}
 
 
 def principal_of(
-    user: Any, *, scopes: frozenset[str] | None = None, kind: str = "person", acting: int | None = None
+    user: Any,
+    *,
+    scopes: frozenset[str] | None = None,
+    kind: str = "person",
+    acting: int | None = None,
+    roles: Roles | None = None,
 ) -> Principal:
     """The principal of a signed-in user; `NOBODY` for an anonymous or switched-off one.
 
     With `acting`, the id of a client that this person may view as: what that client's viewer sees, and nothing to
-    do. Where the person may not (any more), `NOBODY`: to see too little is safe.
+    do. Where the person may not (any more), `NOBODY`: to see too little is safe. `roles`: what `roles_of` has just
+    read of this person with others; they are read here without it.
     """
     if not isinstance(user, User) or not user.is_active:
         return NOBODY
-    roles = tuple(Membership.objects.filter(user=user).values_list("client_id", "role"))
+    if roles is None:
+        roles = roles_of([user.pk]).get(user.pk, ())
     own = Principal(kind=kind, user_id=user.pk, name=str(user), roles=roles, scopes=scopes)
     if acting is None:
         return own
@@ -86,9 +105,10 @@ def principal_of(
     )
 
 
-def system(client: Client) -> Principal:
-    """The product itself, acting for one client (a strategy, the watchdog, a scanner)."""
-    return Principal(kind="system", user_id=None, name="metaads", roles=((client.pk, Role.BUYER),))
+def system(*clients: Client) -> Principal:
+    """The product itself, acting for one client, or for some (a strategy, the watchdog, a scanner)."""
+    roles = tuple((client.pk, Role.BUYER) for client in clients)
+    return Principal(kind="system", user_id=None, name="metaads", roles=roles)
 
 
 def may(principal: Principal, verb: str, client: Client | int) -> bool:
@@ -120,17 +140,26 @@ def require_owner(principal: Principal, *, code: str = "may_not_operate") -> Non
         raise Forbidden("Only an owner may do this.", code=code, advice="Ask an owner of this installation.")
 
 
-def clients(principal: Principal) -> list[Client]:
-    """Clients that `principal` may see, by name; archived ones left out."""
+def clients(*principals: Principal) -> list[Client]:
+    """Clients that `principal` (or any of several) may see, by name; archived ones left out."""
     rows = Client.objects.filter(archived_at__isnull=True)
-    if not principal.everywhere:
-        rows = rows.filter(pk__in=principal.client_ids)
+    if not any(principal.everywhere for principal in principals):
+        rows = rows.filter(pk__in=frozenset().union(*(principal.client_ids for principal in principals)))
     return list(rows)
 
 
-def client(principal: Principal, ref: str | None = None, *, verb: str = "view") -> Client:
-    """The client named by `ref` (slug or UUID); without `ref`, the only one there is, else `Invalid` naming them."""
-    visible = clients(principal)
+def client(
+    principal: Principal, ref: str | None = None, *, verb: str = "view", among: Sequence[Client] | None = None
+) -> Client:
+    """The client named by `ref` (slug or UUID); without `ref`, the only one there is, else `Invalid` naming them.
+
+    `among`: what `clients` has just answered for this principal and others; it is asked here without it.
+    """
+    visible = [
+        row
+        for row in (clients(principal) if among is None else among)
+        if principal.everywhere or row.pk in principal.client_ids
+    ]
     if ref:
         found = next((row for row in visible if ref in (row.slug, str(row.uuid))), None)
     elif len(visible) == 1:

@@ -9,6 +9,7 @@ Each start and end is an audit line, and each page that was opened, once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -83,12 +84,7 @@ def ended(*, session: Any, user: User, now: datetime) -> None:
 
 def current(*, session: Any, user: Any, now: datetime) -> Acting | None:
     """What this session views as at `now`; None when it does not, the hour is over, or the client is gone."""
-    found = session.get(_KEY) if session is not None else None
-    if not isinstance(found, dict) or found.get("user") != getattr(user, "pk", None):
-        return None
-    since, until = (datetime.fromtimestamp(found[name], UTC) for name in ("since", "until"))
-    client = Client.objects.filter(pk=found["client"], archived_at__isnull=True).first()
-    return Acting(client=client, since=since, until=until) if client is not None and now < until else None
+    return _current([(session, user)], now)[0]
 
 
 def tidy(*, session: SessionBase, user: User, now: datetime) -> Acting | None:
@@ -106,8 +102,20 @@ def tidy(*, session: SessionBase, user: User, now: datetime) -> Acting | None:
 
 def principal(*, session: Any, user: Any, now: datetime) -> Principal:
     """The principal of a browser's session: the person, or what they view as."""
-    acting = current(session=session, user=user, now=now)
-    return access.principal_of(user, acting=acting.client.pk if acting is not None else None)
+    return principals([(session, user)], now=now)[0]
+
+
+def principals(held: Sequence[tuple[Any, Any]], *, now: datetime) -> list[Principal]:
+    """The principal of each (session, its person), in as many statements as for one."""
+    roles = access.roles_of({user.pk for _, user in held if isinstance(user, User)})
+    return [
+        access.principal_of(
+            user,
+            acting=acting.client.pk if acting is not None else None,
+            roles=roles.get(user.pk, ()),
+        )
+        for (_, user), acting in zip(held, _current(held, now), strict=True)
+    ]
 
 
 def refusal(*, method: str, path: str) -> Forbidden | None:
@@ -134,6 +142,26 @@ def saw(*, acting: Acting, user: User, path: str, now: datetime) -> None:
     if not lines.exists():
         principal = access.principal_of(user, acting=acting.client.pk)
         audit.record(principal=principal, client=acting.client, verb="act_as_page", subject=subject, now=now)
+
+
+def _current(held: Sequence[tuple[Any, Any]], now: datetime) -> list[Acting | None]:
+    began = [_began(session, user) for session, user in held]
+    rows = Client.objects.filter(archived_at__isnull=True)
+    clients = rows.in_bulk({found["client"] for found in began if found is not None})
+    return [_acting(found, clients, now) if found is not None else None for found in began]
+
+
+def _began(session: Any, user: Any) -> dict[str, Any] | None:
+    """What `start` wrote for this person."""
+    found = session.get(_KEY) if session is not None else None
+    mine = isinstance(found, dict) and found.get("user") == getattr(user, "pk", None)
+    return found if mine else None
+
+
+def _acting(found: dict[str, Any], clients: dict[int, Client], now: datetime) -> Acting | None:
+    since, until = (datetime.fromtimestamp(found[name], UTC) for name in ("since", "until"))
+    client = clients.get(found["client"])
+    return Acting(client=client, since=since, until=until) if client is not None and now < until else None
 
 
 def _new_key(session: SessionBase) -> None:

@@ -1,6 +1,6 @@
 """What the agency asks of a role before it may work: a second factor at sign-in.
 
-    RolePolicy.mfa_required, by role -> mfa_missing(user) -> refusal(user)
+    RolePolicy.mfa_required, by role -> refused(users) -> mfa_missing(user), refusal(user)
         a page        -> the page that says how to set one up; nothing else opens until then
         API, socket   -> 403 with the code mfa_required
 
@@ -38,12 +38,7 @@ class MfaRequired(Forbidden):
 
 def mfa_missing(user: Any) -> bool:
     """Whether a role of this person requires a second factor and none is set up; mostly one query."""
-    if not isinstance(user, User):
-        return False
-    required = RolePolicy.objects.filter(
-        mfa_required=True, role__in=Membership.objects.filter(user=user).values("role")
-    )
-    return required.exists() and not has_mfa(user)
+    return isinstance(user, User) and user.pk in refused([user.pk])
 
 
 def refusal(user: Any) -> MfaRequired | None:
@@ -51,6 +46,14 @@ def refusal(user: Any) -> MfaRequired | None:
     if mfa_missing(user):
         return MfaRequired("Your role needs a second step at sign-in, and you have not set one up.")
     return None
+
+
+def refused(users: Iterable[int]) -> frozenset[int]:
+    """Those of the given user ids who may do nothing yet: see `refusal`. Mostly one query, for all of them."""
+    required = RolePolicy.objects.filter(mfa_required=True).values("role")
+    rows = Membership.objects.filter(user__in=list(users), role__in=required)
+    asked = frozenset(rows.values_list("user_id", flat=True))
+    return asked - with_mfa(asked) if asked else asked
 
 
 def has_mfa(user: User) -> bool:

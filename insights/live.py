@@ -3,7 +3,9 @@
     publish(client, topic, id)
         no REDIS_URL -> this process's hub            REDIS_URL -> one Redis channel -> each process's hub
     hub: next sequence of (client, topic), serialised once
-        -> each socket's outlet (bounded; a slow reader keeps the latest of each thing) -> `insights.stream`
+        -> each socket's outlet -> sent at once, where nothing waits there and the socket takes it without a wait
+                                -> else kept (bounded: a slow reader keeps the latest of each thing)
+                                   -> the socket's own task (`insights.stream`)
 
     look_again()    the sockets ask at once whether they may go on; nothing is sent to the pages
 
@@ -18,6 +20,7 @@ import json
 import logging
 import threading
 from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Coroutine, Generator
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -38,18 +41,31 @@ _LOOK: Final = {"look": "again"}
 
 
 class Outlet:
-    """One socket's waiting frames. `offer` and `take` run on the socket's own loop."""
+    """One socket's waiting frames. `offer` and `take` run on the socket's own loop.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, limit: int = OUTLET_LIMIT) -> None:
+    `push` sends a frame without waiting, if it may: it answers whether it took the frame. It is asked only while the
+    socket's task rests in `take` with nothing to do, so no frame overtakes another.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        limit: int = OUTLET_LIMIT,
+        push: Callable[[str], bool] | None = None,
+    ) -> None:
         self.loop = loop
         self.dropped = 0
         self._limit = limit
+        self._push = push
         self._waiting: OrderedDict[tuple[str, str], str] = OrderedDict()
         self._ready = asyncio.Event()
+        self._resting = False
         self._look = False
 
     def offer(self, key: tuple[str, str], text: str) -> None:
-        """Queue a frame; a newer frame of the same thing replaces the waiting one."""
+        """Send a frame at once, or queue it; a newer frame of the same thing replaces the waiting one."""
+        if self._push is not None and self._resting and not self._ready.is_set() and self._push(text):
+            return
         if self._waiting.pop(key, None) is not None:
             self.dropped += 1
         self._waiting[key] = text
@@ -68,13 +84,48 @@ class Outlet:
         look, self._look = self._look, False
         return look
 
+    def wake(self) -> None:
+        """Wake the socket without anything to send or to ask."""
+        self._ready.set()
+
     async def take(self) -> list[str]:
-        """All waiting frames, oldest first; waits for the first."""
-        await self._ready.wait()
+        """All waiting frames, oldest first; waits for the first, or for `look` or `wake`."""
+        self._resting = True
+        try:
+            await self._ready.wait()
+        finally:
+            self._resting = False
         self._ready.clear()
         texts = list(self._waiting.values())
         self._waiting.clear()
         return texts
+
+
+class Begun:
+    """A coroutine that was run up to where it has to wait: `await` it in a task for the rest of it."""
+
+    def __init__(self, work: Coroutine[Any, Any, None], waits_for: Any) -> None:
+        self._work = work
+        self._waits_for = waits_for
+
+    def __await__(self) -> Generator[Any, None, None]:
+        try:
+            yield self._waits_for
+            yield from self._work.__await__()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Leave it undone."""
+        self._work.close()
+
+
+def begin(work: Coroutine[Any, Any, None]) -> Begun | None:
+    """Run a coroutine up to where it has to wait, without a task: None, when it never had to. Raises what it raises."""
+    try:
+        return Begun(work, work.send(None))
+    except StopIteration:
+        return None
 
 
 class Hub:

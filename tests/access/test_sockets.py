@@ -14,11 +14,13 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
+from django.contrib.sessions.backends.db import SessionStore
 from django.test import override_settings
 from django.urls import path
 
 from insights.live import TOPICS, publish
-from insights.stream import NO_CLIENT, NOT_SIGNED_IN, WRONG_ORIGIN, LiveConsumer, websocket_urlpatterns
+from insights.looks import NO_CLIENT, NOT_SIGNED_IN, answers
+from insights.stream import WRONG_ORIGIN, LiveConsumer, _asked, websocket_urlpatterns
 from tests.access.people import PRINCIPALS, Who
 from tests.access.world import MARKER
 
@@ -115,6 +117,24 @@ WANTED = ("none", "northwind", "southwind", "nobody", "by-uuid", "twice", "with-
 @pytest.mark.parametrize("who", PRINCIPALS, ids=str)
 def test_who_may_listen_where(estate, who, wanted):
     assert answer(knock(estate, who.name, asked(estate, wanted))) == right(who, wanted)
+
+
+def test_a_look_at_everybody_in_one_says_what_a_look_at_each_alone_says(estate):
+    """Every principal, wanting everything, side by side in one round: nobody's answer is another's."""
+    at = {"northwind": (estate.northwind.pk, OPEN), "southwind": (estate.southwind.pk, OPEN)}
+    cells = [(who, wanted) for wanted in WANTED for who in PRINCIPALS]
+    wishes = []
+    for who, wanted in cells:
+        key = estate.call.cookies[who.name].get(settings.SESSION_COOKIE_NAME, "")
+        scope = {"session": SessionStore(key), "query_string": asked(estate, wanted)[1:].encode()}
+        wishes.append(_asked(scope))
+    together = answers(wishes, now=estate.clock.now())
+    for (who, wanted), one, found in zip(cells, wishes, together, strict=True):
+        code = right(who, wanted)
+        place = who.seat if wanted == "none" else "southwind" if wanted == "southwind" else "northwind"
+        assert found == (at[place] if code == OPEN else (0, code)), f"{who} wanting {wanted}"
+        if wanted in ("none", "southwind"):
+            assert [found] == answers([one], now=estate.clock.now()), f"{who} wanting {wanted}"
 
 
 def test_everybody_who_is_refused_has_somebody_who_is_let_in():

@@ -14,8 +14,9 @@ from django.test import Client as Browser
 from django.urls import path
 
 from insights.live import OUTLET_LIMIT, Outlet, hub, publish
+from insights.looks import NO_CLIENT, NOT_SIGNED_IN
 from insights.models import Interest
-from insights.stream import NO_CLIENT, NOT_SIGNED_IN, WRONG_ORIGIN, LiveConsumer
+from insights.stream import WRONG_ORIGIN, LiveConsumer
 from metaads.clock import using
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]

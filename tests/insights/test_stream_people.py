@@ -13,7 +13,7 @@ import accounts.policies as policies
 import accounts.sessions as sessions
 from accounts.models import Role
 from insights.live import publish
-from insights.stream import NO_CLIENT, NOT_SIGNED_IN
+from insights.looks import NO_CLIENT, NOT_SIGNED_IN
 from tests.conftest import START
 from tests.insights.test_stream import signed_in, socket
 

@@ -6,7 +6,7 @@ import pytest
 from channels.db import database_sync_to_async
 
 import accounts.sessions as sessions
-from insights.stream import NOT_SIGNED_IN
+from insights.looks import NOT_SIGNED_IN
 from tests.insights.test_stream import signed_in, socket
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.asyncio]
