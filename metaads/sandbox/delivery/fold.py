@@ -24,7 +24,6 @@ from metaads.sandbox.delivery.day import (
     LINK_CLICKS,
     PARTS,
     SPEND,
-    VIDEO,
     CampaignDay,
     Events,
 )
@@ -109,20 +108,13 @@ def _market(
 
 
 def _phases(keys: NDArray[np.uint64]) -> Floats:
-    """Where the rounding of each running sum starts: nested, so that clicks never exceed impressions of a day."""
-    first = curves.uniform(keys, 21)
-    clicks = first * curves.uniform(keys, 22)
-    link = clicks * curves.uniform(keys, 23)
-    landing, video, reactions = (
-        link * curves.uniform(keys, 24),
-        first * curves.uniform(keys, 25),
-        clicks * curves.uniform(keys, 26),
-    )
-    # One draw for all parts of a whole: the quarter of a video is never seen less often than its middle.
-    inner = curves.uniform(keys, 27)
-    wholes = {LINK_CLICKS: link, VIDEO: video}
-    parts = [wholes[whole] * inner for _, whole, _share in PARTS]
-    return np.stack([first, clicks, link, landing, video, reactions, np.zeros_like(first), *parts, video])
+    """Where the rounding of each running sum starts. One draw for all counts of an ad-day, so that clicks never exceed
+    impressions nor a part its whole; and even over [0, 1), so that no hour is cut short: a draw that is low on average
+    takes the first click of a day away more often than not, and with it a fifth of the midnight hour's.
+    """
+    counts = np.repeat(curves.uniform(keys, 21)[None, :], COUNTS, axis=0)
+    counts[SPEND] = 0.0  # what has been spent is never more than what was allowed
+    return counts
 
 
 def _conversions(
