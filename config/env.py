@@ -106,6 +106,12 @@ VARIABLES: tuple[Variable, ...] = (
         False,
         "true: clients' approvers and viewers may sign in with a Facebook account that they linked",
     ),
+    Variable(
+        "POLLING",
+        bool,
+        True,
+        "false: no ad account is looked at by itself, as if its looks were stopped; spend limits stay watched",
+    ),
     Variable("POLL_SECONDS", int, 30, "How often insights are checked; 30 is the minimum"),
     Variable(
         "SETTLE_SECONDS", int, 120, "How long an unanswered write may still land; production refuses under 60"

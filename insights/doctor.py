@@ -30,6 +30,10 @@ POLLING: Final = Topic(
             "The interval is below 30 seconds.",
             "Set POLL_SECONDS to 30 or more: Meta's figures move every 15 minutes, and more calls bring nothing.",
         ),
+        "off": Trouble(
+            "No ad account is looked at by itself.",
+            "Take POLLING out of the environment, or set it to true, and start every process again.",
+        ),
         "rare": Trouble(
             "An ad account is looked at less often than every 15 minutes.",
             "Empty its own interval (in the admin) or lower POLL_SECONDS, if its page should be live.",
@@ -67,6 +71,9 @@ def _polling(patient: Patient) -> Check:
     exam = Exam(POLLING)
     if settings.POLL_SECONDS < MINIMUM_SECONDS:
         exam.fail("setting", f"POLL_SECONDS is {settings.POLL_SECONDS}.")
+    if not settings.POLLING:
+        exam.fail("off", "POLLING is false.")
+        return exam.check("")
     rows = patient.accounts
     if not rows:
         exam.unknown("No ad account is switched on, so nothing is looked at.", "Switch one on.")

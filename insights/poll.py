@@ -49,7 +49,9 @@ _LATELY: Final = timedelta(hours=1)
 
 
 def tick(*, now: datetime) -> int:
-    """Look at every account that is due; returns how many were looked at."""
+    """Look at every account that is due; returns how many were looked at. None while the installation does not poll."""
+    if not settings.POLLING:
+        return 0
     weights = interest.weights(now=now)
     interest.forget(now=now)
     accounts = {account.pk: account for account in _pollable()}
@@ -128,6 +130,8 @@ def _moved(state: PollState, probe: dict[str, str], now: datetime) -> None:
 
 def next_look(ad_account: AdAccount) -> datetime | None:
     """When the account is looked at next; None while it is not polled."""
+    if not settings.POLLING:
+        return None
     row = PollState.objects.of(ad_account).filter(stopped=False).first()
     return row.next_check_at if row is not None else None
 

@@ -32,6 +32,7 @@ RUNNING_STALE: Final = timedelta(minutes=15)
 REREAD_SLACK: Final = timedelta(hours=2)
 #: How old a closed day's read may become until it is late.
 _CLOSED_STALE: Final = DAY + REREAD_SLACK
+STOPPED_ALL: Final = "No ad account is looked at by itself here while POLLING is false."
 STOPPED: Final = "Somebody stopped the looks at this ad account; they are started again on its page."
 
 
@@ -257,6 +258,8 @@ def _hindered(ad_account: AdAccount, poll: _Poll | None, every: timedelta, now: 
     """Why it does not get better by itself, or not yet. Asked only where something is wrong."""
     if not ad_account.enabled:
         return ("The ad account is switched off, so nothing is read.",)
+    if not settings.POLLING:
+        return (STOPPED_ALL,)
     if poll is not None and poll.stopped:
         return (STOPPED,)
     heard = ad_account.last_contact_at  # whom Meta answered for lately can be read
@@ -320,7 +323,7 @@ def _late(
 ) -> tuple[str, ...]:
     """What is too old of it, in words; a running day that nobody looks at any more is so at once."""
     found = []
-    stopped = poll is not None and poll.stopped
+    stopped = not settings.POLLING or (poll is not None and poll.stopped)
     if today in full and (ages.running is None or stopped or now - ages.running > _patience(every)):
         found.append(
             f"Today was last checked at {ages.running:%H:%M} UTC."

@@ -18,6 +18,7 @@ from accounts.errors import Invalid
 from accounts.idempotency import idempotent
 from accounts.models import AdAccount
 from insights.progress import standing
+from insights.trust import STOPPED_ALL
 from metaads.clock import now
 
 
@@ -78,7 +79,7 @@ class Polling(TenantAPIView):
 
 def _shape(account: AdAccount) -> dict[str, Any]:
     state = standing(account)
-    stopped = state is not None and state.stopped
+    stopped = not settings.POLLING or (state is not None and state.stopped)
     looks = "off" if not account.enabled else "stopped" if stopped else "running"
     return {
         "account_id": account.act_id,
@@ -88,5 +89,5 @@ def _shape(account: AdAccount) -> dict[str, Any]:
         "checked_at": state.checked_at if state else None,
         "data_moved_at": state.data_as_of if state else None,
         "next_check_at": state.next_check_at if state and looks == "running" else None,
-        "reason": state.reason if state else "",
+        "reason": STOPPED_ALL if not settings.POLLING else state.reason if state else "",
     }

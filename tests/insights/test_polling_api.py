@@ -4,7 +4,7 @@ import pytest
 
 from accounts.models import AdAccount, AuditLine
 from insights.poll import tick
-from insights.trust import STOPPED
+from insights.trust import STOPPED, STOPPED_ALL
 
 pytestmark = pytest.mark.django_db
 
@@ -38,6 +38,22 @@ def test_stopping_is_said_on_every_number_of_today_at_once_and_starting_mends_it
     assert ask("alice", looks="start")["looks"] == "running"
     clock.advance(31)
     tick(now=clock.now())
+    assert today_s_trust(client, synced)["state"] == "ready"
+
+
+def test_an_installation_that_does_not_poll_says_so_on_every_number_of_today(
+    ask, client, synced, clock, settings
+):
+    tick(now=clock.now())
+    ask("vic")
+    settings.POLLING = False
+    clock.advance(31)
+    assert tick(now=clock.now()) == 0
+    got = ask("vic")
+    assert (got["looks"], got["next_check_at"], got["reason"]) == ("stopped", None, STOPPED_ALL)
+    assert today_s_trust(client, synced)["reasons"][-1] == STOPPED_ALL
+    settings.POLLING = True
+    assert tick(now=clock.now()) == 1
     assert today_s_trust(client, synced)["state"] == "ready"
 
 

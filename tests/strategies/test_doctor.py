@@ -230,6 +230,10 @@ def meta_throttles(house, sandbox, clock, settings):
     tick(now=clock.now())
 
 
+def polled_nowhere(house, sandbox, clock, settings):
+    settings.POLLING = False
+
+
 def limit_used_up(house, sandbox, clock, settings):
     QuotaScope.objects.filter(pk=house.ad_account.act_id).update(percent=93.0, percent_at=clock.now())
 
@@ -293,6 +297,7 @@ FAILURES: list[tuple[str, Break, str, str]] = [
     ("token.endpoint", meta_down, "did not answer under", "metastatus.com"),
     ("data.polling", never_polled, "was due", "/readyz"),
     ("data.polling", polled_too_often, "POLL_SECONDS is 5", "30 or more"),
+    ("data.polling", polled_nowhere, "POLLING is false", "set it to true"),
     ("data.polling", looks_stopped, "are stopped", "Start them again"),
     ("data.polling", looks_fail, "Tiny Teapots", "reason"),
     ("data.access", taken_out_of_the_account, "Tiny Teapots", "Business settings"),
