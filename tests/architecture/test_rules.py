@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 
+import pytest
+
 from tests.architecture.source import FLOORS, Module, modules, resolved
 
 #: Who may read the machine's clock. `time.monotonic` counts for deadlines and is not on the list.
@@ -277,6 +279,7 @@ FLOATS = {
 }
 
 
+@pytest.mark.fault("N19")
 def test_no_float_is_made_or_named_on_the_way_of_an_amount() -> None:
     """Neither a literal, nor a conversion, nor an annotation. To refuse one by `isinstance` is allowed."""
     found = set()

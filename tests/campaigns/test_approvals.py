@@ -176,6 +176,7 @@ def test_the_same_key_is_the_same_change(desk):
     assert desk.file("130", key="monday") == one
 
 
+@pytest.mark.fault("N8")
 @pytest.mark.fault("F21")
 def test_a_rule_that_asks_twice_in_one_window_asks_once(desk):
     good = Evidence(data_version=3, as_of=desk.now, checksum="c", valid_until=desk.now + timedelta(hours=1))
@@ -230,6 +231,7 @@ def test_meta_s_four_edits_an_hour_are_our_own_limit_as_well(desk):
     assert desk.file("30.50", obj=desk.ad_set).state == "PROPOSED"
 
 
+@pytest.mark.fault("N5")
 @pytest.mark.fault("F65")
 def test_raises_that_follow_each_other_cannot_outrun_the_rolling_day(desk):
     """+20 % an hour, as often as a rule likes: after a day the budget has risen by at most half."""

@@ -55,6 +55,7 @@ def test_a_rule_does_not_raise_on_spend_that_is_not_trusted(desk):
     assert desk.file("111", source=Source.STRATEGY, evidence=good, strategy_ref="s1").state == "PROPOSED"
 
 
+@pytest.mark.fault("N5")
 def test_what_may_have_been_applied_counts_in_the_rolling_day(desk):
     desk.sandbox.faults.arm("applied_timeout", {}, 1)
     desk.until(desk.approved("120"), "UNKNOWN")

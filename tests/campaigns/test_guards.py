@@ -166,6 +166,7 @@ def test_a_lifetime_budget_stays_above_what_is_spent():
     ]
 
 
+@pytest.mark.fault("N5")
 @given(
     st.decimals(min_value=2, max_value=10_000, places=2),
     st.decimals(min_value=1, max_value=50_000, places=2),

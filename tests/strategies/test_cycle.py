@@ -104,6 +104,7 @@ def test_when_the_verdict_no_longer_holds_the_proposal_and_its_change_end(shop, 
     assert by_object(shop)["22"].action == "raise_budget"
 
 
+@pytest.mark.fault("N8")
 def test_what_was_offered_once_for_these_days_is_not_offered_again(shop, strategy):
     run(shop, strategy)
     shop.clock.advance(60)

@@ -24,15 +24,18 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 import accounts.access as access
 import campaigns.changes.approvals as approvals
+import campaigns.changes.caps as caps
 import campaigns.changes.request as request
 import campaigns.changes.switch as switch
 import campaigns.changes.undo as undoing
 from accounts.connections import connect
 from accounts.errors import Refused
 from accounts.models import Alert
+from campaigns.changes.envelopes import Period
+from campaigns.changes.envelopes import Scope as CapScope
 from campaigns.changes.invariants import check
 from campaigns.changes.switch import Scope
-from campaigns.models import Ad, Attempt, Change, LedgerLine, Switch
+from campaigns.models import Ad, Attempt, Change, Envelope, LedgerLine, Switch
 from campaigns.states import TERMINAL, ChangeState, Evidence, Field, Level, Source
 from campaigns.tasks import step, sweep
 from metaads.graph import money
@@ -175,6 +178,23 @@ class ChangePath(RuleBasedStateMachine):
             with contextlib.suppress(Refused):
                 principal = getattr(self.agency.principals, who)
                 approvals.approve_by_policy(change=change, policy="hand", principal=principal, now=self._now)
+
+    @rule(amount=st.sampled_from(["0", "40", "150", "400", "5000"]), client=st.booleans())
+    def move_a_cap(self, amount: str, client: bool) -> None:
+        """Somebody sets how much a day may cost, of the ad account or of the client."""
+        account = None if client else self.desk.account
+        with contextlib.suppress(Refused):
+            caps.set_(
+                principal=self.agency.principals.alice,
+                client=self.agency.northwind,
+                scope=CapScope.CLIENT if client else CapScope.ACCOUNT,
+                period=Period.DAY,
+                amount=Decimal(amount),
+                reason="a new plan",
+                ad_account=account,
+                currency=self.desk.account.currency if client else "",
+                now=self._now,
+            )
 
     @rule(
         what=st.sampled_from(["approve", "approve", "forge", "reject", "undo", "undo", "resolve"]),
@@ -335,6 +355,7 @@ class ChangePath(RuleBasedStateMachine):
             self._no_more_than_four_an_hour(write)
             self._settled_before_another_value(write)
             self._no_raise_on_old_knowledge(write)
+            self._from_what_it_was_asked_over(write)
         self._at_most_one_effect_each()
 
     def _written_ahead(self, write: Write) -> None:
@@ -367,18 +388,52 @@ class ChangePath(RuleBasedStateMachine):
         return rows.filter(change__state="SUPERSEDED").exists()
 
     def _no_raise_on_old_knowledge(self, write: Write) -> None:
-        change = (
-            Change.everything.filter(object_id=write.object_id, field=write.field, attempts__gt=0)
-            .order_by("-state_at", "-pk")
-            .first()
+        change = self._behind(write)
+        if change is None or not change.direction.spends_more:
+            return
+        age = write.at - self.synced_at.timestamp()
+        assert age <= 2 * 3600, f"N18: a raise on a structure of {age:.0f} s"
+        until = change.evidence_valid_until
+        assert until is None or write.at < until.timestamp(), f"N11: {write} on numbers that were too old"
+        if change.source == Source.STRATEGY:
+            assert until is not None, f"N11: {write} of a rule without evidence"
+        if write.field == "daily_budget":
+            self._within_the_caps(write)
+
+    def _within_the_caps(self, write: Write) -> None:
+        """Caps are moved between two looks only: those that stand now stood when the write left."""
+        value = Decimal(write.value) / 100
+        for cap in Envelope.everything.filter(client=self.agency.northwind, period=Period.DAY.value):
+            assert value <= cap.amount, f"N4: {write} above the day's {cap.amount} of the {cap.scope}"
+
+    def _from_what_it_was_asked_over(self, write: Write) -> None:
+        """The first request of a change leaves only over the value that it was asked over: two reads agreed on it."""
+        change = self._behind(write)
+        if change is None:
+            return
+        since = change.created_at.timestamp()
+        if any(one.n < write.n and one.at >= since for one in self._alike(write)):
+            return
+        reads = [
+            line
+            for line in self.sandbox.history
+            if line["method"] == "GET"
+            and line["path"] == write.object_id
+            and line["n"] < write.n
+            and line["at"] >= since
+        ]
+        assert len(reads) >= 2 and reads[-1]["at"] - reads[0]["at"] >= 3, (
+            f"N9: {write} after {len(reads)} reads"
         )
-        if (
-            change is not None
-            and change.direction.spends_more
-            and _wire(change, change.target) == write.value
-        ):
-            age = write.at - self.synced_at.timestamp()
-            assert age <= 2 * 3600, f"N18: a raise on a structure of {age:.0f} s"
+        at, node = reads[-1]["at"], self.sandbox.world.nodes[write.object_id]
+        stood = {str(node.get(write.field, moment)) for moment in (at - 0.001, at)}
+        assert _wire(change, change.before) in stood, f"N9: {write} over {stood}, not over {change.before}"
+
+    def _behind(self, write: Write) -> Change | None:
+        """The change that a write is of: the newest one that was sent with this value."""
+        sent = Change.everything.filter(object_id=write.object_id, field=write.field, attempts__gt=0)
+        alike = [change for change in sent.order_by("-pk") if _wire(change, change.target) == write.value]
+        return alike[0] if alike else None
 
     def _at_most_one_effect_each(self) -> None:
         for (object_id, name, value), count in Counter(

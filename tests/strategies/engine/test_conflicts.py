@@ -19,6 +19,7 @@ def claim(strategy: str, action: Action, object_id: str = "10", *, open_: bool =
     )
 
 
+@pytest.mark.fault("N17")
 @pytest.mark.fault("F66")
 def test_a_pause_beats_a_raise_in_every_order():
     claims = [
@@ -42,6 +43,7 @@ def test_a_raise_and_advice_may_stand_side_by_side():
     assert len(settle([claim("a", Action.RAISE_BUDGET), claim("a", Action.EXPAND_AUDIENCE)]).winners) == 2
 
 
+@pytest.mark.fault("N17")
 @given(
     st.lists(
         st.tuples(
