@@ -10,12 +10,12 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
 
+import metaads.clock as clock
 import metaads.gateway as gateway
 from metaads.clock import monotonic
 from metaads.graph import oauth
@@ -76,7 +76,7 @@ def way() -> Way:
         open=opened,
         trouble="" if opened else _trouble(answer.rule, answer.status),
         seconds=seconds,
-        their_time=_moment(answer.headers.get("date", "")),
+        their_time=clock.parsed(answer.headers.get("date", "")),
     )
 
 
@@ -110,11 +110,3 @@ def _trouble(rule: str, status: int) -> str:
     except (OSError, UnicodeError):
         return "the name cannot be resolved"
     return "nobody answers at that address and port"
-
-
-def _moment(text: str) -> datetime | None:
-    try:
-        found = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None

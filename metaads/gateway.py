@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 
+import metaads.clock as clock
 import metaads.graph.report_runs as report_runs
 import metaads.quota as quota
 from metaads.clock import now
@@ -220,6 +221,7 @@ def _ask(*, scope: str, use: str, owner: str = "") -> None:
 def _heard(answer: Answer, *, scope: str, use: str) -> None:
     graph_calls.labels(use=use, kind=str(answer.kind)).inc()
     quota.record(scope=scope, answer=answer, use=use, now=now())
+    clock.heard(answer.headers.get("date", ""))
     warning = version_warning(answer.headers)
     if warning:
         report(kind=VERSION, text=warning, now=now())

@@ -33,7 +33,7 @@ from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
 from campaigns.models import Attempt, Change
 from campaigns.states import ChangeState, Direction, Field, Level, Source
-from metaads.clock import monotonic
+from metaads.clock import apart, monotonic
 from metaads.crash import point
 from metaads.gateway import writer
 from metaads.graph.errors import Answer, Kind, error_for
@@ -45,6 +45,8 @@ S = ChangeState
 STATES: Final = (S.APPROVED, S.PREPARING, S.THROTTLED, S.NOT_APPLIED)
 #: Seconds between the COMMIT of the attempt and the first byte of its request.
 SEND_WITHIN: Final = 5.0
+#: How far this machine's clock may be from Meta's before limits that count by time are believed no more.
+CLOCKS: Final = timedelta(seconds=30)
 TRIES: Final = 3
 SOON: Final = timedelta(seconds=15)
 LATER: Final = timedelta(seconds=60)
@@ -280,6 +282,11 @@ def _forbidden(change: Change, *, now: datetime) -> tuple[str, datetime | None]:
     if change.expires_at <= now:
         return "The approval ran out before it was sent.", None
     if change.direction.spends_more:
+        if abs(apart() or timedelta(0)) > CLOCKS:
+            return (
+                "This machine's clock is not Meta's: nothing rises until an operator has set it.",
+                now + LATER,
+            )
         ledger.lock_client(change.client_id)
     situation = exposure.situation(
         ad_account=change.ad_account,
