@@ -19,8 +19,9 @@ import contextlib
 import json
 import logging
 import threading
-from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Coroutine, Generator
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -35,6 +36,8 @@ CHANNEL: Final = "metaads:live"
 TOPICS: Final = frozenset({"insights", "change", "proposal", "alert", "connection", "progress", "strategy"})
 #: Different things that one slow socket may have waiting; beyond it the oldest is dropped, and seen as a gap.
 OUTLET_LIMIT: Final = 64
+#: Sockets that are served before the loop does what else is there; it writes out what was sent only then.
+SLICE: Final = 100
 _RETRY_SECONDS: Final = 1.0
 #: What the processes tell each other besides frames.
 _LOOK: Final = {"look": "again"}
@@ -128,6 +131,10 @@ def begin(work: Coroutine[Any, Any, None]) -> Begun | None:
         return None
 
 
+#: A frame on its way: the outlets that it has not reached yet, its thing, its text.
+_Going = tuple[Iterator[Outlet], tuple[str, str], str]
+
+
 class Hub:
     """The sockets of this process by client. Any thread may deliver."""
 
@@ -135,6 +142,7 @@ class Hub:
         self._lock = threading.Lock()
         self._outlets: dict[int, set[Outlet]] = defaultdict(set)
         self._sequences: dict[tuple[int, str], int] = defaultdict(int)
+        self._going: dict[asyncio.AbstractEventLoop, deque[_Going]] = {}
         self._listener: threading.Thread | None = None
         self._subscribed = threading.Event()
 
@@ -173,9 +181,32 @@ class Hub:
             by_loop[outlet.loop].append(outlet)
         for loop, mine in by_loop.items():
             try:
-                loop.call_soon_threadsafe(_offer, mine, (topic, id), text)
+                loop.call_soon_threadsafe(self._offer, loop, (iter(mine), (topic, id), text))
             except RuntimeError:  # the loop has ended, and its sockets with it
                 log.debug("A live loop has ended with %s sockets.", len(mine))
+
+    def _offer(self, loop: asyncio.AbstractEventLoop, frame: _Going) -> None:
+        """On the loop: begin with a frame, or let it wait for those before it, so that none overtakes another."""
+        going = self._going.setdefault(loop, deque())
+        going.append(frame)
+        if len(going) == 1:
+            self._go_on(loop)
+
+    def _go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        going, left = self._going[loop], SLICE
+        try:
+            while going and left:
+                outlets, key, text = going[0]
+                for outlet in islice(outlets, left):
+                    left -= 1
+                    outlet.offer(key, text)
+                if left:
+                    going.popleft()
+        finally:
+            if going:
+                loop.call_soon(self._go_on, loop)
+            else:
+                del self._going[loop]
 
     def look_again(self) -> None:
         """Let every socket of this process ask whether it may go on."""
@@ -271,8 +302,3 @@ def _channel() -> str:
 
 def _redis(**more: Any) -> Any:
     return redis.Redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, **more)
-
-
-def _offer(outlets: list[Outlet], key: tuple[str, str], text: str) -> None:
-    for outlet in outlets:
-        outlet.offer(key, text)
