@@ -55,6 +55,7 @@ class Sandbox:
         clock: Clock | None = None,
         journal_path: pathlib.Path | None = None,
         speed: float = 1.0,
+        late: float = 0.0,
         app_id: str = "1000000000000001",
         app_secret: str = "sandbox-secret",  # noqa: S107 - the offline app's, not a secret
         base_url: str | None = None,
@@ -70,7 +71,7 @@ class Sandbox:
         else:
             worlds.populate(self.world)
         self.world.replay()
-        self.engine = Engine(self.world, speed=speed)
+        self.engine = Engine(self.world, speed=speed, late=late)
         self.faults = Faults(self.journal)
         self.limits = Limits(tier=tier)
         self.truth = Truth(self.world, self.engine)

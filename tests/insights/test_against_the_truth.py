@@ -188,15 +188,15 @@ class World:
 
 
 @contextmanager
-def living(currency, agency, *, start, seed=11, days=29):
-    """The account at `start`, with its last days read."""
+def living(currency, agency, *, start, seed=11, days=29, late=0.0):
+    """The account at `start`, with its last days read; `late`: seconds until Meta tells all that was delivered."""
     from metaads.clock import using
     from metaads.gateway import plugged
     from metaads.sandbox.app import Sandbox
     from tests.door import WSGIAdapter
 
     clock = ManualClock(start)
-    box = Sandbox(world="currencies", seed=seed, clock=clock)
+    box = Sandbox(world="currencies", seed=seed, clock=clock, late=late)
     with using(clock.now), plugged(WSGIAdapter(box)):
         made = World(currency, agency, box, clock)
         assert first_sync(ad_account=made.account, days=days, now=clock.now()).state == "done"
@@ -454,3 +454,29 @@ def test_any_seed_instant_and_pause_between_two_reads_end_in_the_truth(agency):
                 for since, until in [*old, *spans(world.today)]:
                     compare(world, since, until)
             raise Undone
+
+
+def test_yesterday_is_followed_while_it_settles_in_the_hours_after_midnight(agency):
+    """Meta tells what was delivered up to three hours late: at each look the number is what Meta shows, and in the end
+    it stands."""
+    midnight = datetime(2026, 11, 5, 8, 0, tzinfo=UTC)  # in Los Angeles
+    with living("USD", agency, start=midnight - timedelta(hours=1), days=2, late=3 * 3600) as world:
+        yesterday, seen = date(2026, 11, 4), []
+        for minutes in (10, 100, 200, 270):
+            world.clock.advance((midnight + timedelta(minutes=minutes) - world.clock.now()).total_seconds())
+            assert refresh(ad_account=world.account, now=world.clock.now()).state == "done"
+            found = totals(
+                world.account,
+                since=yesterday,
+                until=yesterday,
+                metrics=("spend", "impressions"),
+                now=world.clock.now(),
+            )
+            assert found.header.trust.state == "ready" and found.header.checked_at == world.clock.now()
+            shown = world.sandbox.truth.totals(
+                world.account.act_id, since=yesterday, until=yesterday, now=world.clock.timestamp()
+            )[world.account.act_id]
+            assert found.values["spend"] == Decimal(shown["spend"]) / world.unit
+            assert found.values["impressions"] == shown["impressions"]
+            seen.append((shown["spend"], shown["impressions"]))
+        assert seen[0] < seen[1] < seen[2] == seen[3]

@@ -61,7 +61,7 @@ class CampaignDay:
     """A simulated (or given) day of one campaign.
 
     ``running`` is [COUNTS, ads, pieces + 1] with the running sums plus a phase below 1, so that flooring gives
-    whole numbers.
+    whole numbers. ``late`` is how many seconds after it happened that is told: so long after midnight the day settles.
     """
 
     day: dt.date
@@ -70,6 +70,7 @@ class CampaignDay:
     labels: Ints
     running: Floats
     events: Events
+    late: float = 0.0
     final: Ints | None = None
     settled: tuple[Ints, Ints] | None = None
 
@@ -85,6 +86,7 @@ class CampaignDay:
 
     def counts(self, as_of: float) -> Ints:
         """Additive numbers so far: [COUNTS, ads]."""
+        as_of -= self.late
         if as_of >= self.end:
             if self.final is None:
                 self.final = np.floor(self.running[:, :, -1]).astype(np.int64)
@@ -93,7 +95,7 @@ class CampaignDay:
 
     def hourly(self, as_of: float) -> Ints:
         """Additive numbers by local hour: [COUNTS, ads, 24]; sums to ``counts``."""
-        sums = self.running
+        sums, as_of = self.running, as_of - self.late
         if as_of < self.end:
             piece = int(np.searchsorted(self.edges, as_of, side="right"))
             sums = sums.copy()

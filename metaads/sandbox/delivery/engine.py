@@ -2,7 +2,8 @@
 
 An effect at a moment makes its campaign's days from that day on stale; earlier days stay. ``as_of`` is the
 current time floored to the refresh period (15 minutes divided by the speed): between two refreshes numbers
-stand still, as Meta's do.
+stand still, as Meta's do. With ``late`` what is delivered is told up to so many seconds later, so yesterday goes on
+moving after midnight; conversions come later still, whatever ``late`` says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import dataclasses
 import datetime as dt
 import math
 from collections.abc import Iterator
+
+import numpy as np
 
 from metaads.sandbox.delivery import curves, fold
 from metaads.sandbox.delivery.day import CampaignDay
@@ -32,8 +35,9 @@ class _Life:
 class Engine:
     """Numbers computed from a world. Not stored anywhere: a cache that may be thrown away."""
 
-    def __init__(self, world: World, *, speed: float = 1.0) -> None:
+    def __init__(self, world: World, *, speed: float = 1.0, late: float = 0.0) -> None:
         self.world = world
+        self.late = late
         self.period = REFRESH / speed
         self._lives: dict[str, _Life] = {}
 
@@ -92,5 +96,15 @@ class Engine:
             day, after = fold.simulate(
                 self.world, campaign, life.first + dt.timedelta(days=have), carry, zone=zone
             )
+            day.late = self._lateness(campaign, day.day)
             life.days.append(day)
             life.carries.append(after)
+
+    def _lateness(self, campaign: Node, day: dt.date) -> float:
+        """Seconds: half of the most and more, by the day, so that a world's campaigns do not settle all at once."""
+        if not self.late:
+            return 0.0
+        key = np.array(
+            [curves.seed_of(self.world.seed, campaign.id, "late", day.isoformat())], dtype=np.uint64
+        )
+        return self.late * (0.5 + 0.5 * float(curves.uniform(key, 0)[0]))
