@@ -495,7 +495,6 @@ def stuck_start(desk):
     return desk.until(start, "NEEDS_HUMAN", every=10, most=200)
 
 
-@pytest.mark.fault("F19")
 @pytest.mark.parametrize("really", ["ACTIVE", "PAUSED"])
 def test_a_pause_passes_a_status_change_that_needs_a_person(desk, really):
     start = stuck_start(desk)

@@ -123,7 +123,7 @@ def test_while_every_queue_gives_a_sign_nothing_is_said(clock: Any) -> None:
         clock.advance(60)
 
 
-@pytest.mark.fault("F96")
+@pytest.mark.fault("F19", "F96")
 @pytest.mark.parametrize("beat, hint", [(True, "look at Redis first"), (False, "look at the processes")])
 def test_all_queues_silent_is_the_workers_have_stopped(
     agency: Any, clock: Any, beat: bool, hint: str
