@@ -153,7 +153,7 @@ def test_a_sweep_that_begins_while_one_is_still_running_takes_nothing_twice(desk
     assert len(desk.writes(desk.campaign)) == 1
 
 
-@pytest.mark.fault("F100", "F103")
+@pytest.mark.fault("F103")
 def test_a_change_that_kills_its_worker_each_time_keeps_no_other_waiting(desk):
     """The message comes back, since the worker never said that it was done; the lease keeps it from the next one."""
     deadly = desk.approved("120")
