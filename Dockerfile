@@ -11,4 +11,4 @@ RUN useradd --system --create-home --home-dir /home/metaads metaads \
  && rm -rf var/keys && chown -R metaads var
 USER metaads
 EXPOSE 8000
-CMD ["python", "-m", "uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log"]
+CMD ["python", "-m", "uvicorn", "config.asgi:application", "--host", "0.0.0.0", "--port", "8000", "--no-access-log", "--ws-per-message-deflate", "false"]

@@ -92,7 +92,7 @@ run: install
 	$(call free,$(PORT),PORT)
 	@$(PY) manage.py migrate -v 0
 	@echo "open http://127.0.0.1:$(PORT)/"
-	@exec $(PY) -m uvicorn config.asgi:application --host 127.0.0.1 --port $(PORT) --no-access-log --log-level warning
+	@exec $(PY) -m uvicorn config.asgi:application --host 127.0.0.1 --port $(PORT) --no-access-log --ws-per-message-deflate false --log-level warning
 
 server: export PUBLIC_URL ?= http://127.0.0.1:$(PORT)
 server: install

@@ -46,6 +46,9 @@ def commands(*, host: str, port: int, web: int) -> dict[str, tuple[str, ...]]:
         "--port",
         str(port),
         "--no-access-log",
+        # Frames have some sixty bytes: compressing them costs more than it saves, and each socket its own memory.
+        "--ws-per-message-deflate",
+        "false",
     )
     return {
         "web": (*serve, "--workers", str(web)),

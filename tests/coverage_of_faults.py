@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 _MISSING = "missing"
+_MEASURED = "measured"
 TESTS = Path(__file__).parent
 DOC = TESTS.parent / "docs" / "reliability.md"
 HEAD = """# Reliability: what may go wrong, and the tests that make it go wrong
@@ -23,12 +24,17 @@ A row without tests is not proven yet. What is promised, and what is not, is in 
 
 def titles() -> dict[str, dict[str, str]]:
     """Group -> id -> title."""
-    return {group: rows for group, rows in _written().items() if group != _MISSING}
+    return {group: rows for group, rows in _written().items() if group not in (_MISSING, _MEASURED)}
 
 
 def missing() -> dict[str, str]:
     """Id -> what of the row is not proven although it has tests, in a sentence."""
     return _written().get(_MISSING, {})
+
+
+def measured() -> dict[str, str]:
+    """What a run of `make prove` met, by proof: it prints these figures, and a person writes them here."""
+    return _written().get(_MEASURED, {})
 
 
 def _written() -> dict[str, dict[str, str]]:
@@ -69,6 +75,9 @@ def document() -> str:
     """The whole page."""
     tests, parts = marked(), [HEAD]
     known, open_ = titles(), missing()
+    if measured():
+        parts.append("\n## Measured\n\n| proof | what one run met |\n|---|---|\n")
+        parts += [f"| {proof} | {figures} |\n" for proof, figures in measured().items()]
     for group, rows in known.items():
         proven = sum(one in tests for one in rows)
         parts.append(

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
-from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from channels.sessions import SessionMiddlewareStack
 from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.contrib.sessions.backends.db import SessionStore
@@ -48,7 +48,7 @@ def stack(recheck: float | None = None) -> Any:
     routes = websocket_urlpatterns
     if recheck is not None:
         routes = [path("ws/live/", LiveConsumer.as_asgi(recheck_seconds=recheck))]
-    return AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(routes)))
+    return AllowedHostsOriginValidator(SessionMiddlewareStack(URLRouter(routes)))
 
 
 def knock(

@@ -117,13 +117,13 @@ def test_a_socket_from_another_site_is_refused(settings: Any, origin: bytes | No
 
 def _fresh() -> Any:
     """The same stack built now, since the validator reads ALLOWED_HOSTS when it is made."""
-    from channels.auth import AuthMiddlewareStack
     from channels.routing import URLRouter
     from channels.security.websocket import AllowedHostsOriginValidator
+    from channels.sessions import SessionMiddlewareStack
 
     from insights.stream import websocket_urlpatterns
 
-    return AllowedHostsOriginValidator(AuthMiddlewareStack(URLRouter(websocket_urlpatterns)))
+    return AllowedHostsOriginValidator(SessionMiddlewareStack(URLRouter(websocket_urlpatterns)))
 
 
 def test_the_engine_s_files_lie_under_var(settings: Any) -> None:

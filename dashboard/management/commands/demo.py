@@ -157,6 +157,7 @@ class Command(BaseCommand):
     def _web(self) -> Any:
         uvicorn = [sys.executable, "-m", "uvicorn", "config.asgi:application", "--host", "127.0.0.1"]
         how = ["--port", str(self.port), "--no-access-log", "--log-level", "warning"]
+        how += ["--ws-per-message-deflate", "false"]
         return self._process("web server", [*uvicorn, *how], lambda: _answers(f"{self.url}/readyz"))
 
     # --- what a person would do
