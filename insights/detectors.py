@@ -43,7 +43,7 @@ def _tell(account: AdAccount, key: str, days: dict[date, str], now: datetime) ->
         client=account.client,
         key=key,
         title=f"The numbers of {account.name} cannot be taken at their word",
-        advice=f"Up to {newest:%d %b %Y}: {'; '.join(words)}. Rules raise nothing on such days. "
+        advice=f"Up to {newest:%d %b %Y}: {'; '.join(words)}. Rules change nothing on such days. "
         "Compare them with Ads Manager; a broken pixel or a credit of Meta's are the usual reasons.",
         severity="warning",
         stage=",".join(sorted(set(days.values())))[:20],

@@ -150,6 +150,7 @@ class Odd(models.TextChoices):
     FREE = "free", "ads were seen a thousand times and more, and no money was spent"
     EMPTIED = "emptied", "what was spent before is told no more, and nothing else either"
     VANISHED = "vanished", "all results that were reported before are gone"
+    SILENT = "silent", "no result was reported, though by their own past these campaigns had dozens coming"
 
 
 class Slice(AccountFacts):

@@ -691,6 +691,10 @@ class Migration(migrations.Migration):
                             ("free", "ads were seen a thousand times and more, and no money was spent"),
                             ("emptied", "what was spent before is told no more, and nothing else either"),
                             ("vanished", "all results that were reported before are gone"),
+                            (
+                                "silent",
+                                "no result was reported, though by their own past these campaigns had dozens coming",
+                            ),
                         ],
                         max_length=12,
                     ),

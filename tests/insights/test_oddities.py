@@ -96,6 +96,44 @@ def test_a_few_results_that_are_taken_back_are_nothing_odd(ad_account):
     assert not Slice.everything.exclude(odd="").exists()
 
 
+def past(ad_account, days, *, first=1, campaign="10", impressions="1000", count=12):
+    """Days before `DAY` on which the campaign had results at one rate."""
+    rows = [
+        row(level=level, day=DAY - timedelta(days=back), campaign_id=campaign, spend="5", impressions=impressions,
+            actions=purchases(count))
+        for level in LEVELS
+        for back in range(first, first + days)
+    ]  # fmt: skip
+    slices = [Read("day", one.level, one.day) for one in rows]
+    upsert(ad_account=ad_account, rows=rows, slices=slices, now=NOW - timedelta(hours=1))
+
+
+@pytest.mark.fault("F76")
+def test_a_day_without_any_result_is_odd_where_its_campaigns_had_dozens_coming(ad_account):
+    past(ad_account, 7)
+    store(ad_account, impressions="4000", actions=purchases(0))
+    _, trust = answer(ad_account)
+    assert trust.state == "partial" and "no result was reported" in trust.reasons[0]
+    assert odd_numbers(now=NOW) == 1 and "broken pixel" in Alert.everything.get().advice
+    store(ad_account, impressions="4000", actions=purchases(1), now=NOW + timedelta(hours=1))
+    assert answer(ad_account, NOW + timedelta(hours=1))[1].state == "ready"
+
+
+@pytest.mark.parametrize(
+    ("before", "seen"),
+    [
+        ({"days": 7, "count": 12}, "2000"),  # 24 were to be expected
+        ({"days": 7, "count": 0}, "90000"),  # it never had any
+        ({"days": 7, "campaign": "77"}, "90000"),  # another campaign had them, and does not run
+        ({"days": 7, "first": 29}, "90000"),  # a month of silence is how things are
+    ],
+)
+def test_a_day_without_results_is_nothing_odd_where_few_or_none_were_to_be_expected(ad_account, before, seen):
+    past(ad_account, before.pop("days"), **before)
+    store(ad_account, impressions=seen, actions=purchases(0))
+    assert answer(ad_account)[1].state == "ready"
+
+
 def test_odd_days_are_an_alert_of_their_client_until_they_are_mended(ad_account):
     store(ad_account, spend="30", impressions="0", clicks="0")
     for minute in (0, 5):

@@ -161,7 +161,7 @@ def test_late_figures_hold_raises_and_let_a_stop_through():
     assert ("pause", "PAUSED") in wanted(say(subject(ctr="0.1"), trust=Trust.STALE))
 
 
-@pytest.mark.fault("F56", "F60")
+@pytest.mark.fault("F56", "F60", "F76")
 @pytest.mark.parametrize("trust", [Trust.UNAVAILABLE, Trust.EMPTY, Trust.PARTIAL])
 def test_on_missing_figures_nothing_is_done(trust):
     assert say(subject(ctr="0.1"), trust=trust).intents == ()
