@@ -41,7 +41,7 @@ def with_addresses(*first: URLPattern) -> Iterator[None]:
 
 
 def cell(estate: Any, name: str, method: str, who: str) -> None:
-    test_matrix.test_cell(estate, route(name), method, principal(who))
+    test_matrix.cell(estate, route(name), method, principal(who))
 
 
 def route(name: str) -> Route:
