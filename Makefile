@@ -114,7 +114,7 @@ browser: $(DEV)
 
 prove: export PROVE_N := $(N)
 prove: $(DEV)
-	$(PY) -m pytest $(T) -m prove -q
+	$(PY) -m pytest $(T) -m prove -n $(JOBS) --dist loadfile -q
 
 # Prints tables and writes var/bench.json. With BENCH_POSTGRES_URL, a server where databases may be made, PostgreSQL too.
 bench: $(DEV)

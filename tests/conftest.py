@@ -44,6 +44,14 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What the proofs have met is shown although they passed: too little of it, and they have proven nothing."""
+    if os.environ.get("PROVE_N"):
+        for report in terminalreporter.stats.get("passed", []):
+            if report.capstdout.strip():
+                terminalreporter.write_line(f"{report.nodeid}\n{report.capstdout.strip()}")
+
+
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """SQLite is emptied after a transactional test by DELETE, which the ledger's triggers refuse without a permit."""

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -20,8 +21,11 @@ import pytest
 
 from config.env import ROOT
 from tests.conftest import need
+from tests.servers import own_redis
 
 LONG = 90.0
+#: The file of a database that has its tables and nothing else.
+_migrated: list[bytes] = []
 
 
 def environment(tmp_path: Path, **variables: str) -> dict[str, str]:
@@ -35,9 +39,21 @@ def free_port() -> int:
 
 
 def migrate(environ: dict[str, str], *more: str) -> None:
+    """Migrate; a SQLite file that is not there yet is a copy of the first one that this process has migrated."""
+    own = Path(environ["VAR_DIR"], "metaads.sqlite3")
+    fresh = not more and not environ.get("DATABASE_URL") and not own.exists()
+    if fresh and _migrated:
+        own.parent.mkdir(parents=True, exist_ok=True)
+        own.write_bytes(_migrated[0])
+        return
     subprocess.run(
         [sys.executable, "manage.py", "migrate", "-v", "0", *more], cwd=ROOT, env=environ, check=True
     )
+    if fresh:
+        with sqlite3.connect(own) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.close()
+        _migrated.append(own.read_bytes())
 
 
 @contextmanager
@@ -101,7 +117,7 @@ def wait_ready(port: int, process: subprocess.Popen[str]) -> dict[str, Any]:
 @pytest.fixture
 def servers(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A throw-away PostgreSQL database and Redis."""
-    redis_url = os.environ.get("SERVER_REDIS_URL", "redis://127.0.0.1:6379/7")
+    redis_url = own_redis(os.environ.get("SERVER_REDIS_URL", "redis://127.0.0.1:6379/7"))
     admin = os.environ.get("SERVER_ADMIN_URL", "postgres://postgres@127.0.0.1:5432/postgres")
     name = f"metaads_processes_{os.getpid()}"
     try:

@@ -5,25 +5,17 @@ The database follows TEST_DATABASE_URL (SQLite when empty); everything else is a
 
 import atexit
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
 from config.env import VARIABLES
+from tests.servers import own_redis
 
 _given = os.environ.get("METAADS_TEST_VAR")
 _folder = Path(_given or tempfile.mkdtemp(prefix="metaads-test-"))
 if not _given:
     atexit.register(shutil.rmtree, _folder, ignore_errors=True)
-
-
-def _redis() -> str:
-    """A database of its own for each process of pytest-xdist: the cache and the queues are shared otherwise."""
-    url = os.environ.get("TEST_REDIS_URL", "")
-    worker = int(re.sub(r"[^0-9]", "", os.environ.get("PYTEST_XDIST_WORKER", "")) or 0)
-    base, _, number = url.rpartition("/")
-    return f"{base}/{int(number) + worker}" if number.isdigit() else url
 
 
 # Empty counts as unset, and covers what the environment or a .env file would say.
@@ -37,7 +29,7 @@ os.environ.update(
         "META_WEBHOOK_VERIFY_TOKEN": "sandbox-verify",
         "PUBLIC_URL": "http://localhost:3000",
         "DATABASE_URL": os.environ.get("TEST_DATABASE_URL", ""),
-        "REDIS_URL": _redis(),
+        "REDIS_URL": own_redis(os.environ.get("TEST_REDIS_URL", "")),
     }
 )
 
