@@ -57,7 +57,8 @@ class Stage:
     def __init__(self, lane: Lane, folder: Path) -> None:
         self.lane, self.folder, self.port = lane, folder, free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.broker = Celery(broker=self.url)
+        # Not the current app: tasks of the product would be sent to this broker, also after it has gone.
+        self.broker = Celery(broker=self.url, set_as_current=False)
         self.broker.conf.broker_connection_retry_on_startup = True
         self.gate = Gate(lane)
         self.redis = self.start_redis()
