@@ -105,7 +105,7 @@ class Brake:
     def look(self, *, ad_account: AdAccount, now: datetime) -> bool:
         """One look; whether a limit is near. Raises what the read raises."""
         caps = [cap for cap in headroom.caps_of(ad_account) if cap.period != Period.RISE]
-        near, told = False, set()
+        near, told = False, self._foreign(ad_account, now)
         if caps:
             today = headroom.today_of(ad_account, now)
             spent, totals = fetch.today_spend(
@@ -123,6 +123,25 @@ class Brake:
             near |= soon >= cap.amount * SOFT
         self._end(ad_account, kept=told, now=now)
         return near
+
+    def _foreign(self, ad_account: AdAccount, now: datetime) -> set[str]:
+        """Tell of limits in a currency that the account has no more: nobody would see that they stop nothing."""
+        foreign = headroom.foreign_caps(ad_account)
+        if not foreign:
+            return set()
+        key = f"brake:{ad_account.pk}:currency"
+        limits = ", ".join(sorted({f"{money(cap.amount)} {cap.currency}" for cap in foreign}))
+        alerts.open_(
+            client=ad_account.client,
+            key=key,
+            title=f"Limits of {ad_account.name} stop nothing any more: its currency is {ad_account.currency} now",
+            advice=f"Set its limits anew in {ad_account.currency} on the ad account's page of limits; those in another "
+            f"currency ({limits}) are not converted. Until then nothing there may spend more, and nothing that runs "
+            "is paused by them.",
+            severity="critical",
+            now=now,
+        )
+        return {key}
 
     def _remember(
         self, ad_account: AdAccount, spent: Mapping[str, Decimal], today: date, now: datetime

@@ -175,6 +175,12 @@ def account_key(ad_account_id: int) -> str:
     return f"{Scope.ACCOUNT}:{ad_account_id}"
 
 
+def foreign_caps(ad_account: AdAccount) -> list[Envelope]:
+    """The account's own envelopes in another currency than it has by now: they hold nothing (`caps_of`)."""
+    rows = Envelope.objects.of(ad_account.client_id).filter(ad_account=ad_account)
+    return list(rows.exclude(currency=ad_account.currency).order_by("scope_key", "period"))
+
+
 def chosen(cap: Envelope) -> bool:
     """Whether a person has set it, one who is forgotten by now as well; else it is the careful one of the first day."""
     return cap.set_by_id is not None or cap.reason != _CAREFUL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -275,6 +276,22 @@ def test_an_alert_ends_with_its_limit_and_with_its_account(desk):
     ad_accounts.disable(ad_account=desk.account, principal=desk.agency.principals.alice, now=desk.now)
     brake.round(desk.now)
     assert told() == []
+
+
+@pytest.mark.fault("F72")
+def test_limits_in_a_currency_that_the_account_has_no_more_are_told_until_they_are_set_anew(desk):
+    limit(desk, "600")
+    desk.edit(SimpleNamespace(meta_id=desk.account.act_id), "currency", "JPY")
+    desk.wait(minutes=1)
+    desk.sync()
+    Brake().round(desk.now)
+    [alert] = told()
+    assert "currency is JPY now" in alert.title and "Set its limits anew in JPY" in alert.advice
+    assert pauses() == []
+    Envelope.everything.filter(ad_account=desk.account).update(currency="JPY")
+    desk.wait(minutes=5)
+    Brake().round(desk.now)
+    assert [one for one in told() if one.closed_at is None] == []
 
 
 def test_trouble_with_one_account_is_not_everybodys(desk, monkeypatch):
