@@ -6,19 +6,24 @@ The checks of *production* run with `check --deploy`, and always when PRODUCTION
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+import metaads.mounts as mounts
+
 #: Versions whose Marketing API Meta has switched off (docs/meta.md, section 1.1); the newest of them.
 RETIRED_UP_TO = 24
+#: The kernel's table of mounts; other systems than Linux have none, and there nothing is said.
+MOUNTS = Path("/proc/mounts")
 
 
 @register("metaads")
 def combinations(app_configs: Any, **options: Any) -> list[CheckMessage]:
     """What is wrong everywhere."""
-    return [*_servers(), *_graph(), *_times(), *(_production() if settings.PRODUCTION else [])]
+    return [*_servers(), *_disk(), *_graph(), *_times(), *(_production() if settings.PRODUCTION else [])]
 
 
 @register(Tags.security, deploy=True)
@@ -45,6 +50,25 @@ def _servers() -> list[CheckMessage]:
             f"{given} is set and {missing} is not.",
             hint="Set both (server form) or neither (one process, SQLite).",
             id="metaads.E001",
+        )
+    ]
+
+
+def _disk() -> list[CheckMessage]:
+    """SQLite over a network loses what it has promised, and two machines would each take the lock."""
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3") or not MOUNTS.exists():
+        return []
+    path = str(Path(str(database["NAME"])).resolve())
+    mount = mounts.holding(path, MOUNTS.read_text(errors="replace"))
+    if mount is None or not mount.far:
+        return []
+    return [
+        Error(
+            f"The SQLite database {path} lies on a network or shared file system ({mount.kind} at {mount.target}).",
+            hint="Its locks do not hold there and it would be damaged in silence. Stop everything, copy the database "
+            "to a local disk and set VAR_DIR to that folder; or use PostgreSQL (DATABASE_URL with REDIS_URL).",
+            id="metaads.E008",
         )
     ]
 

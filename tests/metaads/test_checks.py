@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,31 @@ def test_production_done_right_is_clean(settings: Any) -> None:
 
 def test_a_deployment_check_without_production_says_so(settings: Any) -> None:
     assert ids(deployment(None)) == {"metaads.W010"}
+
+
+@pytest.mark.fault("F104")
+@pytest.mark.parametrize(("kind", "found"), [("nfs4", {"metaads.E008"}), ("ext4", set())])
+def test_sqlite_on_a_network_disk_is_refused_wherever_a_link_leads_there(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, found: set[str]
+) -> None:
+    far, table = tmp_path / "nas", tmp_path / "mounts"
+    far.mkdir()
+    (tmp_path / "var").symlink_to(far)
+    table.write_text(f"/dev/vda1 / ext4 rw 0 0\nnas:/export {far} {kind} rw 0 0\n")
+    monkeypatch.setattr("metaads.checks.MOUNTS", table)
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "var" / "metaads.sqlite3"}
+    monkeypatch.setitem(settings.DATABASES, "default", database)
+    assert ids(combinations(None)) == found
+    for error in combinations(None):
+        assert str(far) in error.msg and kind in error.msg and "VAR_DIR" in str(error.hint)
+    database["ENGINE"] = "django.db.backends.postgresql"
+    assert ids(combinations(None)) == set(), "what lies there is not the database"
+
+
+@pytest.mark.fault("F104")
+def test_where_the_system_has_no_table_of_mounts_nothing_is_said(
+    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("metaads.checks.MOUNTS", tmp_path / "none")
+    monkeypatch.setitem(settings.DATABASES, "default", {"ENGINE": "django.db.backends.sqlite3", "NAME": "x"})
+    assert ids(combinations(None)) == set()
