@@ -16,6 +16,7 @@ from django.db.models import Case, F, Q, When
 import campaigns.changes.approvals as approvals
 import campaigns.changes.send as sending
 import campaigns.changes.settle as settling
+import campaigns.changes.sweeper as sweeper
 import campaigns.erasure as erasure
 import campaigns.sync as sync
 from accounts.errors import Refused
@@ -59,6 +60,7 @@ def step(change_id: str, moment: datetime) -> datetime | None:
 def sweep() -> int:
     """Find everything that is due: approvals that ran out, changes to send, to settle, and abandoned ones."""
     done = int(send_due()) + int(settle_due())
+    sweeper.swept(now=now())
     # Last: a row that cannot be ended must not keep a change from being verified.
     approvals.expire_waiting(now=now())
     return done

@@ -162,10 +162,12 @@ def keep_our_logging(**_: Any) -> None:
 def guard(**_: Any) -> None:
     """A worker of the server form starts: if the database was restored from a backup, it is held before any task
     runs. A worker that cannot tell does not start."""
+    import campaigns.changes.sweeper as sweeper
     import campaigns.restored as restored
 
     try:
         restored.guard(folder=settings.VAR_DIR, now=now())
+        sweeper.begin(now=now())
     except Exception:
         log.exception(
             "the worker cannot tell whether the database is the one that it left; it does not start"

@@ -34,6 +34,7 @@ from django.conf import settings
 from django.db import connection
 from kombu.exceptions import OperationalError
 
+import campaigns.changes.sweeper as sweeper
 from accounts.leases import release, take
 from accounts.tasks import recheck
 from campaigns.restored import guard
@@ -96,6 +97,7 @@ class Engine:
             )
         try:
             guard(folder=self._folder, now=now())
+            sweeper.begin(now=now())
             self._start_threads()
         except BaseException:
             self.stop()

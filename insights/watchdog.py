@@ -7,6 +7,7 @@
                   mails     5 s    hand over what waits in the outbox
                   silence   1 min  ad accounts and connections -> alerts, and so mails
                   workers   30 s   no sign of life of any queue for six minutes, of one for fifteen -> an alert
+                  sweeps    30 s   changes have not been followed up for five minutes -> an alert
                   sweep     1 h    what the outbox need not keep
     A duty that fails is logged and done again at its next time; the others go on.
 
@@ -33,6 +34,7 @@ import accounts.leases as leases
 import accounts.outbox as outbox
 import accounts.sentinel as sentinel
 import campaigns.changes.invariants as invariants
+import campaigns.changes.sweeper as sweeper
 import campaigns.changes.switch as switch
 import metaads.clock as clock
 from accounts.models import AdAccount, Lease
@@ -48,6 +50,7 @@ EVERY_SECONDS: Final = 5.0
 #: After a canary's three minutes. One queue may be busy with a long read; all of them at once are not.
 ALL_SILENT: Final = timedelta(minutes=3)
 ONE_SILENT: Final = timedelta(minutes=12)
+UNSWEPT: Final = timedelta(minutes=5)
 #: Invariants are about what moves: an account whose ledger has been quiet for longer was checked while it did.
 LATELY: Final = timedelta(hours=25)
 
@@ -74,6 +77,10 @@ def _workers(now: datetime, since: datetime) -> None:
     workers(queues=[queue.name for queue in current_app.conf.task_queues], now=now, since=since)
 
 
+def _sweeps(now: datetime, since: datetime) -> None:
+    sweeps(now=now, since=since)
+
+
 def _sweep(now: datetime, since: datetime) -> None:
     outbox.sweep(now=now)
 
@@ -98,6 +105,7 @@ DUTIES: Final = (
     Duty("pauses", timedelta(seconds=5), _pauses),
     Duty("truth", timedelta(minutes=10), _truth),
     Duty("workers", timedelta(seconds=30), _workers),
+    Duty("sweeps", timedelta(seconds=30), _sweeps),
     Duty("silence", timedelta(minutes=1), _silence),
     Duty("mails", timedelta(seconds=5), _mails),
     Duty("sweep", timedelta(hours=1), _sweep),
@@ -207,6 +215,23 @@ def workers(*, queues: Iterable[str], now: datetime, since: datetime) -> None:
         )
     else:
         alerts.close(client=None, key="workers", now=now)
+
+
+def sweeps(*, now: datetime, since: datetime) -> None:
+    """Tell owners when changes are not followed up, whatever the reason: the sweep may fail where its queue works."""
+    ran = sweeper.last()
+    if ran is None or now - ran < UNSWEPT:
+        alerts.close(client=None, key="sweeper", now=now)
+    elif now - since >= UNSWEPT:  # else begun a moment ago, and so perhaps was everything else
+        alerts.open_(
+            client=None,
+            key="sweeper",
+            title=f"Changes have not been followed up since {ran:%H:%M} UTC",
+            advice="What was sent is not read back, what was approved waits. From ten minutes on raises and starts "
+            "rest; cuts and pauses pass. Look at the worker of queue control, its log, and beat.",
+            severity="critical",
+            now=now,
+        )
 
 
 def _tell_that_all_stopped(now: datetime) -> None:

@@ -17,12 +17,13 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.models import Q, QuerySet, Sum
 
 import campaigns.changes.headroom as headroom
+import campaigns.changes.sweeper as sweeper
 import campaigns.queries as queries
 from accounts.models import AdAccount
 from campaigns.changes.guards import Intent, Situation
 from campaigns.changes.headroom import Rooms
 from campaigns.models import Ad, AdSet, Attempt, Campaign, Change, ExposureRow, Hold, SyncRun, SyncState
-from campaigns.states import OPEN, Evidence, Field, Level, Source
+from campaigns.states import OPEN, Evidence, Field, Level, Source, direction
 
 #: States in which a change's rise counts: applied, or sent and not proven without effect.
 COUNTS = headroom.COUNTS
@@ -146,6 +147,7 @@ def situation(
         around=room.around,
         uses=room.uses,
         capped=room.capped,
+        unswept_since=sweeper.silent_since(now=now) if direction(field, before, target).spends_more else None,
     )
 
 

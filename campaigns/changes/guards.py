@@ -138,6 +138,7 @@ class Situation:
     around: tuple[Around, ...] = ()
     uses: tuple[Use, ...] = ()  # every envelope around the object, as it would be after the change
     capped: bool = True  # whether account and client have an envelope at all
+    unswept_since: datetime | None = None  # since when nobody has followed changes up, once that is too long
 
 
 @dataclass(frozen=True)
@@ -370,6 +371,11 @@ def _freshness(intent: Intent, at: Situation, limits: Limits, now: datetime) -> 
 
 def _health(intent: Intent, at: Situation, now: datetime) -> list[Reason]:
     reasons = []
+    if at.unswept_since is not None:
+        since = f"{at.unswept_since:%Y-%m-%d %H:%M} UTC"
+        text = f"Changes have not been followed up since {since} (the sweeper is silent), so nothing may spend more."
+        advice = "Look at the workers; /readyz names what is silent. Cuts and pauses pass."
+        reasons.append(Reason("sweeper_silent", text, advice, retry_at=now + timedelta(minutes=1)))
     if not at.account_active:
         reasons.append(
             Reason(

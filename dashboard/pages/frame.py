@@ -23,6 +23,7 @@ from django.views.decorators.http import require_safe
 import accounts.access as access
 import accounts.clients as choices
 import accounts.policies as policies
+import campaigns.changes.sweeper as sweeper
 from accounts.errors import Invalid, NotFound, Refused
 from accounts.models import AdAccount, Alert, Client, Role, User
 from accounts.tenancy import Principal
@@ -161,6 +162,7 @@ def _frame(request: HttpRequest, *, client: Client | None, section: str) -> Cont
             for key, label, href in NAVIGATION
         ],
         "frame_stops": list(stops.filter(released_at__isnull=True).select_related("client", "ad_account")),
+        "frame_unswept": sweeper.silent_since(now=now()),
         "frame_role": _role(who, at),
         # Asked for only where the whole frame is shown.
         "frame_ask_mfa": lambda: _asks_for_second_step(request),

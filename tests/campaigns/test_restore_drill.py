@@ -86,6 +86,7 @@ def test_nothing_is_sent_before_a_person_has_seen_what_happened_since_the_backup
     assert not Switch.everything.filter(released_at__isnull=True).exists()
     desk.wait(hours=25)
     desk.sync()
+    sweep()
     again = desk.until(desk.approved("125"), "APPLIED")
     assert (again.before, desk.truth(ours, "daily_budget"), len(desk.writes())) == ("120", 12_500, sent + 1)
     assert (
