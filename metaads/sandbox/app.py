@@ -31,6 +31,8 @@ from metaads.sandbox.handlers import batch, perform
 from metaads.sandbox.handlers.body import parameters
 from metaads.sandbox.handlers.call import Answer, Call, Desk
 from metaads.sandbox.journal import Journal
+from metaads.sandbox.lab import build as lab_world
+from metaads.sandbox.lab import family as lab_family
 from metaads.sandbox.limits import FULL, Limits
 from metaads.sandbox.oauth_dialog import Dialog
 from metaads.sandbox.scenarios import worlds
@@ -68,6 +70,9 @@ class Sandbox:
         self.world = World(name=world, seed=seed, start=start, journal=self.journal)
         if world.startswith("csv:"):
             populate_csv(self.world, pathlib.Path(world.removeprefix("csv:")))
+        elif world.startswith("lab:"):
+            path, _, name = world.removeprefix("lab:").rpartition("#")
+            lab_world.populate(self.world, lab_family.pick(pathlib.Path(path), name))
         else:
             worlds.populate(self.world)
         self.world.replay()

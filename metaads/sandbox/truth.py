@@ -10,6 +10,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+import numpy as np
+
 from metaads.sandbox.delivery import day as d
 from metaads.sandbox.delivery import reach
 from metaads.sandbox.delivery.day import CLICKS, IMPRESSIONS, LEAD, LINK_CLICKS, PURCHASE, SPEND, CampaignDay
@@ -166,6 +168,38 @@ class Truth:
 
     def _universe(self, owner_id: str) -> int:
         return 2 * max(adset.traits.audience for adset in self._world.children(owner_id, ADSET))
+
+    def earned(
+        self, account_id: str, *, since: dt.date, until: dt.date, now: float
+    ) -> dict[str, dict[str, dict[str, float]]]:
+        """What each ad set's days really earned, told or not: ad set -> day -> spend and value (minor units),
+        conversions, and by expectation ``likely`` and ``likely_value``. A conversion counts where Meta credits it in
+        the end: within 7 days of the click, or a day of the view.
+        """
+        found: dict[str, dict[str, dict[str, float]]] = {}
+        for campaign in self._engine.campaigns(account_id, now):
+            for day in self._engine.days(campaign, since, until, now):
+                counts = day.counts(self._engine.as_of(now))
+                events = day.events
+                counted = (events.kind == PURCHASE) & (events.bucket != d.CLICK_28D)
+                for row, ad_id in enumerate(day.ads):
+                    mine = counted & (events.ad == row)
+                    told = self._world.nodes[ad_id].traits.told
+                    likely = np.zeros(2) if day.earned is None else day.earned[:, PURCHASE, row]
+                    likely = likely * (1.0 - (told[2] - told[1]))
+                    line = {
+                        "spend": float(counts[SPEND, row]),
+                        "conversions": float(mine.sum()),
+                        "value": float(events.value[mine].sum()),
+                        "likely": float(likely[0]),
+                        "likely_value": float(likely[1]),
+                    }
+                    into = found.setdefault(self._owner(ad_id, "adset"), {}).setdefault(
+                        day.day.isoformat(), {}
+                    )
+                    for name, number in line.items():
+                        into[name] = into.get(name, 0.0) + number
+        return found
 
     def as_of(self, now: float) -> float:
         """The moment up to which numbers are shown."""

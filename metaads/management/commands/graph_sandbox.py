@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from metaads.sandbox.app import Sandbox, serve
 from metaads.sandbox.csv_world import BadExport
 from metaads.sandbox.journal import JournalMismatch
+from metaads.sandbox.lab.schema import BadWorlds
 from metaads.sandbox.replay import Replayed
 from metaads.sandbox.scenarios.worlds import UnknownWorld
 
@@ -29,7 +30,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8010, help="0 = any free port")
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--world", default="demo", help="demo, tiny, zones, many, bench, or csv:PATH")
+        parser.add_argument(
+            "--world", default="demo", help="demo, tiny, zones, many, bench, csv:PATH, lab:PATH#NAME"
+        )
         parser.add_argument("--seed", type=int, default=1)
         parser.add_argument(
             "--speed", type=float, default=1.0, help="divides the 15-minute refresh period, nothing else"
@@ -51,6 +54,9 @@ class Command(BaseCommand):
         world = options["world"]
         if world.startswith("csv:"):
             world = f"csv:{pathlib.Path(world.removeprefix('csv:')).resolve()}"
+        if world.startswith("lab:"):
+            path, _, name = world.removeprefix("lab:").rpartition("#")
+            world = f"lab:{pathlib.Path(path).resolve()}#{name}"
         journal = None
         if options["journal"]:
             journal = (
@@ -65,7 +71,7 @@ class Command(BaseCommand):
                 app_id=options["app_id"],
                 app_secret=options["app_secret"],
             )
-        except (UnknownWorld, BadExport, JournalMismatch) as error:
+        except (UnknownWorld, BadExport, BadWorlds, JournalMismatch) as error:
             raise CommandError(str(error)) from None
         try:
             answering = Replayed(sandbox) if options["replay"] else sandbox

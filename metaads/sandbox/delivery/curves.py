@@ -99,15 +99,16 @@ def mix(keys: NDArray[np.uint64], other: NDArray[np.uint64]) -> NDArray[np.uint6
         return z ^ (z >> np.uint64(29))
 
 
-def noise(keys: NDArray[np.uint64], salt: int, *, width: float) -> Floats:
+def noise(keys: NDArray[np.uint64], salt: int, *, width: float | Floats) -> Floats:
     """Multiplicative noise around 1: a triangle of half-width ``width``."""
-    return 1.0 + width * (uniform(keys, salt) + uniform(keys, salt + 977) - 1.0)
+    moved: Floats = 1.0 + width * (uniform(keys, salt) + uniform(keys, salt + 977) - 1.0)
+    return moved
 
 
-def fatigue(frequency: Floats) -> Floats:
+def fatigue(frequency: Floats, wear: float | Floats = 0.16) -> Floats:
     """How much of its click rate an ad keeps when each person has seen it ``frequency`` times lately."""
     over = np.maximum(frequency - 1.2, 0.0)
-    kept: Floats = 1.0 / (1.0 + 0.16 * over)
+    kept: Floats = 1.0 / (1.0 + wear * over)
     return kept
 
 

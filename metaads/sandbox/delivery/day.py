@@ -72,6 +72,9 @@ class CampaignDay:
     events: Events
     late: float = 0.0
     final: Ints | None = None
+    #: What the day's clicks come to by expectation, reported or not: conversions, and their worth in minor units,
+    #: [2, KINDS, ads]; None where days are given, not simulated.
+    earned: Floats | None = None
     settled: tuple[Ints, Ints] | None = None
 
     @property

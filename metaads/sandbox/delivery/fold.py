@@ -58,7 +58,7 @@ def simulate(
     running = _market(ads, adsets, adset_of, money, cut, day, keys, carry, novice)
     phase = _phases(keys)
     tracked = pieces.tracked(world, campaign, cut)
-    drawn, expected = _conversions(ads, running, cut, keys, novice, tracked)
+    drawn, expected, earned = _conversions(ads, running, cut, keys, novice, tracked)
     result = CampaignDay(
         day=day,
         ads=tuple(ad.id for ad in ads),
@@ -66,6 +66,7 @@ def simulate(
         labels=cut.labels,
         running=running + phase[:, :, None],
         events=drawn,
+        earned=earned,
     )
     return result, _after(world, carry, ads, adsets, adset_of, running, expected, cut)
 
@@ -89,14 +90,19 @@ def _market(
     crowd = curves.saturation(by_adset / cut.weight, depth[:, None])[adset_of]
     frequency = np.array([carry.seen.get(ad.id, 0.0) / ad.traits.audience for ad in ads])
     hour_keys = curves.mix(keys[:, None], (cut.labels[None, :] + 1).astype(np.uint64))
+    noisy = np.array([ad.traits.noise for ad in ads])
     price = np.array([ad.traits.cpm for ad in ads]) * (1 + 0.12 * novice)
     price = price * (1 + 0.05 * np.maximum(frequency - 1, 0))
     price = price * curves.WEEKDAY[day.weekday()] * curves.season(day)
-    cpm = price[:, None] * crowd * curves.PRICE[cut.labels][None, :] * curves.noise(hour_keys, 11, width=0.22)
+    price = price * pieces.shocked(ads, "price", cut)
+    hourly = noisy[:, None]
+    cpm = price[:, None] * crowd * curves.PRICE[cut.labels][None, :]
+    cpm = cpm * curves.noise(hour_keys, 11, width=0.22 * hourly)
     impressions = money / cpm * 1000
-    ctr = np.array([ad.traits.ctr for ad in ads]) * curves.fatigue(frequency) * (1 - 0.08 * novice)
-    ctr = ctr * curves.noise(keys, 12, width=0.18)
-    clicks = impressions * np.minimum(0.5, ctr[:, None] * curves.noise(hour_keys, 13, width=0.25))
+    wear = np.array([ad.traits.wear for ad in ads])
+    ctr = np.array([ad.traits.ctr for ad in ads]) * curves.fatigue(frequency, wear) * (1 - 0.08 * novice)
+    ctr = ctr * curves.noise(keys, 12, width=0.18 * noisy) * pieces.shocked(ads, "ctr", cut)
+    clicks = impressions * np.minimum(0.5, ctr[:, None] * curves.noise(hour_keys, 13, width=0.25 * hourly))
     link = clicks * np.array([ad.traits.link_share for ad in ads])[:, None]
     video = impressions * np.array([ad.traits.video_rate for ad in ads])[:, None]
     table = np.stack([impressions, clicks, link, link * 0.82, video, clicks * 0.09, money])
@@ -124,8 +130,8 @@ def _conversions(
     keys: NDArray[np.uint64],
     novice: Floats,
     tracked: Floats,
-) -> tuple[Events, Floats]:
-    """The day's events, and the expected conversions per ad (for the learning phase)."""
+) -> tuple[Events, Floats, Floats]:
+    """The day's events, the expected conversions per ad (for the learning phase), and what the day earned."""
     rates = np.array(
         [
             [
@@ -138,18 +144,41 @@ def _conversions(
             for ad in ads
         ]
     ).T
-    rates = rates * (1 - 0.15 * novice)[None, :] * curves.noise(keys, 14, width=0.3)[None, :]
+    noisy = np.array([ad.traits.noise for ad in ads])
+    rates = rates * (1 - 0.15 * novice)[None, :] * curves.noise(keys, 14, width=0.3 * noisy)[None, :]
+    rates = rates * pieces.shocked(ads, "cvr", cut)[None, :]
     # Leads happen on Meta; all others need the advertiser's pixel.
     seen = np.stack([np.ones_like(tracked) if kind == LEAD else tracked for kind in range(KINDS)])
     clicks = np.diff(running[LINK_CLICKS], axis=1)
     expected = np.zeros((KINDS, *running[LINK_CLICKS].shape))
-    np.cumsum(clicks[None, :, :] * rates[:, :, None] * seen[:, None, :], axis=2, out=expected[:, :, 1:])
+    by_piece = clicks[None, :, :] * rates[:, :, None]
+    np.cumsum(by_piece * seen[:, None, :], axis=2, out=expected[:, :, 1:])
     phase = np.stack([curves.uniform(keys, 31 + kind) for kind in range(KINDS)])
     worth = np.array([[ad.traits.order_value * share for share in ad.traits.worths] for ad in ads]).T
+    worth = worth * pieces.shocked(ads, "value", cut)[None, :]
+    told = np.array([ad.traits.told for ad in ads])
+    chance = np.array([ad.traits.chance for ad in ads])
+    all_of_them = by_piece.sum(axis=2)
+    earned = np.stack([all_of_them, all_of_them * worth * events.MEAN_WORTH])
+    if not chance.any():
+        drawn = events.draw(
+            running=expected,
+            phase=phase,
+            edges=cut.edges,
+            labels=cut.labels,
+            keys=keys,
+            worth=worth,
+            told=told,
+        )
+        return drawn, expected[:2, :, -1].sum(axis=0), earned
+    # What nobody tracks happens all the same, and is never told.
+    happens = np.zeros_like(expected)
+    np.cumsum(by_piece, axis=2, out=happens[:, :, 1:])
     drawn = events.draw(
-        running=expected, phase=phase, edges=cut.edges, labels=cut.labels, keys=keys, worth=worth
-    )
-    return drawn, expected[:2, :, -1].sum(axis=0)
+        running=happens, phase=phase, edges=cut.edges, labels=cut.labels, keys=keys, worth=worth, told=told,
+        chance=chance, seen=seen,
+    )  # fmt: skip
+    return drawn, expected[:2, :, -1].sum(axis=0), earned
 
 
 def _after(

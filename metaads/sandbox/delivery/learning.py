@@ -14,6 +14,8 @@ LEARNING_DAYS = 7
 
 def learning_of(adset: Node, carry: Carry) -> float:
     """1 while learning, else 0 (reference 6.5: about fifty results since the last significant edit)."""
+    if not adset.traits.learns:
+        return 0.0
     return 0.0 if carry.learned.get(adset.id, 0.0) >= LEARNING_CONVERSIONS else 1.0
 
 

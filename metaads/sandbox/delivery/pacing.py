@@ -49,7 +49,8 @@ def allot(
     """
     quality = np.array([ad.traits.quality for ad in ads])
     frequency = np.array([carry.seen.get(ad.id, 0.0) / ad.traits.audience for ad in ads])
-    pull = (quality**1.6 * curves.fatigue(frequency))[:, None] * on
+    wear = np.array([ad.traits.wear for ad in ads])
+    pull = (quality**1.6 * curves.fatigue(frequency, wear))[:, None] * on
     out = np.zeros_like(on)
     week_over = {} if day.isoweekday() == 7 else dict(carry.week_over)
     campaign_money, _lifetime = _budget(campaign, pieces, carry)
@@ -100,6 +101,8 @@ def _pace(owner: Node, budget: Floats, day: dt.date, over: float, seed: int, *, 
     """How far each piece runs over or under its budget: noise by day, held down by what the week overspent."""
     key = np.array([curves.seed_of(seed, owner.id, "pace", day.isoformat())], dtype=np.uint64)
     wish = 0.80 + (OVERRUN - 0.80) * curves.uniform(key, 0)[0]
+    if owner.traits.noise != 1.0:
+        wish = 1.0 + owner.traits.noise * (wish - 1.0)
     if lifetime:
         return np.full(len(budget), min(1.0, wish))
     days_left = 7 - day.isoweekday() % 7

@@ -75,6 +75,11 @@ def scheduled(adset: Node, at: float) -> bool:
     return adset.created <= at and (not start or at >= float(start)) and (not end or at < float(end))
 
 
+def shocked(nodes: list[Node], what: str, pieces: Pieces) -> Floats:
+    """The factor that a world's own event puts on each object's ``what`` on this day (1: none); by the day's start."""
+    return np.array([float(node.get(f"shock_{what}", pieces.starts[0], 1.0)) for node in nodes])
+
+
 def tracked(world: World, campaign: Node, pieces: Pieces) -> Floats:
     """1 where the advertiser's pixel reports, 0 where the account's ``tracking`` is lost."""
     account = world.accounts[campaign.account_id]

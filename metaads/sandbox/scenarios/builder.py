@@ -128,16 +128,39 @@ class Builder:
         """Add one ad set: ``names[0]`` is its own name, the rest are its ads."""
         low = int(self.random.choice([18, 21, 25, 30, 35]))
         audience = int(self.random.integers(180, 900)) * 1000
+        ages = (low, min(65, low + int(self.random.choice([14, 24, 30, 47]))))
+        cpm = shop.cpm * float(self.random.uniform(0.75, 1.4))
+        depth = (
+            plan.budget * float(self.random.uniform(1.2, 2.6)) / (max(1, len(plan.adsets)) if plan.cbo else 1)
+        )
+        traits = dataclasses.replace(
+            shop.traits, cpm=cpm, audience=audience, depth=depth, order_value=shop.order
+        )
+        node = self.place_adset(shop, campaign, plan, names[0], traits, ages)
+        for name in names[1:]:
+            self.ad(campaign, node, plan, name)
+        return node
+
+    def place_adset(
+        self,
+        shop: Shop,
+        campaign: Node,
+        plan: Plan,
+        name: str,
+        traits: Traits,
+        ages: tuple[int, int] = (18, 65),
+    ) -> Node:
+        """An ad set of exactly these traits, without ads; its budget is the plan's."""
         fields: dict[str, Any] = {
-            "name": names[0],
+            "name": name,
             "status": "ACTIVE",
             "optimization_goal": GOALS[plan.objective],
             "billing_event": "IMPRESSIONS",
             "start_time": campaign.created + 3600,
             "destination_type": "WEBSITE",
             "targeting": {
-                "age_min": low,
-                "age_max": min(65, low + int(self.random.choice([14, 24, 30, 47]))),
+                "age_min": ages[0],
+                "age_max": ages[1],
                 "geo_locations": {"countries": [shop.country], "location_types": ["home", "recent"]},
                 "publisher_platforms": ["facebook", "instagram", "audience_network", "messenger"],
                 "targeting_automation": {"advantage_audience": 0},
@@ -156,14 +179,7 @@ class Builder:
                 fields["end_time"] = self.world.start + 20 * DAY
             else:
                 fields["daily_budget"] = plan.budget
-        cpm = shop.cpm * float(self.random.uniform(0.75, 1.4))
-        depth = (
-            plan.budget * float(self.random.uniform(1.2, 2.6)) / (max(1, len(plan.adsets)) if plan.cbo else 1)
-        )
-        traits = dataclasses.replace(
-            shop.traits, cpm=cpm, audience=audience, depth=depth, order_value=shop.order
-        )
-        node = self._node(
+        return self._node(
             self._id(),
             ADSET,
             campaign.account_id,
@@ -172,9 +188,6 @@ class Builder:
             campaign_id=campaign.id,
             traits=traits,
         )
-        for name in names[1:]:
-            self.ad(campaign, node, plan, name)
-        return node
 
     def ad(self, campaign: Node, adset: Node, plan: Plan, name: str) -> Node:
         """Add one ad with its creative; its grade decides whether it is a winner or a loser."""
@@ -190,6 +203,10 @@ class Builder:
             lead_rate=0.06 * grade**0.5 if plan.objective == "OUTCOME_LEADS" else 0.0,
             video_rate=0.3 if "Video" in name or "Reel" in name else 0.0,
         )
+        return self.place_ad(campaign, adset, name, traits)
+
+    def place_ad(self, campaign: Node, adset: Node, name: str, traits: Traits) -> Node:
+        """An ad of exactly these traits, with its creative."""
         creative_id = self._id()
         link = "https://shop.example.com/" + "".join(c if c.isalnum() else "-" for c in name.lower())
         self._node(

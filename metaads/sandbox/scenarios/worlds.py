@@ -250,7 +250,9 @@ def populate(world: World) -> None:
         "bench": _bench,
     }
     if world.name not in builders:
-        raise UnknownWorld(f"no world {world.name!r}; there are: {', '.join(sorted(builders))}, csv:PATH")
+        raise UnknownWorld(
+            f"no world {world.name!r}; there are: {', '.join(sorted(builders))}, csv:PATH, lab:PATH#NAME"
+        )
     builders[world.name](Builder(world))
 
 

@@ -59,6 +59,15 @@ class Traits:
     quality: float = 1.0
     audience: int = 400_000
     depth: float = 20_000.0
+    #: How fast people tire of it, and how far chance moves prices, rates and pacing (0: not at all).
+    wear: float = 0.16
+    noise: float = 1.0
+    #: Conversions come by chance, as a Poisson process does, instead of evenly as the expected sum grows.
+    chance: bool = False
+    #: Whether the learning phase costs anything.
+    learns: bool = True
+    #: Bounds of the shares that are told within a day of the click, a week, 28 days; the rest within a day of the view.
+    told: tuple[float, float, float] = (0.60, 0.80, 0.88)
 
     def standing(self, ranking: str) -> float:
         """How an ad fares in an auction's eyes, 1.0 is usual: videos engage more, conversions follow more slowly."""
