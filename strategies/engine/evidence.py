@@ -1,7 +1,21 @@
-"""How much data a comparison needs before it counts: no rule fires on three clicks.
+"""How much is known about a true rate: no rule acts on noise, and none fires on three clicks.
 
-A rate is compared with a threshold only when, at exactly that threshold, about `MIN_EVENTS` events were to be
-expected: then being short of the threshold says something about the ad and not about chance.
+A condition on a rate ("CPA > 20") is a hypothesis about the true rate. What it rests on is one object's account days
+since a start that *stands still* (the object's first day, or the last change that a person counts as a fresh start; a
+window that moves along would start the test anew at every look):
+
+    what was seen is compared with expected = target rate x base x share reported by now (completeness by age)
+    -> `eprocess`: evidence for "it is so" and for "it is not", valid however often one looks
+    -> act / contrary / wait / cannot know yet, with the spend that is still needed
+
+`alpha` is the tolerated share of wrong stops: of objects whose true rate was at the target or better on every day, at
+most that share is *ever* called worse, over all looks. The promise ends where its ground does: a completeness curve
+that is off by x % moves the target by as much, and numbers that Meta takes back later were counted while they stood.
+
+Floats throughout: these are statistics. An amount of money in them is an estimate to read, never one to write.
+
+`shortfall` is the older, plain minimum of data per condition:
+a rate is compared only when, at exactly its threshold, about `MIN_EVENTS` events were to be expected.
 
 - CTR against t %: impressions >= max(1,000, 10 x 100 / t)
 - CPC against t:   spend >= 10 x t (what ten clicks would have cost)
@@ -14,8 +28,17 @@ Below it the condition is *unknown*, not false.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal
+from enum import StrEnum
+from math import exp, inf, isfinite, lgamma, log
+from typing import Final
 
+import numpy as np
+
+from insights.metrics import METRICS
+from strategies.engine.expectation import Expectation, History, still_needed, too_early
 from strategies.engine.types import Values
 
 NOT_KNOWN = "not known"
@@ -52,3 +75,222 @@ def _short(have: Decimal | None, need: Decimal, what: str) -> str:
     if have >= need:
         return ""
     return f"{have:,f} of {need:,f} {what}"
+
+
+# --- the guard -------------------------------------------------------------------------------------------------
+
+#: The tolerated share of wrong stops, where nobody set another one.
+ALPHA: Final = 0.05
+#: Not events that chance deals out one by one: people counted once, and impressions, which money buys.
+_NO_EVENTS: Final = frozenset({"impressions", "reach"})
+
+
+class Answer(StrEnum):
+    ACT = "act"  # it is as the condition says
+    CONTRARY = "contrary"  # it is known to be the other way round
+    WAIT = "wait"  # it might have been known by now, and is not
+    CANNOT_KNOW = "cannot_know"  # whatever had been seen, it could not be known yet
+
+
+@dataclass(frozen=True)
+class Claim:
+    """ "The true rate is below (or above) `target`": events, or money from them, per unit of the base.
+
+    `seen` and `per` are bases of the metrics registry: CPA > 20 is conversions per spend below 1/20.
+    """
+
+    metric: str
+    seen: str
+    per: str
+    target: float
+    below: bool
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is known about a claim. `expected` at the target by now, on the careful side; `e` for the claim.
+
+    `chance`: how often an object exactly at the target shows as little (or as much) at this one look; None for values
+    and lumps. `more_spend` and `more_days`: what it takes at least until it may be known, at the pace of the last
+    days - without another event for "below", going on as it did for "above"; None where that is not in sight.
+    """
+
+    answer: Answer
+    claim: Claim
+    spent: float
+    expected: float
+    seen: float
+    e: float
+    e_contrary: float
+    chance: float | None
+    more_spend: float | None
+    more_days: float | None
+
+
+def claim_of(*, metric: str, greater: bool, threshold: float) -> Claim | None:
+    """The hypothesis behind "metric > threshold" (`greater`) or "metric < threshold"; None where none is."""
+    known = METRICS.get(metric)
+    if known is None or known.over is None or not (isfinite(threshold) and threshold > 0):
+        return None
+    cost = known.top == "spend"
+    seen, per = (known.over, known.top) if cost else (known.top, known.over)
+    if seen in _NO_EVENTS or per == "reach":
+        return None
+    times = float(known.times)
+    return Claim(metric, seen, per, times / threshold if cost else threshold / times, greater == cost)
+
+
+def judge(
+    claim: Claim,
+    history: History,
+    *,
+    shares: Sequence[float] | None,
+    alpha: float = ALPHA,
+    scale: float | None = 1.0,
+) -> Evidence:
+    """Whether the claim is known to be so.
+
+    `shares[k]` of the final number is reported k days after a day's end; None while it is not learned. `scale`: the
+    mean of x^2 over the mean of x of one event's size (1 for counts, more if they come in lumps; `event_scale` for
+    money); None while it is not known, and then nothing is.
+    """
+    if not 0 < alpha < 1:
+        raise ValueError("alpha lies between 0 and 1")
+    at = Expectation(claim.target, history, shares)
+    spent, seen = float(sum(history.spend)), float(sum(history.seen))
+    expected = float(sum(at.low if claim.below else at.high))
+    if scale is None:
+        return Evidence(Answer.CANNOT_KNOW, claim, spent, expected, seen, 1.0, 1.0, None, None, None)
+    short = at.short(scale)
+    better = at.better(scale) if at.enough(scale) else 0.0
+    for_it, against = (short, better) if claim.below else (better, short)
+    need = -log(alpha)
+    if for_it >= need:
+        answer = Answer.ACT
+    elif against >= need:
+        answer = Answer.CONTRARY
+    elif too_early(at, claim.below, scale, need):
+        answer = Answer.CANNOT_KNOW
+    else:
+        answer = Answer.WAIT
+    spend, days = (
+        still_needed(at, claim.below, scale, need)
+        if answer in (Answer.WAIT, Answer.CANNOT_KNOW)
+        else (None, None)
+    )
+    chance = _chance(seen, expected, few=claim.below) if scale == 1 else None
+    return Evidence(answer, claim, spent, expected, seen, _e(for_it), _e(against), chance, spend, days)
+
+
+def interval(
+    history: History, *, shares: Sequence[float] | None, alpha: float = ALPHA, scale: float = 1.0
+) -> tuple[float, float]:
+    """A confidence sequence: (low, high) of the rate per base, right at *all* looks together with 1 - alpha.
+
+    It holds the rates that neither test has refused at alpha / 2; `high` is infinite while nothing was to be expected.
+    """
+    need = -log(alpha / 2)
+    if not any(history.base):
+        return 0.0, inf
+    high = _crossing(lambda rate: Expectation(rate, history, shares).short(scale) < need)
+    low = _crossing(lambda rate: Expectation(rate, history, shares).better(scale) >= need)
+    return low, high
+
+
+def event_scale(values: Sequence[float], counts: Sequence[float]) -> float | None:
+    """The mean of x^2 over the mean of x of one order's value, from rows of (value, orders); None below 30 orders.
+
+    Of a row with n orders only the sum v is known: E[v^2] = n E[x^2] + n (n - 1) E[x]^2, solved for E[x^2].
+    """
+    v, n = np.asarray(values, float), np.asarray(counts, float)
+    if n.sum() < 30 or v.sum() <= 0:
+        return None
+    mean = v.sum() / n.sum()
+    second = (v**2 - n * (n - 1) * mean**2).sum()
+    return float(max(mean, second / v.sum()))
+
+
+def _crossing(holds: Callable[[float], bool]) -> float:
+    """The rate up to which `holds`, between 1e-12 and 1e12, to a ten-thousandth of it; 0 if it holds nowhere."""
+    low, high = log(1e-12), log(1e12)
+    if not holds(exp(low)):
+        return 0.0
+    if holds(exp(high)):
+        return inf
+    while high - low > 1e-4:
+        middle = (low + high) / 2
+        low, high = (middle, high) if holds(exp(middle)) else (low, middle)
+    return exp(low)
+
+
+def _chance(seen: float, expected: float, *, few: bool) -> float:
+    """P(N <= seen) of a Poisson count, or P(N >= seen)."""
+    if expected <= 0:
+        return 1.0
+    upto = int(seen) if few else int(seen) - 1
+    # Far out in the tail the answer is 0 or 1 to all digits; a loop over millions of clicks would only be slow.
+    spread = expected + 40 * (1 + expected**0.5)
+    if upto > spread:
+        return 1.0 if few else 0.0
+    counts = np.arange(upto + 1)
+    terms = counts * log(expected) - expected - np.array([lgamma(one + 1) for one in counts])
+    below = min(1.0, float(np.exp(terms).sum()))
+    return below if few else 1 - below
+
+
+def _e(logged: float) -> float:
+    return exp(min(logged, 700.0))
+
+
+# --- in words --------------------------------------------------------------------------------------------------
+
+
+def sentence(
+    found: Evidence,
+    *,
+    target: str,
+    events: str,
+    objects: str,
+    money: Callable[[float], str],
+    money_seen: bool = False,
+) -> str:
+    """ "Spent USD 48; at the target CPA of USD 20 about 1.7 reported purchases were to be expected by now, ..."
+
+    `target` as "CPA of USD 20", `events` as "purchases", `objects` as "ad sets"; `money` writes an amount, and
+    `money_seen` says that what is seen is money as well.
+    """
+    few = found.claim.below
+    expected = money(found.expected) if money_seen else _about(found.expected)
+    seen = money(found.seen) if money_seen else f"{found.seen:,.0f}"
+    what, was = (f"of reported {events}", "was") if money_seen else (f"reported {events}", "were")
+    said = (
+        f"Spent {money(found.spent)}; at the target {target} about {expected} {what} {was} to be expected by now, "
+        f"{seen} {was} seen"
+    )
+    if found.chance is not None and (found.seen < found.expected) == few:
+        little = "little" if few else "much"
+        said += f"; that {little} happens in {_percent(found.chance)} of {objects} that are just on target"
+    return f"{said}: {_advice(found, money)}"
+
+
+def _advice(found: Evidence, money: Callable[[float], str]) -> str:
+    better = "worse" if found.claim.below else "better"
+    if found.answer is Answer.ACT:
+        return f"it is known to be {better} than the target"
+    if found.answer is Answer.CONTRARY:
+        return f"it is known not to be {better} than the target"
+    early = "too early to know whatever is seen" if found.answer is Answer.CANNOT_KNOW else "wait"
+    if found.more_spend is None:
+        return f"{early}; when it will be known is not in sight"
+    if found.more_spend <= 0:
+        return f"{early}; what is still to be reported will tell"
+    going = "without another" if found.claim.below else "going on like this"
+    return f"{early}, {money(found.more_spend)} more {going} will tell"
+
+
+def _about(number: float) -> str:
+    return f"{number:,.1f}" if number < 100 else f"{number:,.0f}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %" if share >= 0.01 else "less than 1 %"
