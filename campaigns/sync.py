@@ -94,7 +94,12 @@ def run(
     read = _read(client, ad_account, now=now, tell=tell)
     tell("Storing the structure", len(KINDS) + 1)
     with ledger.locked(ad_account.pk):
-        return _stored(ad_account, read, now=now, ended=clock() if clock else now)
+        done = _stored(ad_account, read, now=now, ended=clock() if clock else now)
+    if done.state == SyncState.COMPLETE:
+        # After the account's chain is free again: a client's cap is a line in all of its chains. Until then nothing
+        # may spend more, and a run that was killed here leaves it to the next one.
+        headroom.ensure_defaults(ad_account=ad_account, now=now)
+    return done
 
 
 def last_good(ad_account: AdAccount) -> SyncRun | None:
@@ -188,7 +193,6 @@ def _stored(ad_account: AdAccount, read: Read, *, now: datetime, ended: datetime
         noted = outside.note(ad_account=ad_account, activities=read.activities, edits=edits, now=now)
     if read.complete:
         state = SyncState.COMPLETE
-        headroom.ensure_defaults(ad_account=ad_account, now=now)
     else:
         state = SyncState.PARTIAL if read.rows else SyncState.FAILED
     if read.rows:

@@ -103,7 +103,7 @@ def set_(
         )
         ledger.limit_set(
             client_id=client.pk, ad_account_ids=chains, by=ledger.actor(principal), now=now,
-            what=f"{scope} limit, {period}", before=_written(before) or "", after=_written(amount) or "",
+            what=headroom.named(scope, period), before=_written(before) or "", after=_written(amount) or "",
             currency=currency, note=reason.strip(), object_id=object_id, object_name=name,
         )  # fmt: skip
     return row

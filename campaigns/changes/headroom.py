@@ -24,7 +24,7 @@ from accounts.models import AdAccount
 from campaigns.changes.envelopes import Owner, Period, Scope, Spend, Use
 from campaigns.changes.guards import Around
 from campaigns.models import Ad, AdSet, Campaign, Change, Envelope, ExposureRow
-from campaigns.states import IN_DOUBT, OPEN, ChangeState, Field, Level, direction
+from campaigns.states import IN_DOUBT, OPEN, ChangeState, Field, Level, canonical_amount, direction
 
 #: A report of the account's spend older than this tells nothing about today.
 KNOWN_FOR: Final = timedelta(hours=6)
@@ -173,6 +173,11 @@ def client_key(client_id: int, currency: str) -> str:
 
 def account_key(ad_account_id: int) -> str:
     return f"{Scope.ACCOUNT}:{ad_account_id}"
+
+
+def named(scope: Scope, period: Period) -> str:
+    """What the ledger calls a cap."""
+    return f"{scope} limit, {period}"
 
 
 def foreign_caps(ad_account: AdAccount) -> list[Envelope]:
@@ -479,23 +484,25 @@ class Tree:
 def ensure_defaults(*, ad_account: AdAccount, now: datetime) -> None:
     """Give the account, and its client in that currency, a careful cap from the first complete structure read on.
 
-    It is fixed then: budgets that grow later, by us or by anybody, do not move it; a person does. Call it inside
-    `ledger.locked`.
+    It is fixed then: budgets that grow later, by us or by anybody, do not move it; a person does. Each is a line of the
+    ledger, the client's in the chain of each of its accounts. Holds no lock of a chain when it is called.
     """
-    rows = Envelope.objects.of(ad_account.client_id)
-    if rows.filter(scope_key=account_key(ad_account.pk), period=Period.DAY).exists():
+    standing = Envelope.objects.of(ad_account.client_id)
+    first = standing.filter(scope_key=account_key(ad_account.pk), period=Period.DAY)
+    if first.exists():
         return
-    ledger.lock_client(ad_account.client_id)
-    tree = Tree(ad_account, now=now, leave_out=None)
-    for period in DEFAULT_PERIODS:
-        amount = _allowed(tree, period) * DEFAULT_TIMES
-        _default(ad_account, Scope.ACCOUNT, account_key(ad_account.pk), period, amount, now)
-        key = client_key(ad_account.client_id, ad_account.currency)
-        standing = rows.filter(scope_key=key, period=period).first()
-        if standing is None:
-            _default(ad_account, Scope.CLIENT, key, period, amount, now)
-        elif standing.set_by_id is None:
-            rows.filter(pk=standing.pk).update(amount=standing.amount + amount, set_at=now)
+    with ledger.locked_client(ad_account.client_id, besides=ad_account.pk) as chains:
+        if first.exists():
+            return
+        tree = Tree(ad_account, now=now, leave_out=None)
+        for period in DEFAULT_PERIODS:
+            amount = _allowed(tree, period) * DEFAULT_TIMES
+            own = account_key(ad_account.pk)
+            _default(ad_account, Scope.ACCOUNT, own, period, amount, now=now, chains=[ad_account.pk])
+            key = client_key(ad_account.client_id, ad_account.currency)
+            before = standing.filter(scope_key=key, period=period).first()
+            if before is None or not chosen(before):
+                _default(ad_account, Scope.CLIENT, key, period, amount, now=now, chains=chains, before=before)
 
 
 def _allowed(tree: Tree, period: Period) -> Decimal:
@@ -511,17 +518,35 @@ def _allowed(tree: Tree, period: Period) -> Decimal:
 
 
 def _default(
-    ad_account: AdAccount, scope: Scope, key: str, period: Period, amount: Decimal, now: datetime
+    ad_account: AdAccount,
+    scope: Scope,
+    key: str,
+    period: Period,
+    amount: Decimal,
+    *,
+    now: datetime,
+    chains: list[int],
+    before: Envelope | None = None,
 ) -> None:
-    account = ad_account if scope is Scope.ACCOUNT else None
-    Envelope.everything.create(
-        client_id=ad_account.client_id,
-        ad_account=account,
-        scope=scope.value,
+    """Set a careful cap, or add to the one that stands there, and say so in these chains."""
+    if before is not None:
+        amount += before.amount
+    Envelope.everything.update_or_create(
         scope_key=key,
         period=period.value,
-        currency=ad_account.currency,
-        amount=amount,
-        set_at=now,
-        reason=_CAREFUL,
+        defaults={
+            "client_id": ad_account.client_id,
+            "ad_account": ad_account if scope is Scope.ACCOUNT else None,
+            "scope": scope.value,
+            "currency": ad_account.currency,
+            "amount": amount,
+            "set_at": now,
+            "reason": _CAREFUL,
+        },
     )
+    ledger.limit_set(
+        client_id=ad_account.client_id, ad_account_ids=chains, by=ledger.SYSTEM, now=now, what=named(scope, period),
+        before=canonical_amount(before.amount) if before is not None else "", after=canonical_amount(amount),
+        currency=ad_account.currency, note=f"The default: {_CAREFUL}",
+        object_name=ad_account.name if scope is Scope.ACCOUNT else ad_account.client.name,
+    )  # fmt: skip

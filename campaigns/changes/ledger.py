@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 import campaigns.changes.consequences as consequences
 from accounts.errors import NotFound
@@ -104,13 +104,14 @@ def lock_client(client_id: int) -> None:
 
 
 @contextmanager
-def locked_client(client_id: int, *, only: int | None = None) -> Iterator[list[int]]:
-    """A transaction that has the chains of the client's ad accounts (`only` one of them) and its headroom to itself;
-    gives the accounts' ids."""
+def locked_client(
+    client_id: int, *, only: int | None = None, besides: int | None = None
+) -> Iterator[list[int]]:
+    """A transaction that has the chains of the client's ad accounts (`only` one of them; `besides` one that may not be
+    switched on yet) and its headroom to itself; gives the accounts' ids."""
     with transaction.atomic():
-        rows = AdAccount.everything.filter(client_id=client_id, enabled_at__isnull=False)
-        if only is not None:
-            rows = AdAccount.everything.filter(pk=only, client_id=client_id)
+        wanted = Q(enabled_at__isnull=False) | Q(pk=besides) if only is None else Q(pk=only)
+        rows = AdAccount.everything.filter(wanted, client_id=client_id)
         ids = list(rows.order_by("pk").values_list("pk", flat=True))
         for pk in ids:
             _head(pk)

@@ -19,8 +19,10 @@ from accounts.models import AdAccount
 from accounts.tenancy import Principal
 from campaigns.models import Ad, AdSet, Campaign, LedgerLine
 from campaigns.states import TERMINAL
+from dashboard.pages.changes import names_of
 from dashboard.pages.frame import Context, Part, page, principal, show
 from dashboard.pages.plots import plot
+from dashboard.pages.stories import who_did
 from dashboard.pages.tiles import HEADLINE, PERIODS, Period, Values, compared, period, tiles
 from insights.comparisons import AGAINST, Comparison
 from metaads.clock import now
@@ -168,4 +170,4 @@ def _history(who: Principal, row: Campaign) -> Context:
     lines: list[LedgerLine] = list(
         ledger.lines(who).filter(object_id=row.meta_id).order_by("-at", "-seq")[:_HISTORY]
     )
-    return {"lines": lines}
+    return {"lines": lines, "did": who_did(lines, names_of(lines))}

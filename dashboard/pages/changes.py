@@ -12,7 +12,7 @@ from accounts.models import User
 from accounts.tenancy import Principal
 from campaigns.models import Change, LedgerLine
 from dashboard.pages.frame import Context, Part, asked_client, page, principal, show, whole_number
-from dashboard.pages.stories import MOVING, steps, tree, who_did
+from dashboard.pages.stories import MOVING, steps, tree, what_of, who_did, whose
 from metaads.clock import now
 
 _PAGE = 50
@@ -80,7 +80,10 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
             rows = rows.filter(client=here)
         sheet = Paginator(rows, _PAGE).get_page(number)
         lines = list(sheet.object_list)
-        return {"sheet": sheet, "lines": lines, "did": who_did(lines, names_of(lines))}
+        names = names_of(lines)
+        return {
+            "sheet": sheet, "lines": lines, "did": who_did(lines, names), "said": what_of(lines, names),
+        }  # fmt: skip
 
     parts = {"ledger": Part("dashboard/parts/ledger_table.html", fill)}
     context: Context = {"account": account, "accounts": access.ad_accounts(who, client=here, enabled=True)}
@@ -96,6 +99,7 @@ def ledger_page(request: HttpRequest) -> HttpResponse:
 
 
 def names_of(lines: list[LedgerLine]) -> dict[str, str]:
-    """User id -> name, for lines written by our own people."""
-    ids = {line.actor_id for line in lines if line.by in ("person", "key") and line.actor_id.isdigit()}
+    """User id -> name, for lines that our own people wrote, or that are about them."""
+    ids = {line.actor_id for line in lines if line.by in ("person", "key")} | {whose(line) for line in lines}
+    ids = {one for one in ids if one.isdigit()}
     return {str(user.pk): str(user) for user in User.objects.filter(pk__in=ids)} if ids else {}

@@ -19,7 +19,7 @@ from campaigns.changes.envelopes import SOFT, Period, Scope, Use
 from campaigns.models import AdSet, Authority, Envelope
 from dashboard.pages.changes import names_of
 from dashboard.pages.frame import Context, Part, page, principal, show
-from dashboard.pages.stories import who_did
+from dashboard.pages.stories import what_of, who_did
 from metaads.clock import now
 
 _SCOPES = tuple(Scope)
@@ -154,4 +154,5 @@ def _person(one: Authority, row: AdAccount, moment: datetime) -> PersonLimit:
 
 def _log(who: Principal, row: AdAccount) -> Context:
     lines = list(ledger.lines(who, ad_account=row).filter(kind="limit").order_by("-seq")[:_LINES])
-    return {"lines": lines, "did": who_did(lines, names_of(lines))}
+    names = names_of(lines)
+    return {"lines": lines, "did": who_did(lines, names), "said": what_of(lines, names)}

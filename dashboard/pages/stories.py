@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
+from accounts.models import Role
 from accounts.tenancy import Principal
 from campaigns.models import Attempt, Change, LedgerLine, Observation
 from campaigns.states import ChangeState
@@ -107,6 +109,30 @@ def who_did(lines: list[LedgerLine], names: dict[str, str]) -> dict[int, str]:
         "unknown": "unknown",
     }
     return {line.pk: names.get(line.actor_id) or words.get(line.by, "somebody") for line in lines}
+
+
+AUTHORITY: Final = "authority of "
+
+
+def whose(line: LedgerLine) -> str:
+    """The id of the person whose limit the line is about; empty for every other line."""
+    key = line.field.removeprefix(AUTHORITY)
+    return key.removeprefix("user:") if line.kind == "limit" and key.startswith("user:") else ""
+
+
+def what_of(lines: list[LedgerLine], names: dict[str, str]) -> dict[int, str]:
+    """Line -> the field or the rule that it is about, in words."""
+    return {line.pk: _what(line, names) for line in lines}
+
+
+def _what(line: LedgerLine, names: dict[str, str]) -> str:
+    said = line.field
+    if whose(line):
+        said = AUTHORITY + names.get(whose(line), "somebody who has left")
+    elif said.startswith(f"{AUTHORITY}role:"):
+        said = f"{AUTHORITY}every {Role(said.partition('role:')[2]).label.lower()}"
+    said = said.replace("_", " ")
+    return said[:1].upper() + said[1:]
 
 
 @dataclass(frozen=True)

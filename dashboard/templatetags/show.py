@@ -15,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 import accounts.ad_accounts as ad_accounts
 import accounts.capabilities as capabilities
 from accounts.models import AdAccount
+from campaigns.models import LedgerLine
 from insights.metrics import RANKS, ranked
 from metaads.graph.money import OFFSETS
 
@@ -119,6 +120,15 @@ def field_value(value: str, field: str, currency: str) -> SafeString:
     return format_html(
         "<span>{}</span>", STATUS_WORDS.get(value, (value.replace("_", " ").capitalize(), ""))[0]
     )
+
+
+@register.simple_tag
+def line_value(line: LedgerLine, which: str) -> SafeString:
+    """What a ledger line says of `before` or `after`; a limit in a currency is an amount."""
+    value = getattr(line, which)
+    if line.kind == "limit" and line.currency:
+        return money(value, line.currency)
+    return field_value(value, line.field, line.currency)
 
 
 @register.simple_tag

@@ -13,7 +13,7 @@ import pytest
 import accounts.tokens as tokens
 from accounts.access import ad_account as account_of
 from accounts.models import AdAccount
-from campaigns.changes import approvals, ledger, request
+from campaigns.changes import approvals, request
 from campaigns.changes.exposure import Spent, report
 from campaigns.changes.headroom import ensure_defaults, today_of
 from campaigns.models import AdSet, Attempt, Campaign, Change, SyncRun
@@ -108,8 +108,7 @@ class Desk:
         day = today_of(second, self.now)
         spent = [Spent(level="account", object_id="", day=day, spend=Decimal(0))]
         report(ad_account_id=second.pk, rows=spent, as_of=self.now, trust="ready", now=self.now)
-        with ledger.locked(second.pk):
-            ensure_defaults(ad_account=second, now=self.now)
+        ensure_defaults(ad_account=second, now=self.now)
         return row
 
     def approved(self, target: str, **more: Any) -> Change:

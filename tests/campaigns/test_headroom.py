@@ -9,12 +9,13 @@ import pytest
 
 import campaigns.changes.approvals as approvals
 import campaigns.changes.caps as caps
+import campaigns.changes.ledger as ledger
 from accounts.errors import Forbidden, Invalid, NotFound
 from accounts.models import AdAccount, AuditLine
 from campaigns.changes.envelopes import Period, Scope
 from campaigns.errors import NotAllowedBy
-from campaigns.models import Campaign, Envelope, ExposureRow
-from campaigns.states import Field
+from campaigns.models import Campaign, Envelope, ExposureRow, LedgerLine
+from campaigns.states import Field, canonical_amount
 from tests.campaigns.test_api import Caller
 
 pytestmark = pytest.mark.django_db
@@ -57,6 +58,39 @@ def test_the_first_complete_read_sets_careful_caps_for_account_and_client(desk):
     assert rows["account", "day"].set_by is None and rows["account", "day"].currency == "USD"
     desk.sync()
     assert Envelope.everything.count() == 4
+
+
+def test_every_default_is_a_line_of_the_ledger_and_the_client_s_in_each_of_its_chains(desk):
+    """Who looks at one account's ledger alone sees every step of the limits that hold it."""
+
+    def said(account):
+        rows = LedgerLine.everything.filter(ad_account=account, kind="limit").order_by("seq")
+        return [(row.field, row.before, row.after, row.currency, row.by) for row in rows]
+
+    first = {(row.scope, row.period): canonical_amount(row.amount) for row in Envelope.everything.all()}
+    alone = [
+        (f"{scope} limit, {period}", "", first[scope, period], "USD", "system")
+        for period in ("day", "week")
+        for scope in ("account", "client")
+    ]
+    assert said(desk.account) == alone
+    second = desk.twin().ad_account
+    after = {row.period: canonical_amount(row.amount) for row in Envelope.everything.filter(scope="client")}
+    grown = [
+        (f"client limit, {period}", first["client", period], after[period], "USD", "system")
+        for period in ("day", "week")
+    ]
+    assert said(desk.account) == alone + grown
+    assert [line for line in said(second) if line[0].startswith("client")] == grown
+    for account in (desk.account, second):
+        assert ledger.verify(ad_account_id=account.pk) == []
+
+
+def test_a_default_leaves_alone_what_a_person_has_set_who_is_forgotten_by_now(desk):
+    cap(desk, "900", scope=Scope.CLIENT)
+    Envelope.everything.filter(scope="client", period="day").update(set_by=None)
+    desk.twin()
+    assert Envelope.everything.get(scope="client", period="day").amount == 900
 
 
 def test_a_default_does_not_grow_with_the_budgets(desk):

@@ -47,9 +47,9 @@ def without_triggers(statement: str, *values: object) -> None:
 @pytest.mark.parametrize(
     "tampering",
     [
-        "UPDATE campaigns_ledgerline SET after = '1' WHERE seq = 3",
-        "UPDATE campaigns_ledgerline SET text = replace(text, '120', '121') WHERE seq = 3",
-        "UPDATE campaigns_ledgerline SET hash = previous_hash WHERE seq = 3",
+        "UPDATE campaigns_ledgerline SET after = '1' WHERE seq = 7",
+        "UPDATE campaigns_ledgerline SET text = replace(text, '120', '121') WHERE seq = 7",
+        "UPDATE campaigns_ledgerline SET hash = previous_hash WHERE seq = 7",
         "UPDATE campaigns_ledgerhead SET seq = seq - 1",
     ],
 )

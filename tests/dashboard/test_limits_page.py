@@ -26,7 +26,10 @@ def test_the_defaults_are_shown_as_defaults_with_how_full_they_are(desk):
     )  # four limits and the rules of approving
     assert f"{row.amount:,.2f}" in text and "33.3 %" in text
     assert f'Spend as of <time datetime="{desk.now.isoformat()}"' in text
-    assert "Nobody has a limit of their own" in text and "the defaults hold" in text
+    assert "Nobody has a limit of their own" in text
+    log = text.partition("<h2>Who set what</h2>")[2]
+    assert "Account limit, day of " in log and f"{row.amount:,.2f}" in log and "by metaads" in log
+    assert "3 times what the budgets allowed at the first complete read." in log
     assert 'data-api="/api/envelopes"' not in text and "Owners and managers set these." in text
 
 
@@ -39,7 +42,8 @@ def test_a_limit_that_is_nearly_full_says_what_still_passes(desk):
     alice.post("/api/envelopes", {**body, "amount": float(worst)})
     text = page(desk, "alice")
     assert "only cuts and pauses pass" in text and 'data-api="/api/envelopes"' in text
-    assert "Account limit, day" in text and "by Alice" in text and "agreed" in text
+    log = text.partition("<h2>Who set what</h2>")[2]
+    assert "Account limit, day" in log and "by Alice" in log and "agreed" in log
 
 
 def test_a_person_s_limit_stands_there_with_what_is_used_of_it(desk):
@@ -51,6 +55,11 @@ def test_a_person_s_limit_stands_there_with_what_is_used_of_it(desk):
     assert vera.post(f"/api/changes/{change.uuid}/approve", {"digest": change.digest}).status_code == 200
     text = page(desk, "vic")
     assert "Vera" in text and "300.00" in text and ">25.00 <" in text
+    assert "Authority of Vera: none" in text and "user:" not in text
+    browser = Browser()
+    browser.force_login(desk.agency.users.vic)
+    ledger = browser.get("/ledger/").content.decode()
+    assert "Authority of Vera" in ledger and "Account limit, day" in ledger and "user:" not in ledger
 
 
 def test_charlie_does_not_learn_that_there_is_such_an_account(desk):
