@@ -1,12 +1,19 @@
-"""The floor's tables in the operations site: read only, searchable by name and Meta's id."""
+"""The floor's tables in the operations site: searchable by name and Meta's id, and read only but for spend limits."""
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
 
+import accounts.access as access
+import campaigns.changes.caps as caps
 from accounts.admin import ScopedAdmin
+from accounts.models import AdAccount
+from campaigns.forms import LimitForm, NewLimitForm
 from campaigns.models import (
     Ad,
     AdSet,
@@ -25,6 +32,7 @@ from campaigns.models import (
     Switch,
     SyncRun,
 )
+from metaads.clock import now
 
 
 class ObjectAdmin(ScopedAdmin):
@@ -182,10 +190,69 @@ class ExposureRowAdmin(ScopedAdmin):
 
 @admin.register(Envelope)
 class EnvelopeAdmin(ScopedAdmin):
+    """Limits are set here by what sets them for the API and the page (`caps.set_`), for whoever may there."""
+
+    writable = frozenset({"add", "change"})
     list_display = ("scope_key", "period", "amount", "currency", "set_at", "set_by", "client")
     list_filter: ClassVar[tuple[str, ...]] = ("scope", "period")
     list_select_related: ClassVar[tuple[str, ...]] = ("client", "set_by")
     search_fields = ("scope_key", "object_id")
+    readonly_fields = (
+        "client",
+        "ad_account",
+        "scope",
+        "object_id",
+        "period",
+        "currency",
+        "set_at",
+        "set_by",
+        "history",
+    )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._may(request, "view") and self._accounts(request).exists()
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        if not self._may(request, "view"):
+            return False
+        return obj is None or access.may(self.principal(request), "manage_client", obj.client_id)
+
+    def _accounts(self, request: HttpRequest) -> QuerySet[AdAccount]:
+        """The ad accounts whose limits this person may set."""
+        principal = self.principal(request)
+        seen = {one.client_id for one in access.ad_accounts(principal, enabled=True)}
+        mine = [one for one in seen if access.may(principal, "manage_client", one)]
+        rows = AdAccount.objects.for_(principal).filter(client_id__in=mine, enabled_at__isnull=False)
+        return rows.filter(archived_at__isnull=True).order_by("name", "meta_id")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        if obj is None:
+            return ("ad_account", "scope", "object_id", "period", "amount", "reason")
+        return (*self.readonly_fields[:-1], "amount", "reason", "history")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return () if obj is None else self.readonly_fields
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        made = super().get_form(
+            request, obj, change, **{**kwargs, "form": LimitForm if change else NewLimitForm}
+        )
+        made.principal = self.principal(request)
+        if not change:
+            made.accounts = self._accounts(request)
+        return made
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        row = caps.set_(**form.wished(), reason=form.cleaned_data["reason"], now=now())
+        if row is not None:
+            obj.pk = row.pk
+            obj.refresh_from_db()
+
+    @admin.display(description="Who set it, newest first")
+    def history(self, obj: Envelope) -> str:
+        """From the ledger, so that what was set by the page or the API stands here as well."""
+        rows = format_html_join("", "<li>{}</li>", ((line,) for line in caps.history(obj)))
+        return format_html("<ol>{}</ol>", rows) if rows else "Nothing is on record."
 
 
 @admin.register(ApprovalPolicy)

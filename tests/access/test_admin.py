@@ -38,6 +38,7 @@ WRITABLE = {
     "Client": {"add", "change"},
     "Membership": {"add"},
     "ApiKey": {"add"},
+    "Envelope": {"add", "change"},  # managers at their own client, too
 }
 #: Tables of packages: their permissions are Django's own, which nobody is given.
 SEALED = {
