@@ -9,11 +9,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 import campaigns.changes.caps as caps
+import campaigns.changes.headroom as headroom
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.errors import Invalid
 from accounts.idempotency import idempotent
-from campaigns.api.shapes import EnvelopeBody, EnvelopeList, EnvelopeRow
+from accounts.models import AdAccount
+from campaigns.api.shapes import EnvelopeBody, EnvelopeList
 from campaigns.changes.envelopes import Period, Scope
 from metaads.clock import now
 
@@ -33,8 +35,16 @@ class Envelopes(TenantAPIView):
         ref = request.query_params.get("account", "")
         if not ref:
             raise Invalid("Which ad account?", code="account_required", advice="Add ?account=act_...")
-        found = caps.of(self.principal, ad_account=self.ad_account(ref), now=now())
-        return Response({"envelopes": EnvelopeRow(found, many=True).data})
+        return self._answer(self.ad_account(ref))
+
+    def _answer(self, account: AdAccount) -> Response:
+        found = caps.of(self.principal, ad_account=account, now=now())
+        said = {
+            "envelopes": found,
+            "in_another_currency": headroom.foreign_caps(account),
+            "lacking": list(headroom.lacks(account, [row for row, _ in found])),
+        }
+        return Response(EnvelopeList(said).data)
 
     @extend_schema(
         operation_id="envelopes_set",
@@ -49,7 +59,6 @@ class Envelopes(TenantAPIView):
         body = EnvelopeBody(data=request.data)
         body.is_valid(raise_exception=True)
         data: dict[str, Any] = body.validated_data
-        moment = now()
         account = self.ad_account(data["account_id"])
         caps.set_(
             principal=self.principal,
@@ -58,10 +67,9 @@ class Envelopes(TenantAPIView):
             period=Period(data["period"]),
             amount=data["amount"],
             reason=data["reason"],
-            now=moment,
+            now=now(),
             ad_account=account,
             object_id=data.get("object_id", ""),
             currency=account.currency,
         )
-        found = caps.of(self.principal, ad_account=account, now=moment)
-        return Response({"envelopes": EnvelopeRow(found, many=True).data})
+        return self._answer(account)

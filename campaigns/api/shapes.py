@@ -191,8 +191,28 @@ class EnvelopeRow(serializers.Serializer[Any]):
         }
 
 
+class ForeignEnvelopeRow(serializers.Serializer[Any]):
+    """One cap in a currency that the account has no more. Setting the same scope and period anew replaces it."""
+
+    scope = serializers.CharField()
+    account_id = serializers.CharField(source="ad_account.act_id")
+    object_id = serializers.CharField()
+    period = serializers.CharField()
+    currency = serializers.CharField()
+    amount = serializers.DecimalField(max_digits=18, decimal_places=6)
+    set_at = serializers.DateTimeField()
+    reason = serializers.CharField()
+
+
 class EnvelopeList(serializers.Serializer[Any]):
     envelopes = EnvelopeRow(many=True)
+    in_another_currency = ForeignEnvelopeRow(
+        many=True, help_text="They hold nothing, since nothing is converted: set them anew."
+    )
+    lacking = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="account, client: has no cap for its day, so nothing may spend more.",
+    )
 
 
 class ChangeShape(serializers.Serializer[Any]):

@@ -146,8 +146,9 @@ def situation(
         exposure_known=room.known,
         around=room.around,
         uses=room.uses,
-        capped=room.capped,
         unswept_since=sweeper.silent_since(now=now) if direction(field, before, target).spends_more else None,
+        lacking=room.lacking,
+        foreign=room.foreign,
     )
 
 

@@ -137,8 +137,9 @@ class Situation:
     exposure_known: bool = True  # whether the account's spend was reported lately
     around: tuple[Around, ...] = ()
     uses: tuple[Use, ...] = ()  # every envelope around the object, as it would be after the change
-    capped: bool = True  # whether account and client have an envelope at all
     unswept_since: datetime | None = None  # since when nobody has followed changes up, once that is too long
+    lacking: tuple[str, ...] = ()  # who has no envelope for its day: the account, the client
+    foreign: tuple[str, ...] = ()  # amounts of envelopes in another currency than the account has by now
 
 
 @dataclass(frozen=True)
@@ -457,17 +458,34 @@ def _around(intent: Intent, at: Situation, limits: Limits) -> list[Reason]:
     return reasons
 
 
+def _no_envelope(at: Situation) -> Reason:
+    who = " and ".join(at.lacking)
+    none = f"no spending limit for a day in {at.currency}"
+    if at.foreign:
+        has = "have" if len(at.lacking) > 1 else "has"
+        text = (
+            f"The ad account's currency is {at.currency} now, and {who} {has} {none}, "
+            f"so nothing may spend more. What stands there in another currency ({', '.join(at.foreign)}) is never "
+            "converted and holds nothing."
+        )
+        advice = (
+            f"An owner or manager sets the limits anew in {at.currency}, on the ad account's page of limits."
+        )
+        return Reason("no_envelope", text, advice)
+    text = f"There is {none} yet for {who}, so nothing may spend more."
+    advice = (
+        "An owner or manager sets one; a first complete sync of the ad account sets careful ones by itself."
+    )
+    return Reason("no_envelope", text, advice)
+
+
 def _envelopes(intent: Intent, at: Situation) -> list[Reason]:
     """Raises stop at the soft stage. A start, and an undo, which brings back what stood there, at the hard one."""
     if not at.exposure_known:
         text = "What this ad account has spent was not reported lately, so nothing may spend more."
         return [Reason("exposure_unknown", text, "Wait for fresh numbers, or sync the account.")]
-    if not at.capped:
-        text = "This ad account has no spending limit yet, so nothing may spend more."
-        advice = (
-            "An owner or manager sets one for its day; a first complete sync sets a careful one by itself."
-        )
-        return [Reason("no_envelope", text, advice)]
+    if at.lacking:
+        return [_no_envelope(at)]
     raises = intent.direction is Direction.RAISE and intent.source is not Source.UNDO
     ends = ("soft", "hard", "unknown") if raises else ("hard", "unknown")
     share = envelopes.SOFT if raises else envelopes.HARD

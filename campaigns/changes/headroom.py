@@ -51,12 +51,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Room:
-    """What the guards have to know of everything around the object."""
+    """What the guards have to know of everything around the object. `lacking`: who has no cap for its day, by name;
+    `foreign`: the amounts that stand there in another currency, and hold nothing."""
 
     known: bool
-    capped: bool
     around: tuple[Around, ...]
     uses: tuple[Use, ...]
+    lacking: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
 
 
 def today_of(ad_account: AdAccount, now: datetime) -> date:
@@ -68,7 +70,7 @@ def room(
 ) -> Room:
     """The room around the object as it would be after the change. Call it under the client's lock to rely on it."""
     if not direction(wanted.field, before, wanted.target).spends_more:
-        return Room(known=True, capped=True, around=(), uses=())
+        return Room(known=True, around=(), uses=())
     return Rooms(ad_account, now=now, leave_out=leave_out).room(wanted, before)
 
 
@@ -83,7 +85,7 @@ class Rooms:
     def room(self, wanted: Wanted, before: str) -> Room:
         """The room around the object as it would be after the change, which counts as made from here on."""
         if not direction(wanted.field, before, wanted.target).spends_more:
-            return Room(known=True, capped=True, around=(), uses=())
+            return Room(known=True, around=(), uses=())
         trees = self._trees
         tree = trees[self.account.pk]
         known = tree.known and all(one.known or not one.runs for one in trees.values())
@@ -105,7 +107,15 @@ class Rooms:
             if _concerns(cap, tree, wanted)
         )
         tree.ahead.append((wanted.object_id, wanted.field, rise))
-        return Room(known=known, capped=_capped(self._caps), around=around, uses=uses)
+        lacking = lacks(self.account, self._caps)
+        foreign = foreign_caps(self.account) if lacking else []
+        return Room(
+            known=known,
+            around=around,
+            uses=uses,
+            lacking=tuple(lacking.values()),
+            foreign=tuple(sorted({f"{envelopes.money(one.amount)} {one.currency}" for one in foreign})),
+        )
 
     def left(self) -> list[Use]:
         """How full the limits of the account and its client are with everything that was thought about."""
@@ -183,7 +193,8 @@ def named(scope: Scope, period: Period) -> str:
 def foreign_caps(ad_account: AdAccount) -> list[Envelope]:
     """The account's own envelopes in another currency than it has by now: they hold nothing (`caps_of`)."""
     rows = Envelope.objects.of(ad_account.client_id).filter(ad_account=ad_account)
-    return list(rows.exclude(currency=ad_account.currency).order_by("scope_key", "period"))
+    rows = rows.exclude(currency=ad_account.currency).select_related("ad_account", "set_by")
+    return list(rows.order_by("scope_key", "period"))
 
 
 def chosen(cap: Envelope) -> bool:
@@ -223,9 +234,12 @@ def running(*, ad_account: AdAccount, under: str, now: datetime) -> list[tuple[L
     return []
 
 
-def _capped(caps: Iterable[Envelope]) -> bool:
-    scopes = {cap.scope for cap in caps if cap.period == Period.DAY}
-    return {Scope.ACCOUNT.value, Scope.CLIENT.value} <= scopes
+def lacks(ad_account: AdAccount, caps: Iterable[Envelope]) -> dict[Scope, str]:
+    """Who has no cap for its day among these, by name: the account, its client in the account's currency. Without
+    both nothing may spend more."""
+    standing = {cap.scope for cap in caps if cap.period == Period.DAY}
+    names = {Scope.ACCOUNT: _name(ad_account), Scope.CLIENT: f"the client in {ad_account.currency}"}
+    return {scope: name for scope, name in names.items() if scope.value not in standing}
 
 
 def siblings(ad_account: AdAccount) -> list[AdAccount]:

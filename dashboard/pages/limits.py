@@ -65,6 +65,23 @@ class Limit:
 
 
 @dataclass(frozen=True)
+class Anew:
+    """A limit that has to be set in the account's currency: what stands there in another one and holds nothing (`row`),
+    or nothing at all. `needed`: nothing may spend more without it."""
+
+    scope: Scope
+    period: Period
+    name: str
+    over: str
+    object_id: str = ""
+    row: Envelope | None = None
+
+    @property
+    def needed(self) -> bool:
+        return self.period is Period.DAY and self.scope in (Scope.ACCOUNT, Scope.CLIENT)
+
+
+@dataclass(frozen=True)
 class PersonLimit:
     """What one person or role may let pass; `used` of an amount within 24 hours, of a person."""
 
@@ -109,10 +126,33 @@ def _envelopes(who: Principal, row: AdAccount, moment: datetime) -> Context:
     ]
     return {
         "limits": found,
+        "anew": _anew(row, [one.row for one in found], dict(budgeted)),
         "periods": _PERIODS.items(),
         "budgeted": budgeted,
         "spend_as_of": headroom.spend_as_of(row),
     }
+
+
+def _anew(row: AdAccount, standing: list[Envelope], names: dict[str, str]) -> list[Anew]:
+    """What a person has to set since the account's currency is another one than its limits'; those needed first."""
+    foreign = headroom.foreign_caps(row)
+    if not foreign:
+        return []
+    found = [
+        Anew(
+            Scope(one.scope), Period(one.period), names.get(one.object_id, one.object_id) or row.name,
+            _PERIODS[Period(one.period)], one.object_id, one,
+        )
+        for one in foreign
+    ]  # fmt: skip
+    told = {(one.scope, one.period) for one in found}
+    for scope, name in headroom.lacks(row, standing).items():
+        if (scope, Period.DAY) not in told:
+            found.append(Anew(scope, Period.DAY, name[:1].upper() + name[1:], _PERIODS[Period.DAY]))
+    order = list(Period)
+    return sorted(
+        found, key=lambda one: (not one.needed, _SCOPES.index(one.scope), one.name, order.index(one.period))
+    )
 
 
 def _limit(row: Envelope, use: Use) -> Limit:

@@ -140,7 +140,7 @@ def test_raises_stop_at_85_percent_and_from_95_only_cuts_and_pauses_pass(at, sto
 def test_nothing_spends_more_where_spend_or_limits_are_unknown():
     for trouble, code in (
         ({"exposure_known": False}, "exposure_unknown"),
-        ({"capped": False}, "no_envelope"),
+        ({"lacking": ("the client in USD",)}, "no_envelope"),
     ):
         assert refused(RAISE, **trouble) == refused(START, **trouble) == refused(UNDO, **trouble) == [code]
         assert refused(CUT, **trouble) == refused(STOP, **trouble) == []

@@ -207,9 +207,18 @@ def test_a_cap_in_another_currency_than_the_account_s_holds_nothing_and_so_nothi
     desk.sync()
     assert desk.account.currency == "JPY" and desk.campaign.daily_budget == 10_000
     refused = desk.file("11000")
-    assert refused.state == "REJECTED" and "no spending limit yet" in refused.error_text
-    for scope in (Scope.ACCOUNT, Scope.CLIENT):
-        cap(desk, "60000", scope=scope, currency="JPY")
+    assert refused.state == "REJECTED"
+    assert "currency is JPY now, and the ad account " in refused.error_text
+    assert " and the client in JPY have no spending limit for a day in JPY" in refused.error_text
+    assert "(2730 USD, 600 USD)" in refused.error_text and "holds nothing" in refused.error_text
+    assert "sets the limits anew in JPY" in refused.advice
+    cap(desk, "60000", currency="JPY")
+    line = LedgerLine.everything.filter(kind="limit").latest("seq")
+    assert (line.before, line.after, line.currency) == ("", "60000", "JPY")
+    assert line.note == "It was 600 USD, which held nothing any more. agreed"
+    refused = desk.file("11001")
+    assert "and the client in JPY has no spending limit for a day in JPY" in refused.error_text
+    cap(desk, "60000", scope=Scope.CLIENT, currency="JPY")
     assert desk.file("11000").state == "PROPOSED"
     assert desk.file("9000").state == "PROPOSED", "and a cut needs none"
 

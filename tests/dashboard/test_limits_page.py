@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from django.test import Client as Browser
 
@@ -64,3 +66,33 @@ def test_a_person_s_limit_stands_there_with_what_is_used_of_it(desk):
 
 def test_charlie_does_not_learn_that_there_is_such_an_account(desk):
     assert page(desk, "charlie") == 404
+
+
+@pytest.mark.fault("F72")
+def test_limits_in_another_currency_are_listed_with_what_is_to_be_set_anew(desk):
+    alice = Caller(desk.agency.users.alice)
+    body = {"account_id": desk.account.act_id, "scope": "account", "period": "day", "reason": "agreed"}
+    assert "data-anew" not in page(desk, "alice")
+    desk.edit(SimpleNamespace(meta_id=desk.account.act_id), "currency", "JPY")
+    desk.wait(minutes=1)
+    desk.sync()
+    text = page(desk, "alice")
+    anew = text.partition("data-anew")[2].partition("</table>")[0]
+    assert "The currency of this ad account is JPY now." in anew
+    assert anew.count("holds nothing</span>") == 2 and anew.count(">needed<") == 2
+    assert "The client in JPY" in anew and "no limit in JPY" in anew and anew.count(">Set anew<span") == 3
+    assert "No limit yet" not in text
+    reader = page(desk, "vic")
+    assert "an owner or manager sets each anew" in reader and ">Set anew<span" not in reader
+    answer = alice.post("/api/envelopes", {**body, "amount": 60000})
+    assert [one["currency"] for one in answer.body["envelopes"]] == ["JPY"]
+    assert [(one["period"], one["currency"]) for one in answer.body["in_another_currency"]] == [
+        ("week", "USD")
+    ]
+    assert answer.body["lacking"] == ["client"]
+    assert alice.post("/api/envelopes", {**body, "scope": "client", "amount": 60000}).status_code == 200
+    text = page(desk, "alice")
+    anew = text.partition("data-anew")[2].partition("</table>")[0]
+    assert anew.count(">Set anew<span") == 1 and ">needed<" not in anew, "the week's may be taken away"
+    assert alice.post("/api/envelopes", {**body, "period": "week", "amount": None}).body["lacking"] == []
+    assert "data-anew" not in page(desk, "alice")
