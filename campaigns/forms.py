@@ -97,7 +97,9 @@ class NewLimitForm(LimitForm):
 
     accounts: QuerySet[AdAccount]
 
-    ad_account = forms.ModelChoiceField(label="Ad account", queryset=None, widget=UnfoldAdminSelectWidget())
+    ad_account: forms.ModelChoiceField[AdAccount] = forms.ModelChoiceField(
+        label="Ad account", queryset=None, widget=UnfoldAdminSelectWidget()
+    )
     scope = forms.ChoiceField(label="Of", choices=list(_SCOPES.items()), widget=UnfoldAdminSelectWidget())
     object_id = forms.CharField(
         label="Which one", required=False, max_length=40, widget=UnfoldAdminTextInputWidget(),
@@ -107,7 +109,9 @@ class NewLimitForm(LimitForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["ad_account"].queryset = self.accounts
+        field = self.fields["ad_account"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = self.accounts
 
     def wished(self) -> dict[str, Any]:
         data = self.cleaned_data

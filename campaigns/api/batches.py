@@ -10,6 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 import campaigns.changes.batches as batches
+import campaigns.changes.review as review
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.idempotency import idempotent
@@ -29,7 +30,11 @@ class BatchView(TenantAPIView):
     """What all have in common: the sheet."""
 
     def answer(self, sheet: Sheet, status: int = 200) -> Response:
-        context = {"principal": self.principal}
+        found = review.together(principal=self.principal, changes=sheet.changes, now=now())
+        context = {
+            "principal": self.principal,
+            "standings": {one.change.pk: one.standing for one in found.lines},
+        }
         said = {
             "id": sheet.batch,
             "digest": sheet.digest,
@@ -38,6 +43,9 @@ class BatchView(TenantAPIView):
                 {"currency": currency, "amount": amount} for currency, amount in sheet.total_raise.items()
             ],
             "cannot_be_undone": list(sheet.cannot_be_undone),
+            "may_approve": found.may,
+            "why_not_approve": found.why_not,
+            "approvers": list(found.people),
             "changes": ChangeShape(sheet.changes, many=True, context=context).data,
             "joined": ChangeShape(sheet.joined, many=True, context=context).data,
             "refused": [vars(one) for one in sheet.refused],

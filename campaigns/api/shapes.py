@@ -355,7 +355,18 @@ class BatchSheet(serializers.Serializer[Any]):
     waiting = serializers.IntegerField()
     total_raise = CurrencyAmount(many=True)
     cannot_be_undone = serializers.ListField(child=serializers.CharField())
-    changes = ChangeShape(many=True)
+    may_approve = serializers.BooleanField(
+        help_text="Whether you may give its one approval, of all or nothing, now."
+    )
+    why_not_approve = serializers.CharField(
+        help_text="What holds it back, with the object; empty where nothing does."
+    )
+    approvers = serializers.ListField(
+        child=serializers.CharField(), help_text="Who else may approve all of it, by name."
+    )
+    changes = ChangeShape(
+        many=True, help_text="`may_approve` of each is judged after those before it, as the approval does."
+    )
     joined = ChangeShape(many=True, help_text="Asked for before; not part of this batch.")
     refused = RefusedLine(many=True, help_text="Not put on record, with the reason.")
 

@@ -1,15 +1,17 @@
 """A bulk edit before it is asked for: each object's before and after, and what would come of it. It only reads.
 
-draft    objects and an action -> lines: one field of one object each, judged in their order, each with the room
-         that those before it would take; what is so already, or would be refused, is left out and says why
-ticket   the number of the batch to be, signed: pressing the button twice asks once
+draft     objects and an action -> lines: one field of one object each, judged in their order, each with the room
+          that those before it would take; what is so already, or would be refused, is left out and says why
+together  what waits of a batch that is asked for: who may let each line pass, and who all of them, since one
+          approval lets all pass or none
+ticket    the number of the batch to be, signed: pressing the button twice asks once
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
@@ -30,7 +32,7 @@ from campaigns.changes.headroom import Rooms
 from campaigns.changes.standing import Standing
 from campaigns.diff import written
 from campaigns.models import Ad, AdSet, Campaign, Change
-from campaigns.states import ChangeState, Direction, Field, Source, canonical_amount
+from campaigns.states import ChangeState, Direction, Field, Level, Source, canonical_amount
 
 MOST: Final = 100
 _SALT: Final = "campaigns.batch"
@@ -69,9 +71,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Draft:
+    """`people`: who may let all of it pass that waits, who asks left out; `alone`: who asks may."""
+
     lines: tuple[Line, ...]
     batch_objects: int
     limits: tuple[Use, ...]
+    people: tuple[str, ...] = ()
+    alone: bool = False
 
     @property
     def asked(self) -> tuple[Line, ...]:
@@ -83,12 +89,82 @@ class Draft:
         return len({one.change.object_id for one in self.asked}) <= self.batch_objects
 
     @property
+    def waiting(self) -> tuple[Line, ...]:
+        """What will wait for the batch's one approval."""
+        return tuple(one for one in self.asked if not (one.at_once and self.at_once))
+
+    @property
+    def at_once_count(self) -> int:
+        return len(self.asked) - len(self.waiting)
+
+    @property
     def total_raise(self) -> dict[str, Decimal]:
         found: dict[str, Decimal] = {}
         for one in self.asked:
             if one.change.rise:
                 found[one.change.currency] = found.get(one.change.currency, Decimal(0)) + one.change.rise
         return found
+
+
+@dataclass(frozen=True)
+class Waits:
+    """One line that waits: whether the reader may let it pass, who else may, and what would keep it back anyway."""
+
+    change: Change
+    standing: Standing
+    others: tuple[str, ...]
+    hindrances: tuple[Reason, ...]
+
+    @property
+    def ready(self) -> bool:
+        return self.standing.may and not self.hindrances
+
+
+@dataclass(frozen=True)
+class Together:
+    """`people`: who may let all of it pass, the reader left out."""
+
+    lines: tuple[Waits, ...]
+    people: tuple[str, ...]
+
+    @property
+    def blocked(self) -> Waits | None:
+        """The first line for which the batch's one approval would be refused."""
+        return next((one for one in self.lines if not one.ready), None)
+
+    @property
+    def may(self) -> bool:
+        return bool(self.lines) and self.blocked is None
+
+    @property
+    def why_not(self) -> str:
+        """Which line holds it back and why; empty where none does."""
+        first = self.blocked
+        if first is None:
+            return ""
+        why = (
+            f"{first.standing.why} {first.standing.advice}"
+            if not first.standing.may
+            else _said(first.hindrances)
+        )
+        return f"{first.change.object_name or first.change.object_id}: {why}".strip()
+
+
+def together(*, principal: Principal, changes: Sequence[Change], now: datetime) -> Together:
+    """Judge what waits among a batch's changes as its approval would: in their order, all or nothing."""
+    waiting = [one for one in changes if standing.closed(one, now=now) is None]
+    if not waiting:
+        return Together(lines=(), people=())
+    reader = standing.Reader(principal, now=now)
+    people = standing.People(waiting[0].client_id, principal, now=now)
+    rooms: dict[int, Rooms] = {}
+    lines = []
+    for change in waiting:
+        room = rooms.setdefault(change.ad_account_id, Rooms(change.ad_account, now=now))
+        found = reader.in_turn(change)
+        others = () if found.may else people.who([change])
+        lines.append(Waits(change, found, others, standing.hindrances(change, now=now, rooms=room)))
+    return Together(lines=tuple(lines), people=people.who(waiting))
 
 
 def draft(
@@ -106,15 +182,19 @@ def draft(
     if action not in (Action.PAUSE, Action.START) and (number is None or number <= 0):
         raise Invalid("By how much?", advice="Go back and fill in a number above 0.")
     reader = standing.Reader(principal, now=now)
+    people = standing.People(objects[0].client_id, principal, now=now)
     rooms: dict[int, Rooms] = {}
     lines = []
     for obj in objects:
         room = rooms.setdefault(obj.ad_account_id, Rooms(obj.ad_account, now=now))
         change, why = _wished(obj, action, number, principal, acknowledged, now)
-        lines.append(_judged(change, why, reader, room, now=now))
+        lines.append(_judged(change, why, reader, people, room, now=now))
     rules = standing.policy(objects[0].client_id)
     limits = tuple(use for one in rooms.values() for use in one.left())
-    return Draft(lines=tuple(lines), batch_objects=rules.batch_objects, limits=limits)
+    found = Draft(lines=tuple(lines), batch_objects=rules.batch_objects, limits=limits)
+    waiting = [one.change for one in found.waiting]
+    alone = all(one.standing.may for one in found.waiting)
+    return replace(found, people=people.who(waiting), alone=alone)
 
 
 def _wished(
@@ -131,11 +211,13 @@ def _wished(
     elif action is Action.START:
         target = "ACTIVE"
     else:
-        field = Field.LIFETIME_BUDGET if obj.lifetime_budget is not None else Field.DAILY_BUDGET
-        stands = getattr(obj, field.value)
+        # An ad has neither of the two budgets, and no such columns.
+        lifetime = getattr(obj, Field.LIFETIME_BUDGET.value, None)
+        field = Field.LIFETIME_BUDGET if lifetime is not None else Field.DAILY_BUDGET
+        stands = getattr(obj, field.value, None)
         target = _amount(stands, action, number or Decimal(0), obj.ad_account.currency)
-        why = "" if stands is not None else "It has no budget of its own."
-    before = written(getattr(obj, field.value))
+        why = "" if stands is not None else _elsewhere(obj)
+    before = written(getattr(obj, field.value, None))
     if not why and target == before:
         why = "It is so already."
     rise = Decimal(0)
@@ -151,6 +233,11 @@ def _wished(
     return change, why
 
 
+def _elsewhere(obj: Campaign | AdSet | Ad) -> str:
+    where = {Level.CAMPAIGN: "its ad sets", Level.AD_SET: "its campaign", Level.AD: "its ad set or campaign"}
+    return f"It has no budget of its own: that is on {where[obj.level]}."
+
+
 def _amount(stands: Decimal | None, action: Action, number: Decimal, currency: str) -> str:
     """The new budget, down to a whole minor unit."""
     if action is Action.SET:
@@ -161,19 +248,22 @@ def _amount(stands: Decimal | None, action: Action, number: Decimal, currency: s
     return canonical_amount((stands * share / 100).quantize(money.minor_unit(currency), ROUND_DOWN))
 
 
-def _judged(change: Change, why: str, reader: standing.Reader, rooms: Rooms, *, now: datetime) -> Line:
+def _judged(
+    change: Change, why: str, reader: standing.Reader, people: standing.People, rooms: Rooms, *, now: datetime
+) -> Line:
     if why or not change.target:
         return Line(change, why or "Its currency is not known.", "", (), False, standing.MAY, ())
     situation = standing.situation(change, now=now, rooms=rooms)
     reasons = guards.evaluate(intent=intent_of(change), situation=situation, now=now)
-    found = reader.of(change)
+    # What is left out takes nothing of anybody's limit.
+    found = reader.of(change) if reasons else reader.in_turn(change)
     at_once = standing.at_once(
         reader.principal, client_id=change.client_id, direction=change.direction, field=Field(change.field)
     )
     warnings = list(ledger.cannot_be_undone(change))
     if situation.learning and change.direction is not Direction.STOP:
         warnings.append("It is in its learning phase now; a significant change starts that again.")
-    others = () if found.may or at_once else standing.others(change, reader.principal, now=now)
+    others = () if reasons or found.may or at_once else people.who([change])
     return Line(change, _said(reasons), _advice(reasons), tuple(warnings), at_once, found, others)
 
 

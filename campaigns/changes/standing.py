@@ -23,6 +23,7 @@ a moment ago, and an approval asks once more.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -166,24 +167,50 @@ def situation(change: Change, *, now: datetime, rooms: Rooms | None = None) -> S
     )
 
 
-def hindrances(change: Change, *, now: datetime) -> tuple[Reason, ...]:
-    """What the guards would say if somebody approved the change now; empty when it would pass, or waits no more."""
+def hindrances(change: Change, *, now: datetime, rooms: Rooms | None = None) -> tuple[Reason, ...]:
+    """What the guards would say if somebody approved the change now; empty when it would pass, or waits no more. With
+    `rooms` after those thought about before it."""
     if closed(change, now=now) is not None:
         return ()
-    return guards.evaluate(intent=exposure.intent_of(change), situation=situation(change, now=now), now=now)
+    found = situation(change, now=now, rooms=rooms)
+    return guards.evaluate(intent=exposure.intent_of(change), situation=found, now=now)
 
 
 def others(change: Change, principal: Principal, *, now: datetime) -> tuple[str, ...]:
-    """Names of people who may approve the change, `principal` left out; the client's own and its managers first."""
-    rows = Membership.objects.filter(
-        Q(client_id=change.client_id) | Q(client__isnull=True), user__is_active=True
-    )
-    rows = rows.exclude(user_id=principal.user_id or 0).filter(role__in=WHO[change.direction][0])
-    found: dict[int, str] = {}
-    for row in rows.select_related("user").order_by("client_id", "user__name")[:_ASKED]:
-        if row.user_id not in found and of(change, access.principal_of(row.user), now=now).may:
-            found[row.user_id] = str(row.user)
-    return tuple(found.values())
+    """Names of people who may approve the change, `principal` left out."""
+    return People(change.client_id, principal, now=now).who([change])
+
+
+class People:
+    """Who of a client's people may approve, `principal` left out: the client's own and its managers first. Each
+    person's rights and limits are read once, and only when they matter."""
+
+    def __init__(self, client_id: int, principal: Principal, *, now: datetime) -> None:
+        self._where = Q(client_id=client_id) | Q(client__isnull=True)
+        self._without = principal.user_id or 0
+        self._now = now
+        self._rows: list[Membership] | None = None
+        self._readers: dict[int, Reader] = {}
+
+    def who(self, changes: Sequence[Change]) -> tuple[str, ...]:
+        """Names of those who may approve all of these together, see `Reader.in_turn`."""
+        if self._rows is None:
+            rows = Membership.objects.filter(self._where, user__is_active=True, role__in=WHO_MAY)
+            rows = rows.exclude(user_id=self._without).select_related("user")
+            self._rows = list(rows.order_by("client_id", "user__name")[:_ASKED])
+        roles = (
+            frozenset.intersection(*(WHO[one.direction][0] for one in changes)) if changes else frozenset()
+        )
+        found: dict[int, str] = {}
+        for row in self._rows:
+            if row.role in roles and row.user_id not in found and self._reader(row).may_all(changes):
+                found[row.user_id] = str(row.user)
+        return tuple(found.values())
+
+    def _reader(self, row: Membership) -> Reader:
+        if row.user_id not in self._readers:
+            self._readers[row.user_id] = Reader(access.principal_of(row.user), now=self._now)
+        return self._readers[row.user_id]
 
 
 class Reader:
@@ -197,9 +224,23 @@ class Reader:
         self._amounts: dict[int, dict[str, Decimal]] = {}
         self._added: dict[UUID, Decimal | None] = {}
         self._steps: dict[UUID, Step | None] = {}
+        self._before: list[Change] = []
 
     def of(self, change: Change) -> Standing:
         return closed(change, now=self.now) or self._role(change) or self._limited(change) or MAY
+
+    def in_turn(self, change: Change) -> Standing:
+        """As `of`, for one line of a batch after the other: what this one adds counts for those after it, as it does
+        in the batch's one approval."""
+        found = self.of(change)
+        if found.may:
+            self._before.append(change)
+        return found
+
+    def may_all(self, changes: Sequence[Change]) -> bool:
+        """Whether one approval of all of these would be this person's to give."""
+        self._before = []
+        return all(self.in_turn(one).may for one in changes)
 
     def _role(self, change: Change) -> Standing | None:
         allowed, _ = WHO[change.direction]
@@ -238,7 +279,7 @@ class Reader:
         mine = self._approved(change).filter(requested_by_id=self.principal.user_id)
         return (
             _alone(f"more than {written(amount)} {change.currency}")
-            if self._above(change, mine, amount)
+            if self._above(change, mine, amount, own=True)
             else None
         )
 
@@ -262,13 +303,17 @@ class Reader:
             return _beyond(f"up to {written(amount)} {change.currency} more within 24 hours")
         return None
 
-    def _above(self, change: Change, rows: QuerySet[Change], most: Decimal) -> bool:
-        """Whether the change, with what has passed already, comes to more than `most`; adding nothing never does."""
+    def _above(self, change: Change, rows: QuerySet[Change], most: Decimal, *, own: bool = False) -> bool:
+        """Whether the change, with what has passed already and what would before it (`own`: of what this person asked
+        for), comes to more than `most`; adding nothing never does."""
         more = self._adds(change)
         if more is None or more == 0:
             return more is None
-        total = rows.filter(currency=change.currency).aggregate(total=Sum("adds"))["total"]
-        return Decimal(total or 0) + more > most
+        total = Decimal(rows.filter(currency=change.currency).aggregate(total=Sum("adds"))["total"] or 0)
+        for one in self._before:
+            if one.currency == change.currency and (not own or one.requested_by_id == self.principal.user_id):
+                total += self._adds(one) or Decimal(0)
+        return total + more > most
 
     def _adds(self, change: Change) -> Decimal | None:
         if change.uuid not in self._added:

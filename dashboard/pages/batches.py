@@ -10,12 +10,12 @@ import accounts.access as access
 import campaigns.changes.headroom as headroom
 import campaigns.changes.ledger as ledger
 import campaigns.changes.review as review
-import campaigns.changes.standing as standing
 import campaigns.queries as queries
 from accounts.errors import Invalid, NotFound
+from accounts.models import AdAccount
 from accounts.tenancy import Principal
 from campaigns.changes.review import Action
-from campaigns.models import Change
+from campaigns.models import Ad, AdSet, Campaign, Change
 from campaigns.states import ChangeState
 from dashboard.pages.frame import Context, Part, page, principal, show
 from dashboard.pages.stories import MOVING
@@ -32,7 +32,7 @@ def sheet(request: HttpRequest, act_id: str) -> HttpResponse:
     chosen = list(dict.fromkeys(request.GET.getlist("id")))[: review.MOST + 1]
     objects = [queries.find(who, meta_id, verb="request_change") for meta_id in chosen]
     if any(one.ad_account_id != account.pk for one in objects):
-        raise NotFound("There is no such campaign.")
+        raise NotFound("There is no such campaign, ad set or ad.")
     found = review.draft(
         principal=who, objects=objects, action=action, number=number, acknowledged=large, now=now()
     )
@@ -44,10 +44,19 @@ def sheet(request: HttpRequest, act_id: str) -> HttpResponse:
         "spend_as_of": headroom.spend_as_of(account),
         "large": large,
         "ticket": review.ticket(),
+        "back": _back(account, objects),
     }
     return show(
         request, "dashboard/review.html", section="overview", client=account.client, account=account, context=context
     )  # fmt: skip
+
+
+def _back(account: AdAccount, objects: list[Campaign | AdSet | Ad]) -> str:
+    """Where the rows were ticked: the page of the one campaign that they are below, else the table of campaigns."""
+    below = {"" if isinstance(one, Campaign) else one.campaign.meta_id for one in objects}
+    if len(below) == 1 and (meta_id := below.pop()):
+        return f"/a/{account.act_id}/campaigns/{meta_id}/#below"
+    return f"/a/{account.act_id}/#campaigns"
 
 
 def _wanted(action: Action, number: Decimal | None, currency: str) -> str:
@@ -99,21 +108,17 @@ def _rows(who: Principal, uuid: str) -> list[Change]:
 
 def _batch(who: Principal, uuid: str) -> Context:
     rows, moment = _rows(who, uuid), now()
-    reader = standing.Reader(who, now=moment)
-    waiting = [row for row in rows if standing.closed(row, now=moment) is None]
-    refused = [found for found in (reader.of(row) for row in waiting) if not found.may]
-    blocked = next((row for row in waiting if not reader.of(row).may), None)
+    together = review.together(principal=who, changes=rows, now=moment)
     applied = [row for row in rows if row.state == ChangeState.APPLIED]
     undone = Change.objects.for_(who).filter(undo_of__in=applied).first() if applied else None
     client_id = rows[0].client_id
     return {
         "rows": rows,
-        "waiting": waiting,
+        "waits": {one.change.pk: one for one in together.lines},
+        "together": together,
         "batch_digest": ledger.batch_digest(
             str(uuid), [row for row in rows if row.state == ChangeState.PROPOSED]
         ),
-        "may_not": refused[0] if refused else None,
-        "others": standing.others(blocked, who, now=moment) if blocked is not None else (),
         "may_reject": access.may(who, "approve", client_id),
         "may_undo": bool(applied)
         and undone is None
@@ -123,7 +128,7 @@ def _batch(who: Principal, uuid: str) -> Context:
         "moving": any(row.state in MOVING for row in rows),
         "cannot": [
             (row.object_name or row.object_id, text)
-            for row in waiting
+            for row in (one.change for one in together.lines)
             for text in ledger.cannot_be_undone(row)
         ],
         "story": rows[0],

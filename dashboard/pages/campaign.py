@@ -17,6 +17,7 @@ import insights.metrics as registry
 from accounts.errors import NotFound
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
+from campaigns.changes.review import Action
 from campaigns.models import Ad, AdSet, Campaign, LedgerLine
 from campaigns.states import TERMINAL
 from dashboard.pages.changes import names_of
@@ -161,6 +162,7 @@ def _children(who: Principal, account: AdAccount, row: Campaign, chosen: Period,
         rows.extend(Child(ad, 1, figures["ad"].get(ad.meta_id, zero)) for ad in below.get(one.pk, []))  # type: ignore[attr-defined]
     return {
         "children": rows,
+        "actions": list(Action),
         "child_header": tables["adset"].header,
         "child_columns": [registry.named(one) for one in CHILD_COLUMNS],
     }

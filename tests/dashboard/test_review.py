@@ -9,9 +9,11 @@ from decimal import Decimal
 import pytest
 from django.test import Client as Browser
 
+import campaigns.changes.authority as authority
 import campaigns.changes.caps as caps
 from campaigns.changes.envelopes import Period, Scope
-from campaigns.models import AdSet, Change
+from campaigns.models import Ad, AdSet, Change
+from tests.campaigns.test_api import Caller
 from tests.campaigns.test_headroom import day_of
 
 pytestmark = pytest.mark.django_db
@@ -84,7 +86,7 @@ def test_a_sheet_says_what_was_wanted_and_how_old_the_spend_is(desk, do, by, wan
 def test_a_sheet_says_before_and_after_and_what_to_know_of_each(desk):
     text = Person(desk, "alice").review(desk.campaign, desk.other, desk.ad_set, do="raise", by="20").text
     assert "100.00" in text and "120.00" in text and "36.00" in text
-    assert "It has no budget of its own." in text and "2 of 3 would be" in text
+    assert "It has no budget of its own: that is on its ad sets." in text and "2 of 3 would be" in text
     assert "at worst 35 USD more on the first day" in text and "you, in a second step" in text
     assert "Raises together: " in text and "26.00" in text
     today = day_of(desk).worst + Decimal(26) * Decimal("1.75")
@@ -183,3 +185,101 @@ def test_who_may_not_approve_all_of_it_gets_no_button(desk):
 def test_nonsense_is_told_what_to_do(desk, query):
     assert Person(desk, "alice").review(desk.campaign, **query).status_code == 400
     assert Person(desk, "alice").review(do="pause").status_code == 400
+
+
+# --- ad sets and ads, and what the batch does as a whole
+
+
+def test_ad_sets_and_ads_are_ticked_on_their_campaign_s_page(desk):
+    ad = Ad.everything.filter(campaign=desk.other).first()
+    page = f"/a/{desk.account.act_id}/campaigns/{desk.other.meta_id}/"
+    for who, offered in (("alice", True), ("bob", True), ("vera", False), ("vic", False)):
+        text = Person(desk, who).http.get(page).content.decode()
+        for one in (desk.ad_set, ad):
+            assert (f'name="id" value="{one.meta_id}"' in text) is offered, (who, one)
+    sheet = Person(desk, "bob").review(desk.ad_set, ad, do="pause")
+    assert "2 of 2 would be" in sheet.text and "Ad set · status" in sheet.text and "Ad · status" in sheet.text
+    assert f'href="{page}#below"' in sheet.text, "and back to where they were ticked"
+
+
+def test_an_ad_has_no_budget_and_the_sheet_says_where_it_is(desk):
+    ad = Ad.everything.filter(campaign=desk.other).first()
+    text = Person(desk, "alice").review(desk.ad_set, ad, do="raise", by="20").text
+    assert "1 of 2 would be" in text
+    assert "It has no budget of its own: that is on its ad set or campaign." in text
+
+
+def test_an_ad_set_s_budget_and_an_ad_s_pause_go_their_whole_way_and_back_as_one_batch(desk):
+    ad = Ad.everything.filter(campaign=desk.other).first()
+    alice = Person(desk, "alice")
+    sheet = alice.review(desk.ad_set, desk.campaign, ad, do="pause")
+    assert "All 3 pass at once and are sent within seconds." in sheet.text
+    asked = alice.press(sheet, "/batches/file", reason="sold out")
+    batch = batch_of(asked)
+    for change in Change.everything.filter(batch=batch):
+        desk.until(change, "APPLIED")
+    assert desk.truth(ad, "status") == desk.truth(desk.ad_set, "status") == "PAUSED"
+    back = alice.press(Person._read(alice.http.get(f"/batches/{batch}/")), f"/batches/{batch}/undo")
+    assert Change.everything.filter(undo_of__batch=batch).count() == 3
+    assert "3 wait for one approval" in back.text and "lets all 3 pass, or none" in back.text
+
+
+def test_a_sheet_says_line_by_line_and_as_a_whole_who_may_let_it_pass(desk):
+    bob, alice = Person(desk, "bob"), Person(desk, "alice")
+    text = bob.review(desk.campaign, desk.ad_set, do="raise", by="20").text
+    assert text.count("Your role may not approve a change that spends more.") == 2
+    assert "2 wait together: one approval by one person lets all of them pass, or none." in text
+    assert "Alice" in text.partition("2 wait together")[2] and "may give it; you may not." in text
+    text = alice.review(desk.campaign, desk.ad_set, do="raise", by="20").text
+    assert "You may give it, or Vera" in text
+
+
+def limited(desk, who, amount):
+    authority.set_limit(
+        client=desk.agency.northwind, principal=desk.agency.principals.alice, email=f"{who}@example.com",
+        currency="USD", amount=Decimal(amount), now=desk.now,
+    )  # fmt: skip
+
+
+def test_who_may_approve_each_line_but_not_all_of_them_sees_that_before_the_click(desk):
+    """Vera may let 22 pass in a day. The lines add 20 and 6: each alone fits, both together do not."""
+    limited(desk, "vera", 22)
+    alice = Person(desk, "alice")
+    sheet = alice.review(desk.campaign, desk.ad_set, do="raise", by="20")
+    assert "You may give it." in sheet.text and "or Vera" not in sheet.text
+    batch = batch_of(alice.press(sheet, "/batches/file", reason="season"))
+    vera = Person(desk, "vera")
+    page = Person._read(vera.http.get(f"/batches/{batch}/"))
+    assert "You may not approve all of it" in page.text and "/approve" not in page.text
+    assert "You may approve up to 22 USD more within 24 hours; this one goes beyond." in page.text
+    assert "Ask Alice: they may approve all of it." in page.text
+    answer = Caller(desk.agency.users.vera).get(f"/api/batches/{batch}").body
+    assert answer["may_approve"] is False and "up to 22 USD" in answer["why_not_approve"]
+    assert answer["approvers"] == ["Alice"]
+    assert [one["may_approve"] for one in answer["changes"]] == [True, False]
+    refused = Caller(desk.agency.users.vera).post(
+        f"/api/batches/{batch}/approve", {"digest": answer["digest"]}
+    )
+    assert refused.status_code == 403, "the page said what the approval says"
+    limited(desk, "vera", 26)
+    page = Person._read(vera.http.get(f"/batches/{batch}/"))
+    assert "You may not" not in page.text and "/approve" in page.text
+    assert Caller(desk.agency.users.vera).get(f"/api/batches/{batch}").body["may_approve"] is True
+
+
+def test_what_a_guard_would_say_at_the_approval_stands_on_the_batch_instead_of_a_button(desk):
+    alice = Person(desk, "alice")
+    batch = batch_of(
+        alice.press(
+            alice.review(desk.campaign, desk.ad_set, do="raise", by="20"), "/batches/file", reason="season"
+        )
+    )
+    room = ((day_of(desk).worst + 40) / Decimal("0.85")).quantize(Decimal("0.01"))
+    caps.set_(
+        principal=desk.agency.principals.alice, client=desk.agency.northwind, scope=Scope.ACCOUNT,
+        period=Period.DAY, amount=room, reason="agreed", now=desk.now, ad_account=desk.account,
+    )  # fmt: skip
+    page = Person._read(alice.http.get(f"/batches/{batch}/"))
+    assert "It cannot be approved now: " in page.text and "could spend up to" in page.text
+    assert f'action="/batches/{batch}/approve"' not in page.text
+    assert page.text.count(">not now<") == 1, "the first fits, the second does not fit beside it"
