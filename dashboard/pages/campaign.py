@@ -17,6 +17,7 @@ import insights.metrics as registry
 from accounts.errors import NotFound
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
+from campaigns.changes.consequences import SIGNIFICANT_PERCENT
 from campaigns.changes.review import Action
 from campaigns.models import Ad, AdSet, Campaign, LedgerLine
 from campaigns.states import TERMINAL
@@ -134,6 +135,7 @@ def _control(who: Principal, row: Campaign) -> Context:
         "budget_field": "daily_budget" if row.daily_budget is not None else "lifetime_budget",
         "budget": row.daily_budget if row.daily_budget is not None else row.lifetime_budget,
         "latest": mine.first(),
+        "significant": SIGNIFICANT_PERCENT,
     }
 
 

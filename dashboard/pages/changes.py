@@ -11,6 +11,7 @@ import campaigns.changes.standing as standing
 from accounts.models import User
 from accounts.tenancy import Principal
 from campaigns.models import Change, LedgerLine
+from campaigns.states import ChangeState
 from dashboard.pages.frame import Context, Part, asked_client, page, principal, show, whole_number
 from dashboard.pages.stories import MOVING, steps, tree, what_of, who_did, whose
 from metaads.clock import now
@@ -48,8 +49,22 @@ def _story(who: Principal, uuid: str) -> Context:
         "did": who_did(lines, names_of(lines)),
         "tree": tree(who, row),
         "answered_here": row.source != "strategy",
+        "may_undo": undoable(who, row),
         **asked_of(who, row),
     }
+
+
+def undoable(who: Principal, row: Change) -> bool:
+    """Whether to offer an undo: it was applied, something stood there before, and nobody has asked for it yet. Whether
+    somebody has touched the value since is asked when it is pressed."""
+    if (
+        row.state != ChangeState.APPLIED
+        or not row.before
+        or not access.may(who, "request_change", row.client_id)
+    ):
+        return False
+    ended = (ChangeState.REJECTED, ChangeState.EXPIRED, ChangeState.FAILED)
+    return not Change.objects.for_(who).filter(undo_of=row).exclude(state__in=ended).exists()
 
 
 def asked_of(who: Principal, row: Change) -> Context:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from campaigns.states import Field
+from campaigns.changes.consequences import cannot_be_undone
+from campaigns.changes.guards import Intent as Wanted
+from campaigns.states import Field, Level, Source
 from strategies.decisions import case_json
 from strategies.engine.templates import Actions, read_actions, read_thresholds, rule_set
 from strategies.engine.types import Intent, Judgement, Snapshot
@@ -137,6 +139,7 @@ def proposal_json(row: Proposal) -> dict[str, Any]:
         "currency": row.currency,
         "sentence": row.sentence,
         "effect": row.effect,
+        "cannot_be_undone": _for_good(row.level, row.field, row.before, row.target, row.currency),
         "evidence": row.evidence,
         "state": row.state,
         "reason": row.reason,
@@ -148,6 +151,17 @@ def proposal_json(row: Proposal) -> dict[str, Any]:
         "decided_at": row.decided_at,
         "decided_by": str(row.decided_by) if row.decided_by else None,
     }
+
+
+def _for_good(level: str, field: str, before: str | None, target: str | None, currency: str) -> list[str]:
+    """What an undo will not bring back; advice changes nothing."""
+    if not target:
+        return []
+    wanted = Wanted(
+        level=Level(level), field=Field(field), before=before or "", target=target, currency=currency,
+        source=Source.STRATEGY,
+    )  # fmt: skip
+    return list(cannot_be_undone(wanted))
 
 
 def would_be_json(
@@ -171,6 +185,9 @@ def would_be_json(
         "currency": snapshot.currency,
         "sentence": sentence(intent, case, judgement.subject, snapshot),
         "effect": effect(intent, judgement.subject, snapshot),
+        "cannot_be_undone": _for_good(
+            intent.level, intent.field, intent.before, intent.target, snapshot.currency
+        ),
         "evidence": {"case": case.name},
         "state": "preview",
         "reason": "",

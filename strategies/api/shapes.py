@@ -152,6 +152,10 @@ class ProposalShape(serializers.Serializer[Any]):
     currency = serializers.CharField()
     sentence = serializers.CharField()
     effect = serializers.CharField()
+    cannot_be_undone = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What an undo will not bring back, as sentences: say them before anybody approves.",
+    )
     evidence = serializers.DictField()
     state = serializers.CharField()
     reason = serializers.CharField(allow_blank=True)

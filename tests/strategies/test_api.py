@@ -206,6 +206,12 @@ def test_proposals_are_listed_approved_and_rejected(shop, strategy, ask):
     status, body = ask("vera", "get", "/api/proposals")
     assert (status, body["count"]) == (200, 2)
     rows = {row["object_id"]: row for row in body["proposals"]}
+    assert {key: row["cannot_be_undone"] for key, row in rows.items()} == {
+        "22": ["What is not shown while it is paused cannot be made up for."],
+        "21": [
+            "Money that is spent before an undo does not come back: at worst 17.50 USD more on the first day."
+        ],
+    }
     path = f"/api/proposals/{rows['22']['id']}"
     assert ask("vera", "get", path) == (200, rows["22"])
     assert ask("bob", "post", f"{path}/approve", {"digest": "wrong"})[0] == 409
