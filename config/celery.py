@@ -10,10 +10,11 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from types import ModuleType
 from typing import Any
 
-from celery import Celery
+from celery import Celery, bootsteps
 from celery.beat import Scheduler
 from celery.signals import setup_logging, worker_init
 from django.conf import settings
@@ -127,6 +128,31 @@ class OnlyBeat(Scheduler):
             _leases().release(name="beat", holder=self._holder, now=now())
 
 
+class Breath(bootsteps.StartStopStep):
+    """Lets a worker wait a moment before it takes a broker up again that it has only just taken up.
+
+    A Redis that is read-only or full answers and refuses, so each attempt fails at once: Celery alone would try and
+    complain six times a second. The wait is short, since it is part of the time until the next message is taken.
+    """
+
+    SOON = 10.0
+    SECONDS = 2.0
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        super().__init__(parent, **options)
+        self._begun = float("-inf")
+
+    def start(self, parent: Any) -> None:
+        from celery.worker import state  # not in processes that only send
+
+        again = monotonic() - self._begun < self.SOON
+        until = monotonic() + self.SECONDS if again else 0.0
+        while monotonic() < until:
+            state.maybe_shutdown()
+            time.sleep(0.1)
+        self._begun = monotonic()
+
+
 app = Celery("metaads")
 app.conf.update(settings.CELERY)
 app.conf.task_queues = tuple(Queue(name) for name in QUEUES)
@@ -139,6 +165,7 @@ app.conf.beat_scheduler = "config.celery:OnlyBeat"
 app.conf.beat_max_loop_interval = 1
 if settings.CELERY["task_time_limit"]:
     app.conf.task_annotations = {task: {"time_limit": seconds} for task, seconds in LONGER.items()}
+app.steps["consumer"].add(Breath)
 app.set_default()
 app.autodiscover_tasks()
 

@@ -175,7 +175,13 @@ else:
 DATABASES = {"default": {**_database, "ATOMIC_REQUESTS": False}}
 
 if REDIS_URL:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES = {
+        "default": {
+            "BACKEND": "config.cache.RedisOrHere",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_connect_timeout": 2, "socket_timeout": 2},
+        }
+    }
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "metaads"}}
 
@@ -183,11 +189,19 @@ else:
 CELERY = {
     "broker_url": REDIS_URL or "memory://",
     "broker_transport_options": (
-        {"visibility_timeout": 600, "unacked_restore_interval": 2, "unacked_restore_throttle": 1}
+        {
+            "visibility_timeout": 600,
+            "unacked_restore_interval": 2,
+            "unacked_restore_throttle": 1,
+            # A frozen Redis must hold up no page that wakes a task, and no sender.
+            "socket_connect_timeout": 2,
+            "socket_timeout": 5,
+        }
         if REDIS_URL
         else {"polling_interval": 0.05}
     ),
     "broker_connection_retry_on_startup": True,
+    "broker_channel_error_retry": True,  # Redis refuses to write (read-only, full): else each worker would end
     "broker_connection_max_retries": None,  # a worker waits for Redis however long; config.server ends with a worker
     "task_ignore_result": True,
     "task_acks_late": True,

@@ -27,6 +27,8 @@ from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from accounts.models import Client
 
@@ -281,7 +283,8 @@ _connection: Any = None
 def _publisher() -> Any:
     global _connection
     if _connection is None:
-        _connection = _redis(socket_timeout=2)
+        # Tried once: whoever says it has something else to do, and the sockets look by themselves.
+        _connection = _redis(socket_timeout=2, retry=Retry(NoBackoff(), 0))
     return _connection
 
 

@@ -378,9 +378,9 @@ class Lane:
 
 
 @contextmanager
-def opened(database: str, folder: Path, *, count: int) -> Iterator[list[Lane]]:
+def opened(database: str, folder: Path, *, count: int, room: str = "grid") -> Iterator[list[Lane]]:
     """Lanes on files of SQLite or on throw-away databases of a PostgreSQL server (`DATABASES`)."""
-    names = [f"metaads_grid_{os.getpid()}_{number}" for number in range(count)]
+    names = [f"metaads_{room}_{os.getpid()}_{number}" for number in range(count)]
     with ExitStack() as stack:
         urls = [""] * count
         if database == "postgres":
