@@ -8,6 +8,9 @@ from django.urls import include, path
 from config.api import urlpatterns as api
 from config.health import livez, metrics, readyz
 
+handler400 = "config.shedding.refused"
+handler500 = "config.shedding.failed"
+
 urlpatterns = [
     path("livez", livez, name="livez"),
     path("readyz", readyz, name="readyz"),

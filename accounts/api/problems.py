@@ -12,16 +12,19 @@ An unforeseen error answers its id and nothing else; its story is in the log und
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation, ValidationError
-from django.http import Http404, UnreadablePostError
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse, UnreadablePostError
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from accounts.api.renderers import encode
 from accounts.errors import Refused
 from metaads.clock import now
 from metaads.graph.errors import AuthFailed, GraphError, NotPermitted, Throttled, Transient
@@ -29,6 +32,10 @@ from metaads.quota import Blocked
 
 CONTENT_TYPE = "application/problem+json"
 log = logging.getLogger(__name__)
+#: When to ask again while the database does not answer in time.
+BUSY_SECONDS = 5
+#: What SQLite says in the same way, but of a statement that will never work (no such table).
+_SQLITE_ERROR = 1
 
 
 def handler(error: Exception, context: dict[str, Any]) -> Response:
@@ -39,10 +46,47 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
         log.error("unforeseen error on %s", getattr(request, "path", "?"), exc_info=error)
         problem = {"status": 500, "code": "internal", "detail": "Something went wrong on our side."}
         problem["advice"] = "Try again; if it stays, report the request id."
+    elif database_away(error):
+        log.error("the database did not answer in time on %s", getattr(request, "path", "?"), exc_info=error)
     set_rollback()
     headers = problem.pop("headers", {})
+    return Response(
+        _document(problem, request), status=int(problem["status"]), headers=headers, content_type=CONTENT_TYPE
+    )
+
+
+def busy(request: HttpRequest) -> HttpResponse:
+    """The same document for what is not an API view's: a session that could not be read, another library's path."""
+    problem = _busy()
+    headers = problem.pop("headers")
+    return HttpResponse(
+        encode(_document(problem, request)), status=503, headers=headers, content_type=CONTENT_TYPE
+    )
+
+
+def database_away(error: BaseException | None) -> bool:
+    """Whether the database gave no answer in time: no connection, a time-out, a lock, a full disk, a shutdown."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    cause = error.__cause__
+    code = getattr(cause, "sqlite_errorcode", None) if isinstance(cause, sqlite3.Error) else None
+    return code is None or code & 0xFF != _SQLITE_ERROR
+
+
+def _busy() -> dict[str, Any]:
+    return {
+        "status": 503,
+        "code": "busy",
+        "detail": "The database did not answer in time.",
+        "advice": f"Try again in {BUSY_SECONDS} seconds. If you sent something, look whether it is there before you "
+        "send it again.",
+        "headers": _retry(BUSY_SECONDS),
+    }
+
+
+def _document(problem: dict[str, Any], request: Any) -> dict[str, Any]:
     status = int(problem["status"])
-    body = {
+    return {
         "type": f"/api/docs/#problem-{problem['code']}",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -53,7 +97,6 @@ def handler(error: Exception, context: dict[str, Any]) -> Response:
         "instance": getattr(request, "path", ""),
         "request_id": getattr(getattr(request, "_request", request), "request_id", ""),
     }
-    return Response(body, status=status, headers=headers, content_type=CONTENT_TYPE)
 
 
 def _problem(error: Exception) -> dict[str, Any] | None:
@@ -61,6 +104,8 @@ def _problem(error: Exception) -> dict[str, Any] | None:
         return _refused(error)
     if isinstance(error, GraphError):
         return _graph(error)
+    if database_away(error):
+        return _busy()
     if isinstance(error, ValidationError):
         error = exceptions.ValidationError(
             error.message_dict if hasattr(error, "error_dict") else error.messages
