@@ -17,6 +17,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 import accounts.outbox as outbox
 import accounts.rotation as rotation
 import metaads.counters as counters
+import metaads.disks as disks
 from accounts.models import Lease
 from config.celery import QUEUES
 from insights.watchdog import LEASE as WATCHDOG
@@ -40,11 +41,11 @@ def findings(*, at: datetime) -> list[Finding]:
     """Look at database, migrations, keys and queues; never raises."""
     database = _database()
     if not database.good:
-        return [database]
+        return [database, *_disks()]
     migrations = _migrations()
     if not migrations.good:
-        return [database, migrations, _keys()]
-    return [database, migrations, _keys(), *_queues(at=at), _watchdog(at=at)]
+        return [database, migrations, _keys(), *_disks()]
+    return [database, migrations, _keys(), *_disks(), *_queues(at=at), _watchdog(at=at)]
 
 
 @require_safe
@@ -112,6 +113,19 @@ def _keys() -> Finding:
     except DatabaseError:  # before the first migration there is nothing to open
         missing = ""
     return Finding("keys", not missing, missing or "usable")
+
+
+def _disks() -> list[Finding]:
+    """Room where this process writes. Nobody is sent elsewhere for it while the database still answers."""
+    return [
+        Finding(
+            f"disk of {disk.name}",
+            not disk.low,
+            f"{disk.words}; make room, or nothing can be written" if disk.low else "has room",
+            needed=False,
+        )
+        for disk in disks.look()
+    ]
 
 
 def _queues(*, at: datetime) -> list[Finding]:

@@ -8,6 +8,7 @@
                   silence   1 min  ad accounts and connections -> alerts, and so mails
                   workers   30 s   no sign of life of any queue for six minutes, of one for fifteen -> an alert
                   sweeps    30 s   changes have not been followed up for five minutes -> an alert
+                  disks     1 min  little room where this machine writes -> an alert, while there is room for one
                   sweep     1 h    what the outbox need not keep
     A duty that fails is logged and done again at its next time; the others go on.
 
@@ -37,6 +38,7 @@ import campaigns.changes.invariants as invariants
 import campaigns.changes.sweeper as sweeper
 import campaigns.changes.switch as switch
 import metaads.clock as clock
+import metaads.disks as disks
 from accounts.models import AdAccount, Lease
 from campaigns.models import LedgerLine
 from insights.brake import Brake, carry_on
@@ -81,6 +83,10 @@ def _sweeps(now: datetime, since: datetime) -> None:
     sweeps(now=now, since=since)
 
 
+def _disks(now: datetime, since: datetime) -> None:
+    room(now=now)
+
+
 def _sweep(now: datetime, since: datetime) -> None:
     outbox.sweep(now=now)
 
@@ -106,6 +112,7 @@ DUTIES: Final = (
     Duty("truth", timedelta(minutes=10), _truth),
     Duty("workers", timedelta(seconds=30), _workers),
     Duty("sweeps", timedelta(seconds=30), _sweeps),
+    Duty("disks", timedelta(minutes=1), _disks),
     Duty("silence", timedelta(minutes=1), _silence),
     Duty("mails", timedelta(seconds=5), _mails),
     Duty("sweep", timedelta(hours=1), _sweep),
@@ -215,6 +222,26 @@ def workers(*, queues: Iterable[str], now: datetime, since: datetime) -> None:
         )
     else:
         alerts.close(client=None, key="workers", now=now)
+
+
+def room(*, now: datetime) -> None:
+    """Tell owners that a disk of this machine fills up, and once more that it is full."""
+    low = [disk for disk in disks.look() if disk.low]
+    if not low:
+        alerts.close(client=None, key="disk", now=now)
+        return
+    full = any(disk.full for disk in low)
+    rest = "Raises and starts rest until there is room. " if full else ""
+    alerts.open_(
+        client=None,
+        key="disk",
+        title="A disk is full" if full else "A disk is nearly full",
+        advice=f"{'; '.join(disk.words for disk in low)}. {rest}Make room: old logs, backups, VAR_DIR/mail. "
+        "On a full disk nothing is sent, and nobody can be told.",
+        severity="critical" if full else "warning",
+        stage="full" if full else "low",
+        now=now,
+    )
 
 
 def sweeps(*, now: datetime, since: datetime) -> None:

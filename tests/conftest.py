@@ -95,6 +95,18 @@ def sandbox(clock: Any) -> Iterator[Any]:
 
 
 @pytest.fixture
+def small_disk(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Every disk of this machine has 100,000 MiB, of which so many are free: `small_disk(free=300)`."""
+
+    def set_(*, free: int, size: int = 100_000, files: int = 1_000) -> None:
+        mib = 1024 * 1024
+        found = os.statvfs_result((mib, mib, size, free, free, 10_000, files, files, 0, 255))
+        monkeypatch.setattr(os, "statvfs", lambda path: found)
+
+    return set_
+
+
+@pytest.fixture
 def agency(db: Any) -> Any:
     """Two clients and their people; no connection yet."""
     return kept.reach("agency", build=found_agency)

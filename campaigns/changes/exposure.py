@@ -19,6 +19,7 @@ from django.db.models import Q, QuerySet, Sum
 import campaigns.changes.headroom as headroom
 import campaigns.changes.sweeper as sweeper
 import campaigns.queries as queries
+import metaads.disks as disks
 from accounts.models import AdAccount
 from campaigns.changes.guards import Intent, Situation
 from campaigns.changes.headroom import Rooms
@@ -99,6 +100,7 @@ def situation(
 ) -> Situation:
     """The guards' view of one object and field, and of the envelopes around it as they would be with `target`.
     `leave_out` is the change that is being judged; `rooms` counts those thought about before it."""
+    spends_more = direction(field, before, target).spends_more
     obj = queries.stored(ad_account=ad_account, level=level, object_id=object_id)
     sync = last_good_sync(ad_account)
     others = Change.objects.of(ad_account.client_id).filter(ad_account=ad_account, object_id=object_id)
@@ -146,7 +148,8 @@ def situation(
         exposure_known=room.known,
         around=room.around,
         uses=room.uses,
-        unswept_since=sweeper.silent_since(now=now) if direction(field, before, target).spends_more else None,
+        disk_full=disks.full() if spends_more else "",
+        unswept_since=sweeper.silent_since(now=now) if spends_more else None,
         lacking=room.lacking,
         foreign=room.foreign,
     )

@@ -137,6 +137,7 @@ class Situation:
     exposure_known: bool = True  # whether the account's spend was reported lately
     around: tuple[Around, ...] = ()
     uses: tuple[Use, ...] = ()  # every envelope around the object, as it would be after the change
+    disk_full: str = ""  # which place of this machine has no room, so that outcomes may not be recorded
     unswept_since: datetime | None = None  # since when nobody has followed changes up, once that is too long
     lacking: tuple[str, ...] = ()  # who has no envelope for its day: the account, the client
     foreign: tuple[str, ...] = ()  # amounts of envelopes in another currency than the account has by now
@@ -372,6 +373,10 @@ def _freshness(intent: Intent, at: Situation, limits: Limits, now: datetime) -> 
 
 def _health(intent: Intent, at: Situation, now: datetime) -> list[Reason]:
     reasons = []
+    if at.disk_full:
+        text = f"A disk of this installation is full, so nothing may spend more: {at.disk_full}."
+        advice = "Make room there; it goes on by itself. Cuts and pauses pass."
+        reasons.append(Reason("disk_full", text, advice, retry_at=now + timedelta(minutes=1)))
     if at.unswept_since is not None:
         since = f"{at.unswept_since:%Y-%m-%d %H:%M} UTC"
         text = f"Changes have not been followed up since {since} (the sweeper is silent), so nothing may spend more."

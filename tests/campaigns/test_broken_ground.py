@@ -19,6 +19,7 @@ from django.db import DatabaseError, OperationalError, connection
 import campaigns.changes.switch as switch
 from accounts.models import AdAccount
 from campaigns.models import Attempt, Change, LedgerHead
+from campaigns.states import Field
 from campaigns.tasks import sweep
 from metaads.crash import watching
 
@@ -233,6 +234,21 @@ def test_on_a_full_disk_requests_stop_first_and_go_on_when_there_is_room(desk, c
     assert "could not be taken a step on" in caplog.text, "and the log says of which change"
     goes_on(desk, change)
     assert len(sent(desk)) == 1
+
+
+@pytest.mark.fault("F99")
+def test_before_the_disk_is_full_raises_rest_and_cuts_and_pauses_leave(desk, small_disk):
+    change = ready(desk)
+    small_disk(free=100)
+    desk.step(change)
+    assert (change.state, sent(desk)) == ("APPROVED", [])
+    assert "A disk of this installation is full" in change.error_text
+    assert desk.file("110").state == "REJECTED"
+    desk.until(desk.approved("PAUSED", field=Field.STATUS, obj=desk.other), "APPLIED")
+    desk.until(desk.approved("25", obj=desk.ad_set), "APPLIED")
+    small_disk(free=50_000)
+    desk.wait(seconds=61)
+    goes_on(desk, change)
 
 
 @pytest.mark.embedded

@@ -41,7 +41,7 @@ def test_with_every_queue_alive_nothing_is_degraded(client: Client, clock: Any) 
     Watchdog(holder="here", now=clock.now(), duties=()).round(now=clock.now())
     body = client.get("/readyz").json()
     assert (body["status"], body["degraded"]) == ("ready", False)
-    assert set(body["checks"]) == {
+    assert {name for name in body["checks"] if not name.startswith("disk of ")} == {
         "database",
         "migrations",
         "keys",
@@ -89,7 +89,8 @@ def test_a_database_that_is_away_is_one_finding_with_advice(
             raise OperationalError("connection refused for user secret-user")
 
     monkeypatch.setattr("config.health.connection", Away())
-    [finding] = findings(at=clock.now())
+    finding, *others = findings(at=clock.now())
+    assert all(one.name.startswith("disk of ") for one in others)
     assert not finding.good and finding.needed
     assert "DATABASE_URL" in finding.text and "secret-user" not in finding.text
 
@@ -111,6 +112,31 @@ def test_a_key_that_cannot_be_used_is_found(settings: Any, clock: Any) -> None:
     settings.FERNET_KEYS = ["not a fernet key"]
     found = {one.name: one for one in findings(at=clock.now())}
     assert not found["keys"].good and "not a fernet key" not in found["keys"].text
+
+
+@pytest.mark.fault("F99")
+def test_a_disk_that_fills_up_is_named_while_everything_still_works(
+    client: Client, clock: Any, small_disk: Any
+) -> None:
+    small_disk(free=300)
+    answer = client.get("/readyz")
+    said = [one["text"] for name, one in answer.json()["checks"].items() if name.startswith("disk of ")]
+    assert (answer.status_code, answer.json()["degraded"]) == (200, True)
+    assert any("300 MiB of 100000 MiB left; make room" in text for text in said)
+
+
+@pytest.mark.fault("F99")
+def test_it_is_named_as_well_when_the_database_has_fallen_silent_over_it(
+    monkeypatch: pytest.MonkeyPatch, clock: Any, small_disk: Any
+) -> None:
+    class Full:
+        def cursor(self) -> Any:
+            raise OperationalError("database or disk is full")
+
+    monkeypatch.setattr("config.health.connection", Full())
+    small_disk(free=0)
+    found = {one.name: one for one in findings(at=clock.now())}
+    assert not found["database"].good and any("0 MiB of" in one.text for one in found.values())
 
 
 def test_metrics_are_for_a_scraper_on_this_machine(client: Client) -> None:

@@ -15,7 +15,7 @@ from kombu.exceptions import OperationalError as BrokerIsAway
 from accounts import alerts, outbox
 from accounts.models import AdAccount, Alert, Lease, MetaConnection
 from config.celery import CANARY_SECONDS, QUEUES, app, canary
-from insights.watchdog import ALL_SILENT, DUTIES, LEASE_SECONDS, ONE_SILENT, Duty, Watchdog, workers
+from insights.watchdog import ALL_SILENT, DUTIES, LEASE_SECONDS, ONE_SILENT, Duty, Watchdog, room, workers
 from metaads.clock import now
 from tests.conftest import START
 
@@ -80,7 +80,14 @@ def test_every_duty_is_done_at_its_own_pace(clock: Any) -> None:
             done[name] = done.get(name, 0) + 1
         clock.advance(5)
     money = {"brake": 60, "pauses": 720, "truth": 6}
-    assert done == money | {"workers": 120, "sweeps": 120, "silence": 60, "mails": 720, "sweep": 1}
+    assert done == money | {
+        "workers": 120,
+        "sweeps": 120,
+        "disks": 60,
+        "silence": 60,
+        "mails": 720,
+        "sweep": 1,
+    }
     assert {duty.name for duty in DUTIES} == set(done)
 
 
@@ -221,3 +228,27 @@ def test_what_is_said_about_workers_is_not_the_clients(agency: Any, clock: Any) 
     watch(START + ALL_SILENT)
     assert alerts.open_alerts(agency.principals.vera) == alerts.open_alerts(agency.principals.bob) == []
     assert len(alerts.open_alerts(agency.principals.alice)) == 1
+
+
+@pytest.mark.fault("F99")
+def test_owners_are_told_that_a_disk_fills_up_and_once_more_that_it_is_full(
+    agency: Any, clock: Any, small_disk: Any
+) -> None:
+    def told() -> Any:
+        room(now=clock.now())
+        return Alert.everything.filter(key="disk", closed_at__isnull=True).first()
+
+    small_disk(free=2_000)
+    assert told() is None
+    small_disk(free=500)
+    alert = told()
+    assert (alert.client, alert.severity, alert.stage) == (
+        None,
+        "warning",
+        "low",
+    ) and "500 MiB" in alert.advice
+    small_disk(free=100)
+    alert = told()
+    assert (alert.severity, alert.stage) == ("critical", "full") and "Raises and starts rest" in alert.advice
+    small_disk(free=2_000)
+    assert told() is None
