@@ -14,8 +14,8 @@ from accounts.access import require
 from accounts.errors import NotFound
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
-from campaigns.models import Ad, AdSet, Campaign
-from campaigns.states import Level
+from campaigns.models import Ad, AdSet, Campaign, Change, LedgerLine
+from campaigns.states import ChangeState, Field, Level
 
 #: Any: the three have different relations to join.
 MODELS: dict[Level, type[Any]] = {Level.CAMPAIGN: Campaign, Level.AD_SET: AdSet, Level.AD: Ad}
@@ -25,7 +25,7 @@ MODELS: dict[Level, type[Any]] = {Level.CAMPAIGN: Campaign, Level.AD_SET: AdSet,
 class ObjectRow:
     """One object of an account's tree. Budgets in major units of the account's currency; `parent_id` is the
     object
-    above ("" for a campaign)."""
+    above ("" for a campaign), `campaign_id` the campaign (its own for a campaign), `objective` that campaign's."""
 
     level: Level
     meta_id: str
@@ -38,6 +38,11 @@ class ObjectRow:
     learning_stage: str
     start: datetime | None
     end: datetime | None
+    campaign_id: str = ""
+    objective: str = ""
+    bid_strategy: str = ""
+    bid_amount: Decimal | None = None
+    created: datetime | None = None
 
 
 def campaigns(
@@ -112,18 +117,23 @@ def budget_owner(obj: Campaign | AdSet | Ad) -> tuple[Level, Campaign | AdSet] |
     return None
 
 
-def structure(*, ad_account: AdAccount, include_removed: bool = False) -> list[ObjectRow]:
-    """The account's tree, campaigns first, then ad sets, then ads; for callers that got the account from
-    `access`."""
+def structure(
+    *, ad_account: AdAccount, include_removed: bool = False, levels: Iterable[Level] = tuple(Level)
+) -> list[ObjectRow]:
+    """The account's tree (of these levels), campaigns first, then ad sets, then ads; for callers that got the account
+    from `access`."""
     rows: list[ObjectRow] = []
+    wanted = frozenset(levels)
     for level, model in MODELS.items():
+        if level not in wanted:
+            continue
         found = _present(
             model.objects.of(ad_account.client_id).filter(ad_account=ad_account), include_removed
         )
         if level is Level.AD_SET:
             found = found.select_related("campaign")
         elif level is Level.AD:
-            found = found.select_related("ad_set")
+            found = found.select_related("ad_set", "campaign")
         rows.extend(_row(obj) for obj in found.order_by("meta_id"))
     return rows
 
@@ -137,6 +147,33 @@ def inside(*, ad_account: AdAccount, meta_id: str) -> dict[str, str]:
     ad_sets = AdSet.objects.of(ad_account.client_id).filter(**same)
     above = ad_sets.values_list("campaign__meta_id", flat=True).first()
     return {"campaign_id": above, "adset_id": meta_id} if above is not None else {}
+
+
+def paused_by(*, ad_account: AdAccount, strategy_ref: str) -> dict[str, datetime]:
+    """Object id -> when this strategy paused it, for objects that are paused and that nobody switched since: neither
+    through us nor, as far as Meta's log tells, outside. For callers that got the account from `access`."""
+    mine = {"ad_account": ad_account, "field": Field.STATUS.value}
+    done = Change.objects.of(ad_account.client_id).filter(**mine, state=ChangeState.APPLIED.value)
+    found: dict[str, datetime] = {}
+    for object_id, target, ref, applied in done.order_by("applied_at", "pk").values_list(
+        "object_id", "target", "strategy_ref", "applied_at"
+    ):
+        found.pop(object_id, None)
+        if target == "PAUSED" and ref == strategy_ref and applied is not None:
+            found[object_id] = applied
+    if not found:
+        return {}
+    edits = LedgerLine.objects.of(ad_account.client_id).filter(
+        **mine, kind="edit", object_id__in=found, at__gt=min(found.values())
+    )
+    for object_id, at in edits.values_list("object_id", "at"):
+        if object_id in found and at > found[object_id]:
+            del found[object_id]
+    paused: set[str] = set()
+    for model in MODELS.values():
+        rows = model.objects.of(ad_account.client_id).filter(ad_account=ad_account, meta_id__in=found)
+        paused.update(rows.filter(status="PAUSED", removed_at__isnull=True).values_list("meta_id", flat=True))
+    return {object_id: at for object_id, at in found.items() if object_id in paused}
 
 
 def running(*, ad_account: AdAccount, level: str) -> int:
@@ -172,6 +209,7 @@ def _row(obj: Any) -> ObjectRow:
         if obj.level is Level.AD_SET
         else ""
     )
+    campaign = obj if obj.level is Level.CAMPAIGN else obj.campaign
     return ObjectRow(
         level=obj.level,
         meta_id=obj.meta_id,
@@ -184,6 +222,11 @@ def _row(obj: Any) -> ObjectRow:
         learning_stage=obj.learning_stage,
         start=None if obj.level is Level.AD else obj.start_time,
         end=None if obj.level is Level.AD else obj.end_time,
+        campaign_id=campaign.meta_id,
+        objective=campaign.objective,
+        bid_strategy="" if obj.level is Level.AD else obj.bid_strategy or campaign.bid_strategy,
+        bid_amount=obj.bid_amount if obj.level is Level.AD_SET else None,
+        created=obj.created_time,
     )
 
 

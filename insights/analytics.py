@@ -40,7 +40,8 @@ ENGINE_DAYS: Final = 7
 __all__ = [
     "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Seen", "Series",
     "Table", "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at",
-    "evidence", "look", "pattern", "preset", "progress", "question", "result_of", "series", "table", "totals",
+    "evidence", "last_hours", "look", "pattern", "preset", "progress", "question", "read_since", "result_of", "series",
+    "table", "totals",
     "windows",
 ]  # fmt: skip
 
@@ -369,13 +370,16 @@ def windows(
     level: str,
     now: datetime,
     days: int = ENGINE_DAYS,
+    metrics: Collection[str] | None = None,
     attribution: str = DEFAULT,
+    seen: Seen | None = None,
 ) -> WindowTable:
-    """Every metric of every object of a level over the last full days: what rules are judged on."""
+    """Metrics (every one, unless said) of every object of a level over the last full days: what rules are judged on."""
     today = account_today(ad_account, now)
     period = days_of.last(days, today)
-    asked = question(ad_account, tuple(METRICS), attribution)
-    state = asking.known_in(ad_account, period, level, now, asked)
+    names = tuple(METRICS) if metrics is None else tuple(sorted(metrics))
+    asked = question(ad_account, names, attribution)
+    state = asking.known_in(ad_account, period, level, now, asked, seen=seen)
     found = answers.by_window(
         ad_account=ad_account, mark=state.mark, level=level, days=days, until=period.until
     )
@@ -394,10 +398,14 @@ def windows(
         )
         found = {one: {**mine, **inside[one]} for one, mine in found.items()}
     ids = tuple(sorted(found))
-    people = answers.reach(ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids)
+    people: Mapping[str, int] = {}
+    if "reach" in asked.columns:
+        people = answers.reach(
+            ad_account=ad_account, mark=state.mark, level=level, period=period, object_ids=ids
+        )
     ranks = asking.ranks(ad_account, state, level, period, asked, None)
     result = asking.results(ad_account, state.mark, level, period, asked, None)
-    columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in METRICS}
+    columns: dict[str, dict[str, Decimal | None]] = {name: {} for name in names}
     for one in ids:
         mine: dict[str, Decimal | None] = dict(found[one])
         mine["reach"] = _reach(people.get(one), mine, state, single=days == 1)
@@ -405,6 +413,50 @@ def windows(
         for name, value in asked.values(mine, result(one)).items():
             columns[name][one] = value
     return WindowTable(state.header, ids, days, columns, {one: result(one) or Result("") for one in ids})
+
+
+def last_hours(
+    ad_account: AdAccount, *, level: str, hours: int, metrics: Sequence[str], now: datetime
+) -> Table:
+    """Metrics of every object of a level that had rows over the last full hours of the account's clock, the running
+    one left out. Accounts and campaigns only; what Meta does not answer by the hour is None."""
+    zone = days_of.zone(ad_account.timezone_name)
+    end = now.replace(minute=0, second=0, microsecond=0)
+    labels = {
+        (at.date(), at.hour)
+        for at in ((end - days_of.HOUR * back).astimezone(zone) for back in range(1, hours + 1))
+    }
+    period = Period(min(day for day, _ in labels), max(day for day, _ in labels))
+    asked = question(ad_account, metrics)
+    state = asking.known_in(ad_account, period, "campaign", now, asked, kind="hour")
+    found = answers.by_hours(
+        ad_account=ad_account, mark=state.mark, level=level, labels=frozenset(labels), bases=asked.additive
+    )
+    return Table(
+        state.header,
+        tuple(
+            TableRow(
+                one,
+                {
+                    name: value if asked.hourly(name) else None
+                    for name, value in asked.values(mine, None).items()
+                },
+            )
+            for one, mine in sorted(found.items())
+        ),
+    )
+
+
+def read_since(ad_account: AdAccount, *, now: datetime) -> date | None:
+    """The first day since which every day up to yesterday was read to the end; None while yesterday was not."""
+    yesterday = account_today(ad_account, now) - days_of.DAY
+    first = days_of.earliest(yesterday)
+    seen = look(ad_account=ad_account, span=Period(first, yesterday), level="ad")
+    read = {row.day for row in seen.reads if row.complete}
+    since: date | None = None
+    while (day := (since or yesterday + days_of.DAY) - days_of.DAY) in read:
+        since = day
+    return since
 
 
 def evidence(ad_account: AdAccount, now: datetime) -> EvidenceParts:

@@ -102,6 +102,25 @@ def by_hour(
     )
 
 
+def by_hours(
+    *,
+    ad_account: AdAccount,
+    mark: str,
+    level: str,
+    labels: frozenset[tuple[date, int]],
+    bases: Collection[str],
+) -> dict[str, Bases]:
+    """`sums.by_hours` of the data that `mark` names."""
+    named = tuple(sorted((day.isoformat(), hour) for day, hour in labels))
+    question = ("by_hours", level, named, tuple(sorted(bases)))
+    return _kept(
+        ad_account,
+        mark,
+        question,
+        lambda: sums.by_hours(ad_account=ad_account, level=level, labels=labels, bases=bases),
+    )
+
+
 def by_cell(
     *,
     ad_account: AdAccount,

@@ -131,6 +131,31 @@ def by_hour(
     return {(statements.as_day(day), hour): _numbers(names, values) for day, hour, *values in found}
 
 
+def by_hours(
+    *, ad_account: AdAccount, level: str, labels: Collection[tuple[date, int]], bases: Collection[str]
+) -> dict[str, Bases]:
+    """Object id -> sums over these hours (day, label) of every object that has rows; accounts and campaigns only."""
+    names = sorted(bases)
+    days = {day for day, _ in labels}
+    model: type[AccountHour | HourRow] = AccountHour if level == "account" else HourRow
+    among: Among = {"day": days} if level == "account" else {**_CAMPAIGN_HOURS, "day": days}
+    by = ("day", "hour") if level == "account" else ("object_id", "day", "hour")
+    found: dict[str, list[Any]] = {}
+    for *keys, day, hour, values in (
+        (*row[: len(by)], row[len(by) :])
+        for row in statements.read(model, names, ad_account=ad_account, among=among, by=by)
+    ):
+        if (statements.as_day(day), hour) in labels:
+            key = str(keys[0]) if keys else str(ad_account.meta_id)
+            before = found.get(key)
+            found[key] = (
+                list(values)
+                if before is None
+                else [one + two for one, two in zip(before, values, strict=True)]
+            )
+    return {key: _numbers(names, values) for key, values in found.items()}
+
+
 def by_cell(
     *,
     ad_account: AdAccount,

@@ -23,6 +23,8 @@ import accounts.leases as leases
 import accounts.tokens as tokens
 import insights.interest as interest
 import strategies.decisions as decisions
+import strategies.documents as documents
+import strategies.notices as notices
 import strategies.proposals as proposals
 import strategies.snapshots as snapshots
 from accounts.errors import Refused
@@ -31,10 +33,8 @@ from insights.analytics import evidence as evidence_of
 from insights.schedule import ARMED, CLOSE
 from strategies.engine.closeness import near
 from strategies.engine.conflicts import Claim, settle
-from strategies.engine.evaluate import hold, judge
-from strategies.engine.rules import RuleSet
-from strategies.engine.templates import read_actions, read_thresholds, rule_set
-from strategies.engine.types import Action, Intent, Judgement, Snapshot, Trust, Verdict
+from strategies.engine.judge import hold, judge, prepare
+from strategies.engine.types import NOTICES, Action, Intent, Judgement, Snapshot, Trust, Verdict
 from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
 
 #: A strategy is evaluated at least this often, also when no new figures arrive.
@@ -57,16 +57,9 @@ class Outcome:
         return tuple(intent for judgement in self.judgements for intent in judgement.intents)
 
 
-def rules_of(strategy: Strategy) -> RuleSet:
-    """The strategy's cases. What is stored was checked when saved; a part that is not known any more is off."""
-    thresholds, _ = read_thresholds(strategy.rules)
-    actions, _ = read_actions(strategy.actions, type_=strategy.type)
-    return rule_set(thresholds, actions)
-
-
 def run(*, strategy: Strategy, now: datetime, dry_run: bool = False) -> Outcome:
     """Evaluate the strategy on the figures of now. Never goes beyond its stage: a change waits for a person."""
-    snapshot = snapshots.build(ad_account=strategy.ad_account, now=now)
+    snapshot = look(strategy=strategy, now=now)
     if dry_run:
         return weigh(strategy=strategy, snapshot=snapshot, now=now)[0]
     name, holder = f"strategy:{strategy.pk}", uuid.uuid4().hex
@@ -78,12 +71,25 @@ def run(*, strategy: Strategy, now: datetime, dry_run: bool = False) -> Outcome:
         leases.release(name=name, holder=holder, now=now)
 
 
+def look(*, strategy: Strategy, now: datetime) -> Snapshot:
+    """What the strategy's rules ask to be seen."""
+    saved = strategy.pk is not None
+    return snapshots.build(
+        ad_account=strategy.ad_account,
+        now=now,
+        document=documents.of(strategy),
+        strategy_ref=str(strategy.uuid) if saved else "",
+        pauses=proposals.pauses(strategy=strategy) if saved else {},
+    )
+
+
 def weigh(*, strategy: Strategy, snapshot: Snapshot, now: datetime) -> tuple[Outcome, proposals.Book]:
     """Judge and settle, without writing. A strategy that is not saved yet (a draft) has no earlier proposals."""
-    rules = rules_of(strategy)
+    document = documents.of(strategy)
     saved = strategy.pk is not None
     book = proposals.book(strategy=strategy, now=now) if saved else proposals.Book({}, {})
-    judged = [judge(rules, subject, snapshot, now=now) for subject in snapshot.subjects]
+    snapshot = prepare(document, snapshot, now=now)
+    judged = [judge(document, subject, snapshot, now=now) for subject in snapshot.subjects]
     lost = _lost(strategy, judged, book)
     frozen = tokens.why_frozen(strategy.ad_account)
     weighed = tuple(_weighed(strategy, judgement, snapshot, book, lost, frozen, now) for judgement in judged)
@@ -97,6 +103,7 @@ def _lost(strategy: Strategy, judged: Sequence[Judgement], book: proposals.Book)
         Claim(me, intent, open=_key(intent) in book.open)
         for judgement in judged
         for intent in judgement.intents
+        if intent.action not in NOTICES
     ]
     objects = {claim.intent.object_id for claim in claims}
     others = (
@@ -140,6 +147,8 @@ def _weighed(
     blocks: list[tuple[str, str, str]] = []
     for intent in judgement.intents:
         block = None
+        if intent.action in NOTICES:
+            continue
         if intent in lost:
             block = ("outranked", _outranked(strategy, lost[intent]))
         elif frozen and _key(intent) not in book.open:
@@ -163,12 +172,12 @@ def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:
     outcome, book = weigh(strategy=strategy, snapshot=snapshot, now=now)
     rows = decisions.record(
         strategy=strategy,
-        rule_set=rules_of(strategy),
         judgements=outcome.judgements,
         snapshot=snapshot,
         now=now,
     )
     offered = _offer(strategy, outcome, book, rows, now) if strategy.status == StrategyStatus.ACTIVE else []
+    notices.tell(strategy=strategy, judgements=outcome.judgements, snapshot=outcome.snapshot, now=now)
     _withdraw(outcome, book, now)
     summary = _summary(outcome, offered)
     Strategy.objects.of(strategy.client_id).filter(pk=strategy.pk).update(
@@ -202,6 +211,8 @@ def _offer(
     for judgement in outcome.judgements:
         cases = {case.name: case for case in judgement.cases}
         for intent in judgement.intents:
+            if intent.action in NOTICES:
+                continue
             evidence = evidence or _evidence(strategy, now)
             try:
                 proposal = proposals.offer(

@@ -1,26 +1,36 @@
 """Decision records: what was said about each object, why, and on which figures; any record can be judged again.
 
-A record is self-contained (the object as seen, the rules as they stood, every node's value), so `replay` needs
-neither today's rules nor today's figures.
+A record holds the object as it was seen and every node's value, and names the version of the strategy whose rules it
+was judged by (versions never change), so `replay` needs neither today's rules nor today's figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import fields, replace
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 
+import strategies.documents as documents
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
-from insights.metrics import ALIASES, METRICS
-from strategies.engine.evaluate import hold, judge
-from strategies.engine.rules import RuleSet, dump_set, metrics_of, parse_set
-from strategies.engine.types import CaseTrace, Judgement, Snapshot, Subject, Trace, Trust, Verdict
+from strategies.engine.judge import hold, judge
+from strategies.engine.types import (
+    CaseTrace,
+    Judgement,
+    Look,
+    Place,
+    Snapshot,
+    Subject,
+    Trace,
+    Trust,
+    Values,
+    Verdict,
+)
 from strategies.models import Decision, Strategy
 
 #: Verdicts that get a row of their own whenever the figures differ.
@@ -31,7 +41,6 @@ EVENTS = frozenset({Verdict.FIRED, Verdict.HELD})
 def record(
     *,
     strategy: Strategy,
-    rule_set: RuleSet,
     judgements: Iterable[Judgement],
     snapshot: Snapshot,
     now: datetime,
@@ -46,7 +55,7 @@ def record(
     renewed: list[Decision] = []
     counted: list[int] = []
     for judgement in judgements:
-        row = _row(strategy, rule_set, judgement, snapshot, now)
+        row = _row(strategy, judgement, snapshot, now)
         old = before.get(row.object_id)
         if old is None or not _same_answer(old, row):
             fresh.append(row)
@@ -126,9 +135,7 @@ def _same_answer(old: Decision, new: Decision) -> bool:
     return (old.verdict, old.reason_code) == (new.verdict, new.reason_code)
 
 
-def _row(
-    strategy: Strategy, rule_set: RuleSet, judgement: Judgement, snapshot: Snapshot, now: datetime
-) -> Decision:
+def _row(strategy: Strategy, judgement: Judgement, snapshot: Snapshot, now: datetime) -> Decision:
     subject = judgement.subject
     return Decision(
         client_id=strategy.client_id,
@@ -147,14 +154,15 @@ def _row(
         as_of=snapshot.as_of,
         trust=snapshot.trust.value,
         record={
-            "subject": _subject_json(subject, _asked(rule_set)),
+            "subject": _subject_json(subject),
             "snapshot": {
                 "currency": snapshot.currency,
                 "minor_unit": _text(snapshot.minor_unit),
                 "zone": snapshot.zone,
                 "trust_reasons": list(snapshot.trust_reasons),
+                "looks": {window: _look_json(look) for window, look in snapshot.looks.items()},
+                "targets": {name: _text(value) for name, value in snapshot.targets.items()},
             },
-            "rules": dump_set(rule_set) if judgement.cases else [],
             "cases": [case_json(case) for case in judgement.cases],
             "blocks": [list(block) for block in judgement.blocks],
         },
@@ -167,39 +175,47 @@ def _text(value: Decimal | None) -> str | None:
     return None if value is None else format(value, "f")
 
 
-def _asked(rule_set: RuleSet) -> frozenset[str]:
-    """Metrics that a record keeps: those that the rules ask for, and what the minimum of data is counted in."""
-    return frozenset({"impressions", "spend", "conversions"}).union(
-        *(metrics_of(case.when) for case in rule_set.cases)
-    )
+#: Fields of a subject that are written as they are; the rest by their kinds.
+_AMOUNTS = frozenset({"daily_budget", "lifetime_budget", "bid_amount"})
+_MOMENTS = frozenset({"start", "end", "created", "paused_at", "pause_ends"})
+_PARTS = frozenset({"values", "around", "places", "shares"})
+_PLAIN = frozenset(field.name for field in fields(Subject)) - _AMOUNTS - _MOMENTS - _PARTS
 
 
-def _subject_json(subject: Subject, asked: frozenset[str]) -> dict[str, Any]:
+def _subject_json(subject: Subject) -> dict[str, Any]:
+    moments = {name: getattr(subject, name) for name in sorted(_MOMENTS)}
     return {
-        "level": subject.level,
-        "object_id": subject.object_id,
-        "name": subject.name,
-        "parent_id": subject.parent_id,
-        "status": subject.status,
-        "effective_status": subject.effective_status,
-        "daily_budget": _text(subject.daily_budget),
-        "lifetime_budget": _text(subject.lifetime_budget),
-        "owns_budget": subject.owns_budget,
-        "learning_stage": subject.learning_stage,
-        "start": subject.start.isoformat() if subject.start else None,
-        "end": subject.end.isoformat() if subject.end else None,
-        "values": {
-            window: {metric: _text(value) for metric, value in sorted(values.items()) if metric in asked}
-            for window, values in subject.values.items()
+        **{name: getattr(subject, name) for name in sorted(_PLAIN)},
+        **{name: _text(getattr(subject, name)) for name in sorted(_AMOUNTS)},
+        **{name: None if moment is None else moment.isoformat() for name, moment in moments.items()},
+        "values": _values_json(subject.values),
+        "around": {whose: _values_json(values) for whose, values in subject.around.items()},
+        "places": {
+            key: [place.ranked, _text(place.value), place.ahead, place.unknown, place.size]
+            for key, place in subject.places.items()
         },
+        "shares": {key: _text(value) for key, value in subject.shares.items()},
     }
+
+
+def _values_json(values: Mapping[str, Values]) -> dict[str, dict[str, str | None]]:
+    return {
+        window: {metric: _text(value) for metric, value in sorted(some.items())}
+        for window, some in values.items()
+    }
+
+
+def _look_json(look: Look) -> list[Any]:
+    days = (None if day is None else day.isoformat() for day in (look.since, look.until))
+    return [*days, look.trust.value, list(look.reasons)]
 
 
 def case_json(case: CaseTrace) -> dict[str, Any]:
     """A case with its tree and every node's value, as the API and the pages show it."""
     return {
         "name": case.name,
-        "action": case.action.value,
+        "action": case.does[0].action.value,
+        "actions": [do.action.value for do in case.does],
         "result": case.result,
         "blocked_by": case.blocked_by,
         "tree": _trace_json(case.trace),
@@ -212,7 +228,8 @@ def _trace_json(trace: Trace) -> dict[str, Any]:
         data["children"] = [_trace_json(child) for child in trace.children]
         return data
     left, right = (_text(side) if isinstance(side, Decimal) else side for side in (trace.left, trace.right))
-    return data | {"left": left, "op": trace.op, "right": right, "why_unknown": trace.why_unknown}
+    more = {name: value for name in ("window", "of", "other") if (value := getattr(trace, name))}
+    return data | {"left": left, "op": trace.op, "right": right, "why_unknown": trace.why_unknown} | more
 
 
 def note(decision: Decision, *, code: str, reason: str) -> None:
@@ -223,51 +240,57 @@ def note(decision: Decision, *, code: str, reason: str) -> None:
 
 
 def replay(decision: Decision) -> Judgement:
-    """Judge a stored record again, by its own rules and figures, and by what held it then."""
+    """Judge a stored record again, by the rules and figures of then, and by what held it then."""
     record: Mapping[str, Any] = decision.record
+    kept: Mapping[str, Any] = record["snapshot"]
     subject = _subject(record["subject"])
-    minor_unit = record["snapshot"]["minor_unit"]
     snapshot = Snapshot(
-        currency=record["snapshot"]["currency"],
-        minor_unit=None if minor_unit is None else Decimal(minor_unit),
-        zone=record["snapshot"]["zone"],
+        currency=kept["currency"],
+        minor_unit=_number(kept["minor_unit"]),
+        zone=kept["zone"],
         since=decision.since,
         until=decision.until,
         data_version=decision.data_version,
         as_of=decision.as_of,
         trust=Trust(decision.trust),
-        trust_reasons=tuple(record["snapshot"]["trust_reasons"]),
+        trust_reasons=tuple(kept["trust_reasons"]),
         subjects=(subject,),
+        looks={window: _look(look) for window, look in kept["looks"].items()},
+        targets={name: Decimal(value) for name, value in kept["targets"].items()},
     )
-    rule_set = parse_set(
-        record["rules"],
-        units={name: str(metric.unit) for name, metric in METRICS.items() if "campaign" in metric.levels},
-        aliases=ALIASES,
-    )
-    judged = judge(rule_set, subject, snapshot, now=decision.last_at)
+    document = documents.at(decision.strategy, decision.strategy_version)
+    judged = judge(document, subject, snapshot, now=decision.last_at)
     judged = hold(judged, [(field, code, reason) for field, code, reason in record["blocks"]])
     if record.get(_NOTE):
         return replace(judged, verdict=Verdict.HELD, reason_code=decision.reason_code, reason=decision.reason)
     return judged
 
 
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _look(data: list[Any]) -> Look:
+    since, until, trust, reasons = data
+    first, last = (None if day is None else date.fromisoformat(day) for day in (since, until))
+    return Look(first, last, Trust(trust), tuple(reasons))
+
+
+def _values(data: Mapping[str, Mapping[str, str | None]]) -> dict[str, Values]:
+    return {window: {metric: _number(text) for metric, text in some.items()} for window, some in data.items()}
+
+
 def _subject(data: Mapping[str, Any]) -> Subject:
-    def number(text: str | None) -> Decimal | None:
-        return None if text is None else Decimal(text)
-
-    def moment(text: str | None) -> datetime | None:
-        return None if text is None else datetime.fromisoformat(text)
-
     given = dict(data)
-    given["daily_budget"], given["lifetime_budget"] = (
-        number(data["daily_budget"]),
-        number(data["lifetime_budget"]),
-    )
-    given["start"], given["end"] = moment(data["start"]), moment(data["end"])
-    given["values"] = {
-        window: {metric: number(value) for metric, value in values.items()}
-        for window, values in data["values"].items()
+    given |= {name: _number(data[name]) for name in _AMOUNTS}
+    given |= {name: datetime.fromisoformat(data[name]) if data[name] else None for name in _MOMENTS}
+    given["values"] = _values(data["values"])
+    given["around"] = {whose: _values(values) for whose, values in data["around"].items()}
+    given["places"] = {
+        key: Place(ranked, _number(value), ahead, unknown, size)
+        for key, (ranked, value, ahead, unknown, size) in data["places"].items()
     }
+    given["shares"] = {key: Decimal(text) for key, text in data["shares"].items()}
     return Subject(**given)
 
 

@@ -11,6 +11,8 @@ from django.db.models import QuerySet
 
 import accounts.access as access
 import campaigns.changes.approvals as approvals
+import strategies.documents as documents
+import strategies.notices as notices
 import strategies.proposals as proposals
 import strategies.snapshots as snapshots
 from accounts.audit import record
@@ -20,17 +22,25 @@ from accounts.tenancy import Principal
 from strategies.engine.generate import generate
 from strategies.engine.templates import (
     STATUSES,
-    TYPES,
     actions_json,
     read_actions,
     read_thresholds,
     thresholds_json,
 )
 from strategies.errors import BadRules
-from strategies.models import Draft, Proposal, ProposalState, Strategy, StrategyStatus, StrategyVersion
+from strategies.models import (
+    Draft,
+    Proposal,
+    ProposalState,
+    Strategy,
+    StrategyStatus,
+    StrategyType,
+    StrategyVersion,
+)
 
 #: Fields whose edit makes a new version, since they change what the strategy would decide.
-_VERSIONED = ("type", "rules", "actions")
+_VERSIONED = ("type", "rules", "actions", "document")
+_EDITABLE = ("name", "type", "status", "rules", "actions", "document")
 
 
 def list_(
@@ -62,28 +72,47 @@ def versions(strategy: Strategy) -> QuerySet[StrategyVersion]:
 
 
 def check(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked, stored form of name, type, status, rules and actions. Raises `BadRules` naming every mistake."""
+    """The checked, stored form of name, type, status, and of rules and actions or a document. Raises `BadRules` naming
+    every mistake."""
     errors: list[tuple[str, str]] = []
     name, type_, status = (data.get(key) for key in ("name", "type", "status"))
+    document = data.get("document")
+    if type_ is None and document is not None:
+        type_ = StrategyType.CUSTOM.value
     if not isinstance(name, str) or not name.strip() or len(name) > 200 or "\x00" in name:
         errors.append(("name", "must be a text of 1 to 200 characters"))
-    if type_ not in TYPES:
-        errors.append(("type", f"must be one of {', '.join(TYPES)}"))
+    if type_ not in StrategyType.values:
+        errors.append(("type", f"must be one of {', '.join(StrategyType.values)}"))
     status = status or StrategyStatus.ACTIVE.value
     if status not in STATUSES:
         errors.append(("status", f"must be one of {', '.join(STATUSES)}"))
-    thresholds, mistakes = read_thresholds(data.get("rules", {}))
-    actions, more = read_actions(data.get("actions"), type_=str(type_))
-    errors += mistakes + more
+    found, mistakes = _own_rules(data) if type_ == StrategyType.CUSTOM else _briefs_rules(data, str(type_))
+    errors += mistakes
     if errors:
         raise BadRules("This strategy cannot be used.", errors=errors)
-    return {
-        "name": str(name).strip(),
-        "type": str(type_),
-        "status": str(status),
-        "rules": thresholds_json(thresholds),
-        "actions": actions_json(actions),
-    }
+    return {"name": str(name).strip(), "type": str(type_), "status": str(status), **found}
+
+
+def _briefs_rules(data: Mapping[str, Any], type_: str) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    thresholds, errors = read_thresholds(data.get("rules", {}))
+    actions, more = read_actions(data.get("actions"), type_=type_)
+    if data.get("document") is not None:
+        more.append(("document", f"goes with the type {StrategyType.CUSTOM.value}"))
+    found = {"rules": thresholds_json(thresholds), "actions": actions_json(actions), "document": None}
+    return found, errors + more
+
+
+def _own_rules(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    errors = [
+        (key, "goes with the brief's types; own rules are in document")
+        for key in ("rules", "actions")
+        if data.get(key)
+    ]
+    try:
+        document = documents.stored(documents.read(data.get("document")))
+    except BadRules as bad:
+        return {}, errors + list(bad.errors)
+    return {"rules": {}, "actions": {}, "document": document}, errors
 
 
 def unsaved(*, ad_account: AdAccount, data: Mapping[str, Any], now: datetime) -> Strategy:
@@ -120,13 +149,19 @@ def edit(*, strategy: Strategy, principal: Principal, data: Mapping[str, Any], n
     """Change what is given, keep the rest. New rules, actions or type make a new version and withdraw what the
     old one has open; so does switching it off."""
     access.require(principal, "edit_strategy", strategy.client_id)
-    unknown = set(data) - {"name", "type", "status", "rules", "actions"}
+    unknown = set(data) - set(_EDITABLE)
     if unknown:
         raise BadRules(
             "This cannot be edited.", errors=[(key, "cannot be edited") for key in sorted(unknown)]
         )
-    before = {key: getattr(strategy, key) for key in ("name", "type", "status", "rules", "actions")}
+    before = {key: getattr(strategy, key) for key in _EDITABLE}
     given = dict(data)
+    if given.get("type", strategy.type) != strategy.type and StrategyType.CUSTOM in (
+        given["type"],
+        strategy.type,
+    ):
+        # Between own rules and the brief's nothing is taken over.
+        before |= {"rules": {}, "actions": {}, "document": None}
     for part in (
         "rules",
         "actions",
@@ -176,6 +211,7 @@ def _keep_version(strategy: Strategy, principal: Principal, now: datetime) -> No
         type=strategy.type,
         rules=strategy.rules,
         actions=strategy.actions,
+        document=documents.stored(documents.of(strategy)),
         created_by_id=principal.user_id,
         created_at=now,
     )
@@ -185,6 +221,7 @@ def _withdraw_open(strategy: Strategy, reason: str, now: datetime) -> None:
     rows = Proposal.objects.of(strategy.client_id).filter(strategy=strategy, state=ProposalState.OPEN)
     for row in rows.select_related("change", "strategy", "client"):
         proposals.withdraw(proposal=row, reason=reason, now=now)
+    notices.withdraw(strategy=strategy, now=now)
     approvals.recall(client_id=strategy.client_id, strategy_ref=str(strategy.uuid), reason=reason, now=now)
 
 
@@ -237,7 +274,9 @@ def draft(principal: Principal, uuid: str, *, verb: str = "view") -> Draft:
 
 
 def draft_data(row: Draft) -> dict[str, Any]:
-    return {"name": row.name, "type": row.type, "rules": row.rules, "actions": row.actions}
+    return {
+        "name": row.name, "type": row.type, "rules": row.rules, "actions": row.actions, "document": row.document
+    }  # fmt: skip
 
 
 def save_draft(*, draft: Draft, principal: Principal, now: datetime) -> Strategy:

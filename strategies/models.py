@@ -19,6 +19,7 @@ class StrategyType(models.TextChoices):
     BUDGET = "budget_optimization", "Budget optimisation"
     PERFORMANCE = "performance_optimization", "Performance optimisation"
     AUDIENCE = "audience_expansion", "Audience expansion"
+    CUSTOM = "custom", "Own rules"
 
 
 class StrategyStatus(models.TextChoices):
@@ -34,7 +35,8 @@ class Stage(models.TextChoices):
 
 
 class Strategy(Tenant):
-    """The brief's `AccountStrategy` of one ad account. An edit of rules, actions or type raises `version`."""
+    """A strategy of one ad account: the brief's `AccountStrategy` (type, rules, actions), or with the type `custom` a
+    `document` of the rule language. An edit of what it would decide raises `version`."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
@@ -44,6 +46,9 @@ class Strategy(Tenant):
     status = models.CharField(max_length=10, choices=StrategyStatus.choices, default=StrategyStatus.ACTIVE)
     rules = models.JSONField(default=dict, help_text="minCtr, maxCpc, targetCpm, budgetThreshold as text.")
     actions = models.JSONField(default=dict)
+    document = models.JSONField(
+        null=True, blank=True, help_text="Of own rules; the brief's types are made one when evaluated."
+    )
     stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.APPROVAL)
     version = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
@@ -66,7 +71,10 @@ class Strategy(Tenant):
 
 
 class StrategyVersion(Tenant):
-    """What a strategy said at one version; the present one is here too. Written once."""
+    """What a strategy said at one version; the present one is here too. Written once.
+
+    `document` is what is evaluated, also of the brief's types: stored decisions are judged again by it.
+    """
 
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
     strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="+")
@@ -74,6 +82,7 @@ class StrategyVersion(Tenant):
     type = models.CharField(max_length=30)
     rules = models.JSONField()
     actions = models.JSONField()
+    document = models.JSONField()
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField()
 
@@ -159,8 +168,8 @@ class Proposal(Tenant):
     object_name = models.CharField(max_length=400, blank=True)
     field = models.CharField(max_length=20)
     action = models.CharField(max_length=20)
-    before = models.CharField(max_length=40, blank=True)
-    target = models.CharField(max_length=40, blank=True)
+    before = models.CharField(max_length=400, blank=True)
+    target = models.CharField(max_length=400, blank=True)
     currency = models.CharField(max_length=3)
     sentence = models.CharField(max_length=1000)
     effect = models.CharField(max_length=300, blank=True, help_text="What to expect of it.")
@@ -208,6 +217,7 @@ class Draft(Tenant):
     type = models.CharField(max_length=30, choices=StrategyType.choices)
     rules = models.JSONField()
     actions = models.JSONField()
+    document = models.JSONField(null=True, blank=True, help_text="Of own rules, as for a strategy.")
     evidence = models.JSONField(default=list, help_text="What each threshold rests on, in sentences.")
     data_version = models.BigIntegerField()
     created_at = models.DateTimeField()

@@ -13,6 +13,7 @@ for `REST`, so that it is judged on days at the new budget before it is raised a
 from __future__ import annotations
 
 import hashlib
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,8 +30,8 @@ from accounts.tenancy import Principal
 from campaigns.models import Change
 from campaigns.states import ChangeState, Evidence, Field, Level, Source
 from insights.live import publish
-from strategies.engine.types import ADVICE, CaseTrace, Intent, Snapshot, Subject
-from strategies.engine.wording import basis, effect, sentence
+from strategies.engine.types import ADVICE, Action, CaseTrace, Intent, Snapshot, Subject
+from strategies.engine.wording import based_on, effect, sentence
 from strategies.errors import DigestMismatch, NotTaken, ProposalClosed
 from strategies.models import Decision, Proposal, ProposalState, Strategy
 
@@ -59,8 +60,23 @@ class Book:
     recent: Mapping[tuple[str, str], tuple[Proposal, ...]]
 
 
-def window_key(snapshot: Snapshot) -> str:
-    return f"{snapshot.since}..{snapshot.until}"
+def window_key(snapshot: Snapshot, intent: Intent) -> str:
+    """Of one key there is one proposal: once for the same days, and a start is not the pause before it."""
+    return f"{snapshot.since}..{snapshot.until}" + (":start" if intent.action is Action.START else "")
+
+
+def pauses(*, strategy: Strategy) -> dict[str, datetime]:
+    """Object id -> when the last pause that this strategy made for a time is over."""
+    rows = Proposal.objects.of(strategy.client_id).filter(
+        strategy=strategy, field=Field.STATUS.value, state=S.DONE
+    )
+    found: dict[str, datetime] = {}
+    for object_id, evidence in rows.order_by("pk").values_list("object_id", "evidence"):
+        until = evidence.get("until_moment")
+        found.pop(object_id, None)
+        if until:
+            found[object_id] = datetime.fromisoformat(until)
+    return found
 
 
 def book(*, strategy: Strategy, now: datetime) -> Book:
@@ -85,6 +101,8 @@ def hindrance(
     """Why this intent is not offered now: (code, sentence), or `None`."""
     key = (intent.object_id, intent.field)
     for past in reversed(book.recent.get(key, ())):
+        if past.state == S.DONE and intent.field == Field.STATUS.value and past.target != intent.target:
+            break  # what was switched since is another story than the switches before
         rested = past.decided_at is not None and past.decided_at > now - REST
         if past.state == S.APPROVED:
             return "under_way", "A proposal for this was approved and is on its way."
@@ -98,10 +116,12 @@ def hindrance(
                 "rejected",
                 f"A person rejected it on {past.decided_at:%d %b}; it rests for {REST.days} days.",
             )
-        same_window = past.window_key == window_key(snapshot) and past.strategy_version == strategy.version
+        same_window = (
+            past.window_key == window_key(snapshot, intent) and past.strategy_version == strategy.version
+        )
         if same_window:
             word = S(past.state).label.lower()
-            return "offered_before", f"It was offered for the same seven days already ({word})."
+            return "offered_before", f"It was offered for the same days already ({word})."
     return None
 
 
@@ -132,7 +152,7 @@ def offer(
         if _says_the_same(open_, intent, strategy):
             return _refresh(open_, intent, case, subject, snapshot, decision, now)
         withdraw(proposal=open_, reason="A newer evaluation asks for something else.", now=now)
-        if (open_.strategy_version, open_.window_key) == (strategy.version, window_key(snapshot)):
+        if (open_.strategy_version, open_.window_key) == (strategy.version, window_key(snapshot, intent)):
             return None
     change = _file(strategy, intent, case, subject, snapshot, evidence, now)
     fate = FATE.get(change.state, S.APPROVED) if change else S.OPEN
@@ -152,7 +172,7 @@ def offer(
         currency=snapshot.currency,
         digest=change.digest if change else digest_of(intent, strategy),
         state=fate,
-        window_key=window_key(snapshot),
+        window_key=window_key(snapshot, intent),
         created_at=now,
         expires_at=change.expires_at if change else now + timedelta(hours=strategy.client.approval_hours),
         decided_at=None if fate is S.OPEN else now,
@@ -192,10 +212,11 @@ def _fill(
         "since": snapshot.since.isoformat(),
         "until": snapshot.until.isoformat(),
         "zone": snapshot.zone,
-        "basis": basis(subject, snapshot),
+        "basis": based_on(case, subject, snapshot),
         "trust": snapshot.trust.value,
         "as_of": snapshot.as_of.isoformat() if snapshot.as_of else None,
         "done": sentence(intent, case, subject, snapshot, past=True),
+        **({"until_moment": intent.until.isoformat()} if intent.until else {}),
     }
     row.decision = decision
     row.data_version = snapshot.data_version
@@ -239,7 +260,10 @@ def _file(
     if intent.action in ADVICE or intent.target is None:
         return None
     key = ":".join(
-        map(str, (strategy.uuid, strategy.version, intent.object_id, intent.field, window_key(snapshot)))
+        map(
+            str,
+            (strategy.uuid, strategy.version, intent.object_id, intent.field, window_key(snapshot, intent)),
+        )
     )
     refused = Change.objects.of(strategy.client_id).filter(
         key__startswith=key, state=ChangeState.REJECTED.value
@@ -261,11 +285,20 @@ def _file(
         key=key,
         evidence=evidence,
         strategy_ref=str(strategy.uuid),
+        batch=_batch(strategy, intent, subject, snapshot),
         now=now,
     )
     if filed.state == ChangeState.REJECTED:
         raise _not_taken(filed)
     return filed
+
+
+def _batch(strategy: Strategy, intent: Intent, subject: Subject, snapshot: Snapshot) -> uuid.UUID | None:
+    """What belongs together: the moves of one rebalance between the siblings of one parent."""
+    if intent.action is not Action.REBALANCE:
+        return None
+    parts = (strategy.uuid, strategy.version, intent.case, subject.parent_id, window_key(snapshot, intent))
+    return uuid.uuid5(strategy.uuid, " ".join(map(str, parts)))
 
 
 def _not_taken(change: Change) -> NotTaken:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from django.urls import URLPattern, path
 
-from strategies.api import meta, proposals, saved
+from strategies.api import meta, proposals, rules, saved
 
 urlpatterns: list[URLPattern] = [
     path("api/meta/strategies/execute", meta.ExecuteStrategy.as_view(), name="api_execute_strategy"),
     path("api/meta/strategies/<str:account_id>", meta.Strategies.as_view(), name="api_meta_strategies"),
     path("api/strategies", saved.SavedStrategies.as_view(), name="api_strategies"),
     path("api/strategies/<uuid:uuid>", saved.SavedStrategy.as_view(), name="api_strategy"),
+    path("api/strategies/<uuid:uuid>/export", rules.ExportRules.as_view(), name="api_export_strategy"),
+    path("api/rules/schema", rules.RulesSchema.as_view(), name="api_rules_schema"),
+    path("api/rules/check", rules.CheckRules.as_view(), name="api_check_rules"),
     path("api/proposals", proposals.Proposals.as_view(), name="api_proposals"),
     path("api/proposals/<uuid:uuid>", proposals.OneProposal.as_view(), name="api_proposal"),
     path("api/proposals/<uuid:uuid>/approve", proposals.Approve.as_view(), name="api_approve_proposal"),

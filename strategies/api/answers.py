@@ -5,13 +5,15 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+import strategies.documents as documents
 from campaigns.changes.consequences import cannot_be_undone
 from campaigns.changes.guards import Intent as Wanted
 from campaigns.states import Field, Level, Source
 from strategies.decisions import case_json
-from strategies.engine.templates import Actions, read_actions, read_thresholds, rule_set
+from strategies.documents import FORMAT, Checked
+from strategies.engine.reading import read_rules
 from strategies.engine.types import Intent, Judgement, Snapshot
-from strategies.engine.wording import effect, read_rules, sentence
+from strategies.engine.wording import effect, sentence
 from strategies.models import Decision, Draft, Proposal, Strategy
 
 
@@ -20,10 +22,27 @@ def rules_json(rules: dict[str, str]) -> dict[str, Decimal]:
     return {name: Decimal(text) for name, text in rules.items()}
 
 
-def _read_back(rules: dict[str, str], actions: dict[str, bool], type_: str, currency: str) -> list[str]:
-    thresholds, _ = read_thresholds(rules)
-    switches: Actions = read_actions(actions, type_=type_)[0]
-    return list(read_rules(rule_set(thresholds, switches), currency=currency))
+def _rules(row: Strategy | Draft) -> dict[str, Any]:
+    """What it decides by, as it was written, and read back in words."""
+    return {
+        "rules": rules_json(row.rules),
+        "actions": row.actions,
+        "document": row.document,
+        "readBack": list(read_rules(documents.of(row), currency=row.ad_account.currency)),
+    }
+
+
+def checked_json(checked: Checked) -> dict[str, Any]:
+    return {
+        "document": checked.json,
+        "readBack": list(checked.read_back),
+        "warnings": list(checked.warnings),
+    }
+
+
+def export_json(row: Strategy) -> dict[str, Any]:
+    """A strategy as it can be sent to another account's `POST /api/strategies`."""
+    return {"format": FORMAT, "name": row.name, "document": documents.stored(documents.of(row))}
 
 
 def strategy_json(row: Strategy) -> dict[str, Any]:
@@ -34,14 +53,12 @@ def strategy_json(row: Strategy) -> dict[str, Any]:
         "name": row.name,
         "type": row.type,
         "status": row.status,
-        "rules": rules_json(row.rules),
-        "actions": row.actions,
         "createdAt": row.created_at,
         "updatedAt": row.updated_at,
         "stage": row.stage,
         "version": row.version,
         "currency": currency,
-        "readBack": _read_back(row.rules, row.actions, row.type, currency),
+        **_rules(row),
         "lastEvaluatedAt": row.last_evaluated_at,
         "lastOutcome": row.last_outcome,
     }
@@ -53,10 +70,8 @@ def draft_json(row: Draft) -> dict[str, Any]:
         "accountId": row.ad_account.act_id,
         "name": row.name,
         "type": row.type,
-        "rules": rules_json(row.rules),
-        "actions": row.actions,
+        **_rules(row),
         "evidence": row.evidence,
-        "readBack": _read_back(row.rules, row.actions, row.type, row.ad_account.currency),
         "createdAt": row.created_at,
         "strategyId": str(row.strategy.uuid) if row.strategy else None,
     }
@@ -119,7 +134,7 @@ def change_ref(row: Proposal) -> dict[str, Any] | None:
 def _value(field: str, text: str | None) -> Decimal | str | None:
     if not text:
         return None
-    return Decimal(text) if field in (Field.DAILY_BUDGET, Field.LIFETIME_BUDGET) else text
+    return Decimal(text) if field in (Field.DAILY_BUDGET, Field.LIFETIME_BUDGET, Field.BID_AMOUNT) else text
 
 
 def proposal_json(row: Proposal) -> dict[str, Any]:

@@ -16,10 +16,12 @@ from metaads.clock import now
 from strategies.api.answers import strategy_json
 from strategies.api.base import CLIENT, body, text
 from strategies.api.shapes import AccountStrategy, StrategyEdit, StrategyList
+from strategies.documents import FORMAT
 from strategies.errors import BadRules
 
 _ACCOUNT = OpenApiParameter("account", str, description="Of this ad account only.")
-_GIVEN = {"accountId", "name", "type", "status", "rules", "actions"}
+#: `format` is what an exported document says that it is.
+_GIVEN = {"accountId", "name", "type", "status", "rules", "actions", "document", "format"}
 
 
 class SavedStrategies(TenantAPIView):
@@ -46,11 +48,14 @@ class SavedStrategies(TenantAPIView):
     )
     @idempotent
     def post(self, request: Request) -> Response:
-        """It is active unless `status` says otherwise; every change it asks for waits for a person."""
+        """It is active unless `status` says otherwise; every change it asks for waits for a person. Own rules come as a
+        `document` (`/api/rules/schema`) instead of `rules` and `actions`."""
         data = dict(body(request))
         unknown = sorted(set(data) - _GIVEN)
         if unknown:
             raise BadRules("This is not known here.", errors=[(key, "is not known") for key in unknown])
+        if data.pop("format", FORMAT) != FORMAT:
+            raise BadRules("These rules are of another format.", errors=[("format", f"must be {FORMAT}")])
         account = self.ad_account(text(data, "accountId"), verb="edit_strategy")
         row = drafts.create(principal=self.principal, ad_account=account, data=data, now=now())
         return Response(strategy_json(row), status=201, headers={"Location": f"/api/strategies/{row.uuid}"})

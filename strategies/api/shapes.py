@@ -7,7 +7,8 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from strategies.engine.templates import STATUSES, TYPES
+from strategies.engine.templates import STATUSES
+from strategies.models import StrategyType
 
 
 class Rules(serializers.Serializer[Any]):
@@ -44,10 +45,13 @@ class AccountStrategy(serializers.Serializer[Any]):
     id = serializers.CharField(read_only=True)
     accountId = serializers.CharField()
     name = serializers.CharField()
-    type = serializers.ChoiceField(list(TYPES))
+    type = serializers.ChoiceField(StrategyType.values)
     status = serializers.ChoiceField(list(STATUSES), required=False)
-    rules = Rules()
+    rules = Rules(required=False)
     actions = ActionSwitches(required=False)
+    document = serializers.DictField(
+        required=False, allow_null=True, help_text="Own rules (type custom): see /api/rules/schema."
+    )
     createdAt = serializers.DateTimeField(read_only=True)
     updatedAt = serializers.DateTimeField(read_only=True)
     stage = serializers.CharField(read_only=True, help_text="How far it goes by itself.")
@@ -62,10 +66,31 @@ class StrategyEdit(serializers.Serializer[Any]):
     """What is left out stays; `null` switches a threshold off."""
 
     name = serializers.CharField(required=False)
-    type = serializers.ChoiceField(list(TYPES), required=False)
+    type = serializers.ChoiceField(StrategyType.values, required=False)
     status = serializers.ChoiceField(list(STATUSES), required=False)
     rules = RulesEdit(required=False)
     actions = ActionSwitches(required=False)
+    document = serializers.DictField(required=False, help_text="Replaces the one before, whole.")
+
+
+class RulesToCheck(serializers.Serializer[Any]):
+    accountId = serializers.CharField()
+    document = serializers.DictField()
+
+
+class CheckedRules(serializers.Serializer[Any]):
+    document = serializers.DictField(help_text="As it would be stored.")
+    readBack = serializers.ListField(child=serializers.CharField())
+    warnings = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What it asks for and cannot have as the client is set up now.",
+    )
+
+
+class ExportedRules(serializers.Serializer[Any]):
+    format = serializers.CharField()
+    name = serializers.CharField()
+    document = serializers.DictField()
 
 
 class DraftShape(serializers.Serializer[Any]):
@@ -75,6 +100,7 @@ class DraftShape(serializers.Serializer[Any]):
     type = serializers.CharField()
     rules = Rules()
     actions = ActionSwitches()
+    document = serializers.DictField(allow_null=True)
     evidence = serializers.ListField(child=serializers.CharField())
     readBack = serializers.ListField(child=serializers.CharField())
     createdAt = serializers.DateTimeField()

@@ -1,7 +1,8 @@
-"""Who wins when several intents meet on one object: stop > pause > cut > raise > advice, and one per field.
+"""Who wins when several intents meet on one object: stop > pause > cut > raise > rename > advice, and one per field.
 
 The outcome does not depend on the order in which strategies or cases were evaluated: ties are broken by
-strategy id and case name. A pause silences everything else about its object, since it will not run.
+strategy id and case name. A pause silences everything else about its object, since it will not run; what people are
+told of it does not compete, and is not handed in.
 """
 
 from __future__ import annotations
@@ -15,10 +16,23 @@ from strategies.engine.types import Action, Intent
 #: lower = stronger. Stop (the kill switch) stands above strategies and is not an action of theirs.
 STRENGTH: Mapping[Action, int] = {
     Action.PAUSE: 1,
+    Action.PAUSE_UNTIL: 1,
+    Action.LOWER_BUDGET: 2,
+    Action.LOWER_BID: 2,
+    Action.SET_BUDGET: 3,
     Action.RAISE_BUDGET: 3,
-    Action.ADJUST_BIDDING: 4,
-    Action.EXPAND_AUDIENCE: 4,
+    Action.REBALANCE: 3,
+    Action.SET_BID: 3,
+    Action.RAISE_BID: 3,
+    Action.SET_END: 3,
+    Action.START: 3,
+    Action.RENAME: 4,
+    Action.ADJUST_BIDDING: 5,
+    Action.EXPAND_AUDIENCE: 5,
+    Action.BID_STRATEGY: 5,
+    Action.DUPLICATE_PAUSED: 5,
 }
+_SILENCES = frozenset({Action.PAUSE, Action.PAUSE_UNTIL})
 
 
 @dataclass(frozen=True)
@@ -48,7 +62,7 @@ def settle(claims: Iterable[Claim]) -> Settled:
         chosen: dict[str, Claim] = {}
         for claim in ranked:
             field = claim.intent.field
-            stronger = ranked[0] if ranked[0].intent.action is Action.PAUSE else chosen.get(field)
+            stronger = ranked[0] if ranked[0].intent.action in _SILENCES else chosen.get(field)
             if stronger is None or stronger is claim:
                 chosen[field] = claim
                 winners.append(claim)

@@ -16,13 +16,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from strategies.engine.evaluate import excluded
 from strategies.engine.evidence import MIN_IMPRESSIONS
+from strategies.engine.judge import excluded
+from strategies.engine.rules import Document
 from strategies.engine.templates import TYPES, Actions, Thresholds
 from strategies.engine.types import LAST_7_DAYS, Snapshot, Subject, Trust
 from strategies.engine.wording import money, span
 
 MIN_OBJECTS = 2
+_ANY = Document(())  # every running object that owns its budget
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,9 @@ def generate(snapshot: Snapshot, *, now: datetime) -> tuple[DraftIdea, ...]:
     if snapshot.trust in (Trust.UNAVAILABLE, Trust.EMPTY):
         return ()
     judged = [
-        subject for subject in snapshot.subjects if excluded(subject, now=now) is None and _enough(subject)
+        subject
+        for subject in snapshot.subjects
+        if excluded(_ANY, subject, snapshot, now=now) is None and _enough(subject)
     ]
     if len(judged) < MIN_OBJECTS:
         return ()

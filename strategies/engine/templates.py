@@ -1,4 +1,4 @@
-"""The brief's `AccountStrategy` as trees over the engine: three types, four thresholds, four actions.
+"""The brief's `AccountStrategy` as documents of the rule language: three types, four thresholds, four actions.
 
 Low-performing  = ctr < minCtr OR cpc > maxCpc                          -> pause
 Good            = ctr >= minCtr AND cpc <= maxCpc AND cpm <= targetCpm  -> daily budget + 20 %
@@ -17,8 +17,9 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
-from strategies.engine.rules import MAX_DECIMALS, All, Any_, Case, Compare, Node, Number, RuleSet
-from strategies.engine.types import Action
+from strategies.engine.grammar import MAX_DECIMALS
+from strategies.engine.rules import All, Any_, Case, Compare, Document, Node, Number
+from strategies.engine.types import Action, Do
 
 RAISE_PERCENT = Decimal(20)
 MAX_AMOUNT = Decimal(10) ** 9
@@ -130,8 +131,8 @@ def actions_json(actions: Actions) -> dict[str, bool]:
     return {field.name: getattr(actions, field.name) for field in fields(Actions)}
 
 
-def rule_set(thresholds: Thresholds, actions: Actions) -> RuleSet:
-    """The cases of an account strategy, in the order pause, raise, bidding, audience."""
+def document(thresholds: Thresholds, actions: Actions) -> Document:
+    """An account strategy as a document, its cases in the order pause, raise, bidding, audience."""
     cases: list[Case] = []
     notes: list[str] = []
     if actions.pauseLowPerforming:
@@ -139,7 +140,7 @@ def rule_set(thresholds: Thresholds, actions: Actions) -> RuleSet:
         if low is None:
             notes.append("Never pauses: neither minCtr nor maxCpc is set.")
         else:
-            cases.append(Case("low-performing", low, Action.PAUSE))
+            cases.append(Case("low-performing", low, (Do(Action.PAUSE),)))
     if actions.increaseBudget:
         good = performing_well(thresholds)
         if good is None:
@@ -149,21 +150,21 @@ def rule_set(thresholds: Thresholds, actions: Actions) -> RuleSet:
                 "Never raises a budget: budgetThreshold, the highest budget a raise may reach, is not set."
             )
         else:
-            ceiling = thresholds.budgetThreshold
-            cases.append(Case("performing well", good, Action.RAISE_BUDGET, RAISE_PERCENT, ceiling))
+            step = Do(Action.RAISE_BUDGET, percent=RAISE_PERCENT, limit=thresholds.budgetThreshold)
+            cases.append(Case("performing well", good, (step,)))
     if actions.adjustBidding:
         dear = too_dear(thresholds)
         if dear is None:
             notes.append("Never advises on bidding: neither maxCpc nor targetCpm is set.")
         else:
-            cases.append(Case("answered but dear", dear, Action.ADJUST_BIDDING))
+            cases.append(Case("answered but dear", dear, (Do(Action.ADJUST_BIDDING),)))
     if actions.expandAudience:
         wide = answered_well(thresholds)
         if wide is None:
             notes.append("Never advises on the audience: neither minCtr nor maxCpc is set.")
         else:
-            cases.append(Case("answered well", wide, Action.EXPAND_AUDIENCE))
-    return RuleSet(tuple(cases), tuple(notes))
+            cases.append(Case("answered well", wide, (Do(Action.EXPAND_AUDIENCE),)))
+    return Document(tuple(cases), notes=tuple(notes))
 
 
 def low_performing(thresholds: Thresholds) -> Node | None:

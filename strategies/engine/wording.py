@@ -1,4 +1,4 @@
-"""Sentences: why a strategy wants something, what a rule means, what an action is expected to do.
+"""Sentences: why a strategy wants something, what an action is expected to do.
 
 "Paused because CTR 0.41 % was below 0.80 % over 12-18 Nov (12,310 impressions, USD 48.20)" is the done form;
 a proposal says "Pause: CTR 0.41 % is below 0.80 % over ...". Text only, no HTML; figures are the trace's own.
@@ -9,19 +9,35 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from decimal import ROUND_HALF_EVEN, Decimal
+from zoneinfo import ZoneInfo
 
 from insights.metrics import METRICS
-from strategies.engine.rules import OPERATORS, All, Any_, Compare, FactIs, Node, Not, Number, RuleSet
-from strategies.engine.types import LAST_7_DAYS, WINDOWS, Action, CaseTrace, Intent, Snapshot, Subject, Trace
+from strategies.engine import spans
+from strategies.engine.facts import FACTS
+from strategies.engine.rules import ENDS, OPERATORS, SELF
+from strategies.engine.types import ADVICE, NOTICES, Action, CaseTrace, Intent, Snapshot, Subject, Trace
 
 #: Decimals added at most to tell a figure from its threshold.
 _FINEST = 8
 _NEGATED = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
-_VERB: Mapping[Action, tuple[str, str]] = {
+VERBS: Mapping[Action, tuple[str, str]] = {
     Action.PAUSE: ("Pause", "Paused"),
-    Action.RAISE_BUDGET: ("Raise the daily budget", "Raised the daily budget"),
+    Action.PAUSE_UNTIL: ("Pause", "Paused"),
+    Action.START: ("Start", "Started"),
+    Action.SET_BUDGET: ("Set the {budget} budget", "Set the {budget} budget"),
+    Action.RAISE_BUDGET: ("Raise the {budget} budget", "Raised the {budget} budget"),
+    Action.LOWER_BUDGET: ("Lower the {budget} budget", "Lowered the {budget} budget"),
+    Action.REBALANCE: ("Move the {budget} budget", "Moved the {budget} budget"),
+    Action.SET_BID: ("Set the bid", "Set the bid"),
+    Action.RAISE_BID: ("Raise the bid", "Raised the bid"),
+    Action.LOWER_BID: ("Lower the bid", "Lowered the bid"),
+    Action.SET_END: ("Set the end", "Set the end"),
+    Action.RENAME: ("Rename", "Renamed"),
+    Action.NOTIFY: ("Tell people", "Told people"),
     Action.ADJUST_BIDDING: ("Look at the bid", "Advised to look at the bid"),
     Action.EXPAND_AUDIENCE: ("Widen the audience", "Advised to widen the audience"),
+    Action.BID_STRATEGY: ("Change the bid strategy", "Advised to change the bid strategy"),
+    Action.DUPLICATE_PAUSED: ("Make a paused copy", "Advised to make a paused copy"),
 }
 
 
@@ -64,8 +80,12 @@ def name(metric: str) -> str:
 
 def because(trace: Trace, snapshot: Snapshot, *, past: bool = False) -> str:
     """The leaves that made the tree true, as one clause."""
+    deciding = _deciding(trace, negated=False)
+    apart = len({leaf.window for leaf, _ in deciding if leaf.window}) > 1
     clauses = [
-        _clause(leaf, negated, snapshot, past=past) for leaf, negated in _deciding(trace, negated=False)
+        _clause(leaf, negated, snapshot, past=past)
+        + (f" over {_when(leaf.window, snapshot)}" if apart and leaf.window else "")
+        for leaf, negated in deciding
     ]
     return " and ".join(dict.fromkeys(clauses))
 
@@ -83,9 +103,10 @@ def _deciding(trace: Trace, *, negated: bool) -> list[tuple[Trace, bool]]:
 
 def _clause(leaf: Trace, negated: bool, snapshot: Snapshot, *, past: bool) -> str:
     is_ = "was" if past else "is"
+    if leaf.kind == "rank":
+        return _standing(leaf, negated, snapshot, is_)
     if leaf.kind == "fact":
-        op = {"is": "", "contains": "containing "}[leaf.op]
-        return f"{leaf.label} {is_} {'not ' if negated else ''}{op}{leaf.right}"
+        return _fact(leaf, negated, snapshot, is_)
     op = _NEGATED[leaf.op] if negated else leaf.op
     left, right = (value if isinstance(value, Decimal) else None for value in (leaf.left, leaf.right))
     shown, limit = (figure(leaf.label, value, snapshot) for value in (left, right))
@@ -94,88 +115,120 @@ def _clause(leaf: Trace, negated: bool, snapshot: Snapshot, *, past: bool) -> st
             break
         # Rounding would say "0.80 % is below 0.80 %".
         shown, limit = (figure(leaf.label, value, snapshot, finer=finer) for value in (left, right))
-    return f"{name(leaf.label)} {shown} {is_} {OPERATORS[op]} {limit}"
+    whose = "" if leaf.of in ("", SELF) else f"the {leaf.of}'s "
+    other = f" ({leaf.other})" if leaf.other else ""
+    return f"{whose}{name(leaf.label)} {shown} {is_} {OPERATORS[op]} {limit}{other}"
 
 
-def basis(subject: Subject, snapshot: Snapshot) -> str:
+def _fact(leaf: Trace, negated: bool, snapshot: Snapshot, is_: str) -> str:
+    if isinstance(leaf.right, Decimal):
+        op = _NEGATED[leaf.op] if negated else leaf.op
+        left = leaf.left if isinstance(leaf.left, Decimal) else None
+        unit = next((fact.unit for fact in FACTS.values() if fact.label == leaf.label), "percent")
+        shown, limit = (_amount(value, unit, snapshot) for value in (left, leaf.right))
+        return f"{leaf.label} {shown} {is_} {OPERATORS[op]} {limit}"
+    op = {"contains": "containing ", "starts_with": "starting with "}.get(leaf.op, "")
+    return f"{leaf.label} {is_} {'not ' if negated else ''}{op}{leaf.right}"
+
+
+def _amount(value: Decimal | None, unit: str, snapshot: Snapshot) -> str:
+    if value is None:
+        return "not known"
+    if unit == "money":
+        return money(value, snapshot.currency, snapshot.minor_unit)
+    if unit == "percent":
+        return f"{value.quantize(Decimal('0.1'), ROUND_HALF_EVEN):,f} %"
+    return f"{value:,f}:00" if unit == "hour" else f"{value:,f}"
+
+
+def _standing(leaf: Trace, negated: bool, snapshot: Snapshot, is_: str) -> str:
+    left = leaf.left if isinstance(leaf.left, Decimal) else None
+    not_ = "not " if negated else ""
+    field = {"parent": "its siblings", "campaign": "its campaign", "account": "the account"}[leaf.of]
+    size = f"{leaf.right:f} " if leaf.right != 1 else ""
+    shown = figure(leaf.label, left, snapshot)
+    return f"{name(leaf.label)} {shown} {is_} {not_}among the {size}{ENDS[leaf.op]} of {field}"
+
+
+def _when(window: str, snapshot: Snapshot) -> str:
+    """The days of a window, or its words where it has none."""
+    look = snapshot.look(window)
+    return span(look.since, look.until) if look.since and look.until else spans.words(window)
+
+
+def _windows(trace: Trace, snapshot: Snapshot) -> list[str]:
+    """The windows of the conditions that decided, in reading order; else the first that was looked at."""
+    found = [leaf.window for leaf, _ in _deciding(trace, negated=False) if leaf.window]
+    return list(dict.fromkeys(found)) or [leaf.window for leaf in trace.leaves() if leaf.window][:1]
+
+
+def basis(subject: Subject, snapshot: Snapshot, window: str) -> str:
     """What the judgement rests on: "12,310 impressions, USD 48.20"."""
-    values = subject.values.get(LAST_7_DAYS, {})
+    values = subject.values.get(window, {})
     impressions = figure("impressions", values.get("impressions"), snapshot)
     return f"{impressions} impressions, {figure('spend', values.get('spend'), snapshot)}"
+
+
+def based_on(case: CaseTrace, subject: Subject, snapshot: Snapshot) -> str:
+    """The basis of a case: of the first window that decided; empty for one that rests on no figure."""
+    found = _windows(case.trace, snapshot)
+    return basis(subject, snapshot, found[0]) if found else ""
+
+
+def verb(intent: Intent, snapshot: Snapshot, *, past: bool = False) -> str:
+    """What is wanted, without the reason: "Raise the daily budget from USD 50.00 to USD 60.00"."""
+    said = VERBS[intent.action][past].format(budget=intent.field.partition("_")[0])
+    if intent.until is not None:
+        return f"{said} until {intent.until.astimezone(ZoneInfo(snapshot.zone)):%d %b %H:%M}"
+    if intent.action in ADVICE | NOTICES:
+        return f"{said}: {intent.text}" if intent.text and intent.action in ADVICE else said
+    if intent.target and (intent.field.endswith("_budget") or intent.field == "bid_amount"):
+        before, target = (
+            money(Decimal(text), snapshot.currency, snapshot.minor_unit)
+            for text in (intent.before or "0", intent.target)
+        )
+        return f"{said} from {before} to {target}"
+    if intent.target and intent.field in ("name", "end_time"):
+        return f"{said} to {intent.target}"
+    return said
 
 
 def sentence(
     intent: Intent, case: CaseTrace, subject: Subject, snapshot: Snapshot, *, past: bool = False
 ) -> str:
     """One sentence: what, and why, over which days, on how much data."""
-    verb = _VERB[intent.action][past]
-    if intent.action is Action.RAISE_BUDGET and intent.before and intent.target:
-        before, target = (
-            money(Decimal(text), snapshot.currency, snapshot.minor_unit)
-            for text in (intent.before, intent.target)
-        )
-        verb = f"{verb} from {before} to {target}"
+    said = verb(intent, snapshot, past=past)
     why = because(case.trace, snapshot, past=past)
     joint = " because " if past else ": "
-    days = span(snapshot.since, snapshot.until)
-    return f"{verb}{joint}{why} over {days} ({basis(subject, snapshot)})."
+    found = _windows(case.trace, snapshot)
+    if not found:
+        return f"{said}{joint}{why}."
+    over = f" over {_when(found[0], snapshot)}" if len(found) == 1 else ""
+    return f"{said}{joint}{why}{over} ({basis(subject, snapshot, found[0])})."
 
 
 def effect(intent: Intent, subject: Subject, snapshot: Snapshot) -> str:
     """What to expect of it, without inventing a forecast."""
-    spend = subject.values.get(LAST_7_DAYS, {}).get("spend")
-    if intent.action is Action.PAUSE:
-        if spend is None:
-            return "It stops spending."
-        per_day = money(spend / 7, snapshot.currency, snapshot.minor_unit)
-        return f"It stops spending; it spent {per_day} a day on average."
-    if intent.action is Action.RAISE_BUDGET and intent.before and intent.target:
-        more = money(Decimal(intent.target) - Decimal(intent.before), snapshot.currency, snapshot.minor_unit)
-        return f"Up to {more} more a day; no other setting changes."
+    if intent.target == "PAUSED":
+        per_day = _per_day(subject, snapshot)
+        return f"It stops spending; it spent {per_day} a day on average." if per_day else "It stops spending."
+    if intent.target == "ACTIVE":
+        return "It delivers again, with the budget and schedule that it has."
+    if intent.field.endswith("_budget") and intent.before and intent.target:
+        more = Decimal(intent.target) - Decimal(intent.before)
+        shown = money(abs(more), snapshot.currency, snapshot.minor_unit)
+        per = " a day" if intent.field == "daily_budget" else " in all"
+        return f"Up to {shown} {'more' if more > 0 else 'less'}{per}; no other setting changes."
+    if intent.target:
+        return "No other setting changes."
     return "Nothing is changed at Meta; this is advice for a person."
 
 
-def read_back(node: Node, *, currency: str = "", minor_unit: Decimal | None = None) -> str:
-    """A tree in plain words: "CTR is below 0.80 % or CPC is above USD 1.20"."""
-    match node:
-        case All(children):
-            return " and ".join(_nested(child, currency, minor_unit) for child in children)
-        case Any_(children):
-            return " or ".join(_nested(child, currency, minor_unit) for child in children)
-        case Not(child):
-            return f"not ({read_back(child, currency=currency, minor_unit=minor_unit)})"
-        case FactIs(fact, op, text):
-            return f"{fact.replace('_', ' ')} {op} {text}"
-        case Compare(metric, op, than, window):
-            over = "" if window == LAST_7_DAYS else f" over {WINDOWS[window]}"
-            if isinstance(than, Number):
-                return f"{name(metric)} is {OPERATORS[op]} {_limit(metric, than.value, currency)}{over}"
-            factor = "" if than.times == 1 else f"{than.times:f} x "
-            return f"{name(metric)} is {OPERATORS[op]} {factor}{name(than.metric)}{over}"
-
-
-def _nested(node: Node, currency: str, minor_unit: Decimal | None) -> str:
-    text = read_back(node, currency=currency, minor_unit=minor_unit)
-    return f"({text})" if isinstance(node, All | Any_) and len(node.children) > 1 else text
-
-
-def _limit(metric: str, value: Decimal, currency: str) -> str:
-    unit = METRICS[metric].unit if metric in METRICS else "ratio"
-    if unit == "percent":
-        return f"{value:f} %"
-    return f"{currency} {value:,f}".strip() if unit == "money" else f"{value:,f}"
-
-
-def read_rules(rule_set: RuleSet, *, currency: str) -> tuple[str, ...]:
-    """Every case as a sentence, then what is switched on but can do nothing."""
-    lines = []
-    for case in rule_set.cases:
-        tail = ""
-        if case.action is Action.RAISE_BUDGET:
-            ceiling = "" if case.ceiling is None else f", to at most {currency} {case.ceiling:,f}"
-            tail = f" by {case.percent:f} %{ceiling}"
-        lines.append(
-            f"{_VERB[case.action][0]}{tail} when {read_back(case.when, currency=currency)},"
-            f" judged on {WINDOWS[LAST_7_DAYS]}."
-        )
-    return (*lines, *rule_set.notes)
+def _per_day(subject: Subject, snapshot: Snapshot) -> str:
+    """The average spend a day over the longest window of full days that was looked at."""
+    found: tuple[int, Decimal] | None = None
+    for window, values in subject.values.items():
+        known, spend = spans.parse(window), values.get("spend")
+        if known is not None and known.kind is spans.Kind.DAYS and spend is not None:
+            found = max(found or (0, Decimal(0)), (known.count, spend))
+    return money(found[1] / found[0], snapshot.currency, snapshot.minor_unit) if found else ""

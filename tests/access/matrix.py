@@ -47,6 +47,19 @@ NOT_ACTING = (
 )
 
 
+#: A document of the rule language.
+OWN_RULES = {
+    "level": "adset",
+    "cases": [
+        {
+            "name": "Dear",
+            "when": {"metric": "cpc", "op": ">", "than": {"number": "1"}},
+            "do": [{"action": "pause"}],
+        }
+    ],
+}
+
+
 @dataclass(frozen=True)
 class Rule:
     """One method of one address. `may`: roles that get `good` with `body`; other roles of the same client get
@@ -333,6 +346,11 @@ ROUTES: tuple[Route, ...] = (
     api("api_strategies", "/api/strategies?account={account}", get=READ, label="api_strategies-of-account",
         post=Rule(AGENCY_ASKS, 201, _says(accountId="{account}", name="New", type="performance_optimization",
                                           rules={"minCtr": 1}, actions={"pauseLowPerforming": True}))),
+    api("api_strategies", "/api/strategies", label="api_strategies-own-rules", get=OWN_LIST,
+        post=Rule(AGENCY_ASKS, 201, _says(accountId="{account}", name="Own", document=OWN_RULES))),
+    api("api_export_strategy", "/api/strategies/{strategy}/export", get=READ),
+    api("api_rules_schema", "/api/rules/schema", get=Rule(foreign=None)),
+    api("api_check_rules", "/api/rules/check", post=Rule(body=_says(accountId="{account}", document=OWN_RULES))),
     api("api_strategy", "/api/strategies/{strategy}", get=READ, patch=Rule(AGENCY_ASKS, body=_says(name="Renamed"))),
     api("api_proposals", "/api/proposals", get=OWN_LIST),
     api("api_proposals", "/api/proposals?account={account}", get=READ, label="api_proposals-of-account"),

@@ -6,7 +6,7 @@ from decimal import Decimal as D
 import pytest
 
 from strategies.engine.closeness import distance, near
-from strategies.engine.types import Action, CaseTrace, Judgement, Subject, Trace, Verdict
+from strategies.engine.types import Action, CaseTrace, Do, Judgement, Subject, Trace, Verdict
 
 
 def leaf(left, right="1.00", result=True):
@@ -53,7 +53,9 @@ SUBJECT = Subject("adset", "21", "A", None, "ACTIVE", "ACTIVE", D(50), None, Tru
 
 
 def judged(*traces, verdict=Verdict.NOT_MET):
-    cases = tuple(CaseTrace(str(number), Action.PAUSE, one.result, one) for number, one in enumerate(traces))
+    cases = tuple(
+        CaseTrace(str(number), (Do(Action.PAUSE),), one.result, one) for number, one in enumerate(traces)
+    )
     return Judgement(SUBJECT, verdict, "", "", cases)
 
 

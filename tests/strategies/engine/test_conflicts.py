@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.engine.conflicts import Claim, settle
-from strategies.engine.types import FIELD_OF, Action, Intent
+from strategies.engine.conflicts import STRENGTH, Claim, settle
+from strategies.engine.types import Action, Do, Intent
 
 
 def claim(strategy: str, action: Action, object_id: str = "10", *, open_: bool = False) -> Claim:
     target = {Action.PAUSE: "PAUSED", Action.RAISE_BUDGET: "60"}.get(action)
     return Claim(
-        strategy, Intent(action, "adset", object_id, "Ad set", FIELD_OF[action], None, target, "case"), open_
+        strategy, Intent(action, "adset", object_id, "Ad set", Do(action).field, None, target, "case"), open_
     )
 
 
@@ -48,7 +48,7 @@ def test_a_raise_and_advice_may_stand_side_by_side():
     st.lists(
         st.tuples(
             st.sampled_from("abc"),
-            st.sampled_from(list(Action)),
+            st.sampled_from(sorted(STRENGTH)),
             st.sampled_from(["10", "11"]),
             st.booleans(),
         ),

@@ -9,10 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strategies.engine.evaluate import conjunction, disjunction, evaluate, judge, negation, raised
-from strategies.engine.rules import Any_, Case, Compare, Number
-from strategies.engine.templates import Actions, Thresholds, rule_set
-from strategies.engine.types import Action, Trust, Verdict
+from strategies.engine.evaluate import conjunction, disjunction, negation
+from strategies.engine.evaluate import evaluate as evaluated
+from strategies.engine.judge import judge
+from strategies.engine.moves import stepped
+from strategies.engine.rules import Any_, Compare, Number
+from strategies.engine.templates import Actions, Thresholds, document
+from strategies.engine.types import Action, Do, Trust, Verdict
 from strategies.engine.wording import because
 from tests.strategies.figures import NOW, snapshot, subject
 
@@ -22,8 +25,16 @@ BRIEF = Thresholds(
 )
 
 
+def evaluate(node, one):
+    return evaluated(node, one, snapshot(one), now=NOW)
+
+
+def a_fifth_more(ceiling):
+    return Do(Action.RAISE_BUDGET, percent=Decimal(20), limit=Decimal(ceiling))
+
+
 def say(one, *, thresholds=BRIEF, actions=ALL_ON, now=NOW, **given):
-    return judge(rule_set(thresholds, actions), one, snapshot(one, **given), now=now)
+    return judge(document(thresholds, actions), one, snapshot(one, **given), now=now)
 
 
 def wanted(judgement):
@@ -82,7 +93,7 @@ def test_without_budget_threshold_nothing_is_raised():
 
 def test_with_no_threshold_at_all_a_raise_is_not_true_of_everything():
     rules = Thresholds(budgetThreshold=Decimal(1000))
-    assert rule_set(rules, ALL_ON).cases == ()
+    assert document(rules, ALL_ON).cases == ()
     assert say(subject(), thresholds=rules).intents == ()
 
 
@@ -194,19 +205,14 @@ def test_a_currency_without_known_minor_unit_is_never_raised_but_may_be_paused()
     ],
 )
 def test_a_raise_is_rounded_down_to_whole_minor_units(budget, unit, expected):
-    case = Case(
-        "x", Compare("ctr", ">", Number(Decimal(0))), Action.RAISE_BUDGET, Decimal(20), Decimal(10**6)
-    )
-    got = raised(Decimal(budget), case=case, minor_unit=Decimal(unit))
+    got = stepped(Decimal(budget), do=a_fifth_more(10**6), minor_unit=Decimal(unit))
     assert got == (None if expected is None else Decimal(expected))
 
 
 def test_a_ceiling_between_two_minor_units_is_rounded_down():
-    case = Case(
-        "x", Compare("ctr", ">", Number(Decimal(0))), Action.RAISE_BUDGET, Decimal(20), Decimal("55.555")
-    )
-    assert raised(Decimal(50), case=case, minor_unit=Decimal("0.01")) == Decimal("55.55")
-    assert raised(Decimal(50), case=case, minor_unit=Decimal(1)) == Decimal("55")
+    do = a_fifth_more("55.555")
+    assert stepped(Decimal(50), do=do, minor_unit=Decimal("0.01")) == Decimal("55.55")
+    assert stepped(Decimal(50), do=do, minor_unit=Decimal(1)) == Decimal("55")
 
 
 amounts = st.decimals(min_value="0.01", max_value=10**6, places=2, allow_nan=False, allow_infinity=False)
@@ -216,8 +222,7 @@ maybe = st.none() | st.decimals(min_value=0, max_value=10**6, places=4, allow_na
 @pytest.mark.fault("F65", "F69")
 @given(amounts, amounts, st.sampled_from(["0.01", "1"]))
 def test_a_raise_is_whole_at_most_a_fifth_more_and_never_above_the_ceiling(budget, ceiling, unit):
-    case = Case("x", Compare("ctr", ">", Number(Decimal(0))), Action.RAISE_BUDGET, Decimal(20), ceiling)
-    target = raised(budget, case=case, minor_unit=Decimal(unit))
+    target = stepped(budget, do=a_fifth_more(ceiling), minor_unit=Decimal(unit))
     if target is not None:
         assert budget < target <= ceiling
         assert target * 100 <= budget * 120

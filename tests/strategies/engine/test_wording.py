@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
-from strategies.engine.evaluate import judge
-from strategies.engine.rules import Case, Compare, Not, Number, RuleSet
-from strategies.engine.templates import Actions, Thresholds, rule_set
-from strategies.engine.types import Action
-from strategies.engine.wording import effect, money, read_back, read_rules, sentence, span
+from strategies.engine.judge import judge
+from strategies.engine.reading import read_back, read_rules
+from strategies.engine.rules import Case, Compare, Document, Not, Number
+from strategies.engine.templates import Actions, Thresholds, document
+from strategies.engine.types import Action, Do
+from strategies.engine.wording import effect, money, sentence, span
 from tests.strategies.figures import NOW, snapshot, subject
 
 RULES = Thresholds(minCtr=Decimal("0.80"), maxCpc=Decimal("1.00"), budgetThreshold=Decimal(100))
@@ -24,7 +25,7 @@ def sentences(one, rules, *, past=False, **given):
 
 def test_a_pause_says_figure_threshold_days_and_basis():
     one = subject(ctr="0.412")
-    rules = rule_set(RULES, Actions(pauseLowPerforming=True))
+    rules = document(RULES, Actions(pauseLowPerforming=True))
     assert sentences(one, rules) == [
         "Pause: CTR 0.41 % is below 0.80 % over 12–18 Nov (12,310 impressions, USD 48.20)."
     ]
@@ -34,7 +35,7 @@ def test_a_pause_says_figure_threshold_days_and_basis():
 
 
 def test_only_the_conditions_that_decided_are_named():
-    rules = rule_set(RULES, Actions(pauseLowPerforming=True))
+    rules = document(RULES, Actions(pauseLowPerforming=True))
     assert "CPC" not in sentences(subject(ctr="0.4", cpc="0.9"), rules)[0]
     assert (
         "CTR 0.40 % is below 0.80 % and CPC USD 1.30 is above USD 1.00"
@@ -43,21 +44,21 @@ def test_only_the_conditions_that_decided_are_named():
 
 
 def test_a_raise_says_from_and_to():
-    (text,) = sentences(subject(), rule_set(RULES, Actions(increaseBudget=True)))
+    (text,) = sentences(subject(), document(RULES, Actions(increaseBudget=True)))
     assert text.startswith(
         "Raise the daily budget from USD 50.00 to USD 60.00: CTR 1.00 % is at least 0.80 % and CPC USD 0.50 is at most"
     )
 
 
 def test_rounding_never_says_that_a_number_is_below_itself():
-    (text,) = sentences(subject(ctr="0.7996"), rule_set(RULES, Actions(pauseLowPerforming=True)))
+    (text,) = sentences(subject(ctr="0.7996"), document(RULES, Actions(pauseLowPerforming=True)))
     assert "CTR 0.7996 % is below 0.8000 % over" in text
-    (text,) = sentences(subject(cpc="1.0049"), rule_set(RULES, Actions(pauseLowPerforming=True)))
+    (text,) = sentences(subject(cpc="1.0049"), document(RULES, Actions(pauseLowPerforming=True)))
     assert "CPC USD 1.005 is above USD 1.000 over" in text
 
 
 def test_a_negated_condition_is_told_the_right_way_round():
-    rules = RuleSet((Case("x", Not(Compare("ctr", ">=", Number(Decimal("0.8")))), Action.PAUSE),))
+    rules = Document((Case("x", Not(Compare("ctr", ">=", Number(Decimal("0.8")))), (Do(Action.PAUSE),)),))
     assert "CTR 0.40 % is below 0.80 %" in sentences(subject(ctr="0.4"), rules)[0]
 
 
@@ -74,19 +75,19 @@ def test_spans_name_months_and_years_where_they_differ():
 
 
 def test_the_rules_are_read_back_in_plain_words():
-    lines = read_rules(rule_set(RULES, Actions(True, True, False, False)), currency="USD")
+    lines = read_rules(document(RULES, Actions(True, True, False, False)), currency="USD")
     assert lines == (
         "Pause when CTR is below 0.80 % or CPC is above USD 1.00, judged on the last 7 full days.",
         "Raise the daily budget by 20 %, to at most USD 100 when CTR is at least 0.80 % and CPC is at most USD 1.00,"
         " judged on the last 7 full days.",
     )
-    silent = read_rules(rule_set(Thresholds(), Actions(True, True, True, True)), currency="USD")
+    silent = read_rules(document(Thresholds(), Actions(True, True, True, True)), currency="USD")
     assert len(silent) == 4
     assert all(line.startswith("Never") for line in silent)
 
 
 def test_a_nested_tree_is_read_back_with_brackets():
-    rules = rule_set(Thresholds(Decimal("0.8"), Decimal(1), Decimal(5)), Actions(adjustBidding=True))
+    rules = document(Thresholds(Decimal("0.8"), Decimal(1), Decimal(5)), Actions(adjustBidding=True))
     assert (
         read_back(rules.cases[0].when, currency="EUR")
         == "CTR is at least 0.8 % and (CPC is above EUR 1 or CPM is above EUR 5)"
@@ -96,5 +97,5 @@ def test_a_nested_tree_is_read_back_with_brackets():
 def test_the_effect_promises_nothing_that_is_not_known():
     one = subject(ctr="0.4", spend=None)
     shot = snapshot(one)
-    (intent,) = judge(rule_set(RULES, Actions(pauseLowPerforming=True)), one, shot, now=NOW).intents
+    (intent,) = judge(document(RULES, Actions(pauseLowPerforming=True)), one, shot, now=NOW).intents
     assert effect(intent, one, shot) == "It stops spending."
