@@ -23,6 +23,7 @@ from django.conf import settings
 import accounts.alerts as alerts
 import campaigns.changes.ledger as ledger
 import campaigns.changes.switch as switch
+import campaigns.queries as queries
 from accounts.models import AdAccount
 from campaigns.changes.ledger import Actor
 from campaigns.diff import Edit
@@ -70,7 +71,8 @@ def note(
         known.add(
             line.key
         )  # a page that shifted brings a line twice, and two like edits of one second look alike
-        _record(ad_account, line, by, names.get(line.object_id, ""), now)
+        name = names.get(line.object_id) or _stored_name(ad_account, line.level, line.object_id)
+        _record(ad_account, line, by, name, now)
         written += 1
     for found in edits:
         edit = found.edit
@@ -87,6 +89,12 @@ def note(
         )
         written += 1
     return written
+
+
+def _stored_name(ad_account: AdAccount, level: Level, object_id: str) -> str:
+    """The log names no object; where our own read saw the new value first, the diff does not either."""
+    obj = queries.stored(ad_account=ad_account, level=level, object_id=object_id)
+    return obj.name if obj is not None else ""
 
 
 def _family(field: Field | None) -> str:
@@ -158,7 +166,7 @@ def _record(ad_account: AdAccount, line: ActivityRow, by: Actor, name: str, now:
         line.level,
         edit,
         by,
-        said.get(by.by, f"{line.event_type} at {line.at:%Y-%m-%d %H:%M:%S} UTC"),
+        said.get(by.by, f"Done {line.at:%d %b %Y %H:%M:%S} UTC; Meta's log calls it {line.event_type}."),
         now,
         line.key,
     )

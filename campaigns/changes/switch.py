@@ -185,6 +185,7 @@ def hold(
         field=field,
         before=ours,
         after=theirs,
+        currency=change.currency if change is not None else "",
         note=f"Left alone until {until:%Y-%m-%d %H:%M} UTC: {reason}",
     )
     return row

@@ -199,7 +199,7 @@ def _attempt(one: Attempt, reads: list[Observation]) -> Node:
     text = f"Meta: {said}"
     if one.http_status:
         text += f", HTTP {one.http_status}"
-    if one.message:
+    if one.message and one.message != one.outcome:
         text += f". {one.message}"
     return Node(f"Sent, attempt {one.n}", one.committed_at, text, below=_reads(reads))
 

@@ -144,14 +144,14 @@ class Control:
         return self._faults(params)
 
     def _edit(self, params: dict[str, Any]) -> dict[str, Any]:
-        """A person's edit in Ads Manager: no validation, no application id."""
+        """A person's edit in Ads Manager: no validation, no application id. An empty `actor`: Meta did it by itself."""
         node = self.world.nodes[str(params["object_id"])]
         field, value = str(params["field"]), _value(params["value"])
         if field in NUMBERS and value is not None:
             value = int(value)
         if field == "status" and value not in ("ACTIVE", "PAUSED", "ARCHIVED", "DELETED"):
             raise _Refused(f"status cannot be {value!r}")
-        actor = str(params.get("actor") or "Hanna Human")
+        actor = str(params.get("actor", "Hanna Human"))
         number = curves.seed_of(actor) % 10**15
         self.world.record(
             at=self._now,
@@ -161,7 +161,7 @@ class Control:
             value=value,
             lands=self._now + float(params.get("in", 0)),
             old=node.get(field, self._now),
-            actor=f"102{number:015d}",
+            actor=f"102{number:015d}" if actor else "",
             actor_name=actor,
             application_id=str(params.get("application_id") or ""),
         )

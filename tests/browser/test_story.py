@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from campaigns.models import Change
+from campaigns.models import Change, LedgerLine
 from tests.browser.conftest import sign_in
 from tests.campaigns.conftest import desk
 
 __all__ = ["desk"]
 
 pytestmark = [pytest.mark.chromium, pytest.mark.django_db(transaction=True)]
-SIZES = ((390, "light"), (1600, "dark"))
+SIZES = tuple((width, scheme) for width in (390, 1440) for scheme in ("light", "dark"))
+
+#: Labels that stick out of their card: on a phone no card scrolls sideways.
+OUTSIDE = """[...document.querySelectorAll("main .card .badge")].filter((one) => one.getBoundingClientRect().right >
+  one.closest(".card").getBoundingClientRect().right).map((one) => one.innerText)"""
 
 
 def pictures(browser, base, who, paths):
@@ -30,6 +34,8 @@ def pictures(browser, base, who, paths):
             page.goto(base + path)
             page.locator("main h1").first.wait_for()
             page.screenshot(path=folder / f"{name}-{width}-{scheme}.png", full_page=True)
+            outside = page.evaluate(OUTSIDE) if width < 640 else []
+            assert outside == [], (name, outside)
             assert (
                 page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
                 <= 0
@@ -86,4 +92,50 @@ def test_a_bulk_edit_by_keyboard_and_without_scripts_and_the_story_of_one_change
         browser, live_app, "alice",
         {"story": f"/changes/{change.uuid}/", "batch": batch, "review": review, "limits": f"{account}limits/",
          "account-table": account},
+    )  # fmt: skip
+
+
+def test_what_others_did_stands_in_the_ledger_with_who_did_it_and_in_the_story_that_it_ended(
+    browser, live_app, desk
+):
+    """A person in Ads Manager, another app and Meta itself; the change that one of them overtook says so."""
+    applied = desk.until(desk.approved("120"), "APPLIED")
+    desk.wait(minutes=10)
+    overtaken = desk.approved("130")
+    desk.edit(desk.campaign, "daily_budget", 9_000)
+    desk.until(overtaken, "SUPERSEDED")
+    desk.edit(desk.other, "status", "PAUSED", application_id="999")
+    desk.edit(desk.ad_set, "status", "PAUSED", actor="")
+    desk.wait(minutes=10)
+    desk.sync()
+    assert not LedgerLine.everything.filter(kind="edit", object_name="").exists()
+    waiting = desk.file("40", obj=desk.ad_set, acknowledged=True)
+    assert waiting.state == "PROPOSED", waiting.error_text
+    context = browser.new_context(viewport={"width": 390, "height": 900})
+    page = context.new_page()
+    sign_in(page, live_app, "vic")
+    page.goto(f"{live_app}/ledger/?account={desk.account.act_id}")
+    rows = page.locator("tbody tr").all_inner_texts()
+    outside = " | ".join(" ".join(row.split()) for row in rows if "edited outside" in row)
+    for said in ("somebody in Ads Manager", "another app", "Paused Meta"):
+        assert said in outside, outside
+    page.goto(f"{live_app}/changes/{overtaken.uuid}/")
+    assert "somebody else changed the value meanwhile, so we stopped" in page.locator(".lead").inner_text()
+    tree = page.locator(".tree").first.inner_text()
+    assert "Changed outside by somebody in Ads Manager: 90.00" in tree and "Left alone from here on" in tree
+    assert page.locator(".timeline .badge").all_inner_texts()[-1] == "left alone"
+    context.close()
+
+    context = browser.new_context(viewport={"width": 390, "height": 844})
+    page = context.new_page()
+    sign_in(page, live_app, "vera")  # on her phone
+    page.goto(f"{live_app}/changes/{waiting.uuid}/")
+    lost = page.get_by_text("What an undo will not bring back.").bounding_box()
+    button = page.get_by_role("button", name="Approve exactly this").bounding_box()
+    assert lost["y"] < button["y"]
+    context.close()
+    pictures(
+        browser, live_app, "alice",
+        {"ledger-outside": f"/ledger/?account={desk.account.act_id}", "overtaken": f"/changes/{overtaken.uuid}/",
+         "applied": f"/changes/{applied.uuid}/", "waiting": f"/changes/{waiting.uuid}/"},
     )  # fmt: skip

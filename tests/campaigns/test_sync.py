@@ -140,6 +140,15 @@ def test_another_app_s_edit_is_attributed_to_it(desk):
     assert [(line.by, line.application_id) for line in edits()] == [("other_app", "999")]
 
 
+def test_what_meta_did_by_itself_is_attributed_to_meta(desk):
+    desk.edit(desk.campaign, "status", "PAUSED", actor="")
+    desk.wait(minutes=1)
+    desk.sync()
+    [line] = edits()
+    assert (line.by, line.actor_id, line.object_name) == ("meta", "", desk.campaign.name)
+    assert line.note == "Done 18 Nov 2026 15:00:00 UTC; Meta's log calls it update_campaign_run_status."
+
+
 def test_our_app_without_a_change_of_ours_is_said_to_be_just_that(desk):
     desk.edit(desk.campaign, "daily_budget", 9_900, application_id="1000000000000001")
     desk.wait(minutes=1)

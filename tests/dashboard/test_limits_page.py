@@ -30,7 +30,7 @@ def test_the_defaults_are_shown_as_defaults_with_how_full_they_are(desk):
     assert f'Spend as of <time datetime="{desk.now.isoformat()}"' in text
     assert "Nobody has a limit of their own" in text
     log = text.partition("<h2>Who set what</h2>")[2]
-    assert "Account limit, day of " in log and f"{row.amount:,.2f}" in log and "by metaads" in log
+    assert "Account limit, day · " in log and f"{row.amount:,.2f}" in log and "by metaads" in log
     assert "3 times what the budgets allowed at the first complete read." in log
     assert 'data-api="/api/envelopes"' not in text and "Owners and managers set these." in text
 

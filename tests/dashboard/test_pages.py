@@ -22,7 +22,7 @@ HEAVY = {
     "client": 28,
     "patterns": 32,
     "standing": 42,
-    "limits": 42,
+    "limits": 43,
     "proposal": 24,
     "change": 28,
 }
