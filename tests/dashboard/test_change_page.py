@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
+from django.db import transaction
 from django.test import Client as Browser
 
+import campaigns.changes.authority as authority
+import campaigns.changes.caps as caps
+from campaigns.changes.envelopes import Period, Scope
 from campaigns.models import Change
 from campaigns.states import Field
 from tests.campaigns.test_api import Caller
@@ -76,3 +82,57 @@ def test_an_undo_says_what_it_sets_back_and_what_stays_lost(desk):
     text = of(desk, desk.until(change, "APPLIED"))
     assert "An undo sets it back to <span>Active</span>." in text
     assert "What is not shown while it is paused cannot be made up for." in text
+
+
+def rolled_back(desk, who, change):
+    """What an approval by this person would be answered, without letting it pass."""
+    with transaction.atomic():
+        status = (
+            Caller(getattr(desk.agency.users, who))
+            .post(f"/api/changes/{change.uuid}/approve", {"digest": change.digest})
+            .status_code
+        )
+        transaction.set_rollback(True)
+    return status
+
+
+@pytest.mark.parametrize(
+    "case", ["a raise", "a large raise", "beyond vera's limit", "no room any more", "a pause"]
+)
+def test_the_button_is_offered_to_exactly_those_whose_approval_would_pass(desk, case):
+    """Pages may not ask the approvals themselves; what they say and what those do must not come apart."""
+    agency = desk.agency
+    change = {
+        "a large raise": lambda: desk.file("160", acknowledged=True),
+        "a pause": lambda: desk.file("PAUSED", field=Field.STATUS),
+    }.get(case, lambda: desk.file("120"))()
+    assert change.state == "PROPOSED", change.error_text
+    if case == "beyond vera's limit":
+        authority.set_limit(
+            client=agency.northwind, principal=agency.principals.alice, email="vera@example.com", currency="USD",
+            amount=Decimal(5), now=desk.now,
+        )  # fmt: skip
+    if case == "no room any more":
+        caps.set_(
+            principal=agency.principals.alice, client=agency.northwind, scope=Scope.ACCOUNT, period=Period.DAY,
+            amount=Decimal(1), reason="agreed", now=desk.now, ad_account=desk.account,
+        )  # fmt: skip
+    offered, passes = set(), set()
+    for who in ("alice", "bob", "vera", "vic"):
+        text = of(desk, change, who)
+        if "Approve exactly this" in text:
+            offered.add(who)
+        elif who != "vic":
+            assert (
+                "may not approve" in text
+                or "cannot be approved" in text
+                or "approved by somebody" in text
+                or ("goes beyond" in text)
+            ), (who, "says why not")
+        if rolled_back(desk, who, change) == 200:
+            passes.add(who)
+    assert offered == passes
+    assert passes == {
+        "a raise": {"alice", "vera"}, "a large raise": {"vera"}, "beyond vera's limit": {"alice"},
+        "no room any more": set(), "a pause": {"alice", "bob", "vera"},
+    }[case]  # fmt: skip
