@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from psycopg import OperationalError as PoolError
 
 import accounts.outbox as outbox
 import accounts.rotation as rotation
@@ -22,6 +23,11 @@ from accounts.models import Lease
 from config.celery import QUEUES
 from insights.watchdog import LEASE as WATCHDOG
 from metaads.clock import now
+
+#: Seconds that `/readyz` waits for a connection to the database.
+WAITS = 3.0
+#: Whether a server takes writes; a standby answers as well as any other. SQLite tells when it is written to.
+_WRITABLE = {"postgresql": "SELECT current_setting('transaction_read_only')"}
 
 LOOPBACK = frozenset({"127.0.0.1", "::1"})
 
@@ -87,13 +93,29 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _database() -> Finding:
     try:
+        _reach()
         with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError:
+            cursor.execute(_WRITABLE.get(connection.vendor, "SELECT 1"))
+            [answer] = cursor.fetchone()
+    except (DatabaseError, PoolError):
         return Finding(
             "database", False, "The database does not answer; look at DATABASE_URL and the server."
         )
+    if answer == "on":
+        return Finding(
+            "database",
+            False,
+            "The database takes no writes: it is a standby, or was set so. Promote it, or change DATABASE_URL.",
+        )
     return Finding("database", True, "answers")
+
+
+def _reach() -> None:
+    """Raise when no connection is to be had soon: whoever asks after a process does not wait as long as a page does."""
+    pool = getattr(connection, "pool", None)
+    if pool is not None and connection.connection is None:
+        pool.open()  # nothing where it is open already
+        pool.putconn(pool.getconn(timeout=WAITS))
 
 
 def _migrations() -> Finding:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.test import Client
 
 import accounts.outbox as outbox
@@ -93,6 +93,16 @@ def test_a_database_that_is_away_is_one_finding_with_advice(
     assert all(one.name.startswith("disk of ") for one in others)
     assert not finding.good and finding.needed
     assert "DATABASE_URL" in finding.text and "secret-user" not in finding.text
+
+
+@pytest.mark.fault("F97")
+@pytest.mark.postgres
+def test_a_database_that_takes_no_writes_is_not_ready_and_says_so(clock: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION READ ONLY")
+    database = findings(at=clock.now())[0]
+    assert database.name == "database" and database.needed
+    assert not database.good and "standby" in database.text
 
 
 def test_a_missing_migration_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch, clock: Any) -> None:
