@@ -192,6 +192,39 @@ def live(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
     return {"reached": sorted(reached), **_seen(account, clock)}
 
 
+def stream(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
+    """Approve one new name for each campaign, ad set and ad: work for a sender that is busy for a while."""
+    from accounts.access import principal_of
+    from accounts.models import AdAccount, User
+    from campaigns.changes import approvals, request
+    from campaigns.models import Ad, AdSet, Campaign
+    from campaigns.states import Field, Level, Source
+
+    alice = principal_of(User.objects.get(email="alice@example.com"))
+    account = AdAccount.everything.select_related("client").get(enabled_at__isnull=False)
+    for level, model in ((Level.CAMPAIGN, Campaign), (Level.AD_SET, AdSet), (Level.AD, Ad)):
+        for one in model.everything.filter(ad_account=account):
+            change = request.file(
+                principal=alice, ad_account=account, level=level, object_id=one.meta_id, field=Field.NAME,
+                target=f"{one.name} {order['name']}", reason="a stream", source=Source.PERSON,
+                key=f"{order['name']}:{one.meta_id}", evidence=None, now=clock.now(),
+            )  # fmt: skip
+            if change.state == "PROPOSED":
+                approvals.approve(change=change, principal=alice, digest=change.digest, now=clock.now())
+    return {}
+
+
+def throw(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
+    """Pull the switch of everything, as a page or the API does."""
+    from accounts.access import principal_of
+    from accounts.models import User
+    from campaigns.changes import switch
+
+    alice = principal_of(User.objects.get(email="alice@example.com"))
+    switch.pull(scope=switch.Scope(), principal=alice, reason="a trial", now=clock.now())
+    return {}
+
+
 def _asked(
     order: dict[str, Any], account: Any, alice: Any, clock: SharedClock, *, key: str, target: str
 ) -> None:
