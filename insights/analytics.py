@@ -15,7 +15,7 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Final, Literal
 
@@ -421,7 +421,8 @@ def last_hours(
     """Metrics of every object of a level that had rows over the last full hours of the account's clock, the running
     one left out. Accounts and campaigns only; what Meta does not answer by the hour is None."""
     zone = days_of.zone(ad_account.timezone_name)
-    end = now.replace(minute=0, second=0, microsecond=0)
+    # The account's hours need not begin with UTC's: some zones are half an hour off.
+    end = now.astimezone(zone).replace(minute=0, second=0, microsecond=0).astimezone(UTC)
     labels = {
         (at.date(), at.hour)
         for at in ((end - days_of.HOUR * back).astimezone(zone) for back in range(1, hours + 1))

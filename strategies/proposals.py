@@ -106,7 +106,7 @@ def hindrance(
         rested = past.decided_at is not None and past.decided_at > now - REST
         if past.state == S.APPROVED:
             return "under_way", "A proposal for this was approved and is on its way."
-        if past.state == S.DONE and rested:
+        if past.state == S.DONE and rested and not _safer(intent, past):
             return (
                 "resting",
                 f"It was done on {past.decided_at:%d %b}; the object rests for {REST.days} days.",
@@ -123,6 +123,11 @@ def hindrance(
             word = S(past.state).label.lower()
             return "offered_before", f"It was offered for the same days already ({word})."
     return None
+
+
+def _safer(intent: Intent, past: Proposal) -> bool:
+    """Whether a cut follows on something else that was done: what protects money does not rest for a raise."""
+    return intent.action in (Action.LOWER_BUDGET, Action.LOWER_BID) and past.action != intent.action.value
 
 
 def digest_of(intent: Intent, strategy: Strategy) -> str:

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from campaigns.changes.guards import LIMITS
 from campaigns.states import Source
+from insights.metrics import METRICS
 from strategies.engine.figures import FIGURES
 from strategies.engine.grammar import Amount, Named, Reader, Record, Shape, Text, Whole, Word, join
 from strategies.engine.spans import PATTERN, parse
@@ -97,8 +98,6 @@ def _rebalance(reader: Reader, values: dict[str, Any], path: str) -> Any:
     trouble = figure.trouble(span, hours_known=False)
     if trouble:
         return reader.bad(join(path, "window"), trouble)
-    if figure.ads_only:
-        return reader.bad(join(path, "metric"), "is only known of ads, which have no budgets")
     return Do(
         Action.REBALANCE,
         metric=figure.name,
@@ -121,7 +120,9 @@ _WINDOW: Final = Text(
     40, pattern=PATTERN, reading=lambda text: getattr(parse(text), "text", None), advice="no window"
 )
 #: Which of two objects does better can only be told by what has a good direction.
-_COMPARABLE: Final = tuple(name for name, one in FIGURES.items() if one.unit in ("money", "ratio", "percent"))
+_COMPARABLE: Final = tuple(
+    name for name, one in METRICS.items() if one.good and one.over is not None and one.unit != "rank"
+)
 _SHAPES: Final[Mapping[Action, Record]] = {
     Action.PAUSE: _plain(Action.PAUSE),
     Action.PAUSE_UNTIL: Record(

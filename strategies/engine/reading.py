@@ -64,7 +64,7 @@ def _scope(document: Document, currency: str) -> tuple[str, ...]:
     if scope.excluding:
         found.append(f"Never about {_ids(scope.excluding, noun)}.")
     if scope.where is not None:
-        shown = read_back(scope.where, currency=currency, windows=True)
+        shown = read_back(scope.where, currency=currency, said="")
         found.append(f"Only about {_an(noun)} of which this holds: {shown}.")
     if scope.learning:
         found.append("Also about what is in Meta's learning phase.")
@@ -87,8 +87,9 @@ def _case(case: Case, document: Document, currency: str) -> str:
     said = _sentence_case(
         " and ".join(_do(do, currency, object_ if i == 0 else "") for i, do in enumerate(case.do))
     )
-    judged = f", judged on {spans.words(next(iter(windows)))}" if one else ""
-    return f"{said} when {read_back(case.when, currency=currency, windows=not one)}{judged}."
+    said_once = next(iter(windows)) if one else ""
+    judged = f", judged on {spans.words(said_once)}" if one else ""
+    return f"{said} when {read_back(case.when, currency=currency, said=said_once)}{judged}."
 
 
 def _sentence_case(text: str) -> str:
@@ -167,26 +168,26 @@ def _length(do: Do) -> str:
     return f"for {count} {unit}{'' if count == 1 else 's'}"
 
 
-def read_back(node: Node, *, currency: str = "", windows: bool = False) -> str:
-    """A tree in plain words: "CTR is below 0.80 % or CPC is above USD 1.20". With `windows` each figure says its own;
-    without only those that are not over the last seven days."""
+def read_back(node: Node, *, currency: str = "", said: str = LAST_7_DAYS) -> str:
+    """A tree in plain words: "CTR is below 0.80 % or CPC is above USD 1.20". A figure says its window, unless it is
+    the one that is `said` for all of them."""
     match node:
         case All(children):
-            return " and ".join(_nested(child, currency, windows) for child in children)
+            return " and ".join(_nested(child, currency, said) for child in children)
         case Any_(children):
-            return " or ".join(_nested(child, currency, windows) for child in children)
+            return " or ".join(_nested(child, currency, said) for child in children)
         case Not(child):
-            return f"not ({read_back(child, currency=currency, windows=windows)})"
+            return f"not ({read_back(child, currency=currency, said=said)})"
         case _:
-            return _leaf(node, currency, windows)
+            return _leaf(node, currency, said)
 
 
-def _nested(node: Node, currency: str, windows: bool) -> str:
-    text = read_back(node, currency=currency, windows=windows)
+def _nested(node: Node, currency: str, said: str) -> str:
+    text = read_back(node, currency=currency, said=said)
     return f"({text})" if isinstance(node, All | Any_) and len(node.children) > 1 else text
 
 
-def _leaf(node: Leaf, currency: str, windows: bool) -> str:
+def _leaf(node: Leaf, currency: str, said: str) -> str:
     match node:
         case FactIs(fact, op, text):
             verb = {"is": "is", "contains": "contains", "starts_with": "starts with"}[op]
@@ -197,30 +198,30 @@ def _leaf(node: Leaf, currency: str, windows: bool) -> str:
             return f"{FACTS[fact].label} is {OPERATORS[op]} {_fact_number(fact, number, currency)}"
         case Share(of, op, number, window):
             share = f"its share of the {of}'s spend"
-            return f"{share} is {OPERATORS[op]} {number:f} %{_over(window, windows)}"
+            return f"{share} is {OPERATORS[op]} {number:f} %{_over(window, said)}"
         case Rank():
-            return _rank(node, windows)
+            return _rank(node, said)
         case Compare(metric, op, than, window, of):
             left = f"{_whose(of)}{name(metric)}"
             # Of two windows both are named, whatever the rest of the rule says.
             both = isinstance(than, MetricOperand) and than.window != window
-            over = _over(window, windows or both)
+            over = _over(window, "" if both else said)
             return (
                 f"{left}{over if both else ''} is {OPERATORS[op]} {_than(than, metric, currency, both)}"
                 + ("" if both else over)
             )
 
 
-def _rank(node: Rank, windows: bool) -> str:
+def _rank(node: Rank, said: str) -> str:
     size = f"{node.percent:f} % " if node.percent is not None else "" if node.count == 1 else f"{node.count} "
     zeros = ", those without delivery included" if node.zeros else ""
     end = ENDS[node.end]
     field = _FIELD[node.within]
-    return f"its {name(node.metric)} is among the {size}{end} of {field}{_over(node.window, windows)}{zeros}"
+    return f"its {name(node.metric)} is among the {size}{end} of {field}{_over(node.window, said)}{zeros}"
 
 
-def _over(window: str, named: bool) -> str:
-    return f" over {spans.words(window)}" if named or window != LAST_7_DAYS else ""
+def _over(window: str, said: str) -> str:
+    return "" if window == said else f" over {spans.words(window)}"
 
 
 def _whose(of: str) -> str:
@@ -232,7 +233,7 @@ def _than(than: Number | MetricOperand | Target | OwnAmount, metric: str, curren
         case Number(value):
             return limit(metric, value, currency)
         case MetricOperand(other, window, times, of):
-            return f"{_times(times)}{_whose(of)}{name(other)}{_over(window, True) if both else ''}"
+            return f"{_times(times)}{_whose(of)}{name(other)}{_over(window, '') if both else ''}"
         case Target(target, times):
             return f"{_times(times)}the client's target {target.upper()}"
         case OwnAmount(fact, times):

@@ -359,8 +359,10 @@ def test_a_start_undoes_only_the_strategys_own_pauses(shop, switched):
             {"name": "cheap again", "when": cheap, "do": [{"action": "start"}]},
         ],
     }
+    other = save(shop, rule(above("spend", "20"), {"action": "pause"}, scope={"only": ["21"]}), "other")
+    run(shop, other)
+    switched(Proposal.objects.of(shop.northwind).get(object_id="21"))
     strategy = save(shop, both)
-    AdSet.objects.of(shop.northwind).filter(meta_id="21").update(status="PAUSED", effective_status="PAUSED")
     run(shop, strategy)
     switched(Proposal.objects.of(shop.northwind).get(object_id="22"))
     shop.clock.advance(24 * 3600)

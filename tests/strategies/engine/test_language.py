@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -35,6 +38,7 @@ from strategies.engine.types import Action, Do
 from tests.strategies.engine.documents import documents, of_schema, trees
 from tests.strategies.figures import NOW, snapshot, subject
 
+ROOT = Path(__file__).parents[3]
 SCHEMA = schema()
 ADMITS = jsonschema.Draft202012Validator(SCHEMA)
 figures = st.none() | st.decimals(0, 10**6, places=4, allow_nan=False, allow_infinity=False).map(str)
@@ -88,6 +92,23 @@ def mistakes(data):
 
 def test_the_published_schema_is_one():
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_the_schema_in_the_docs_is_the_one_that_is_served():
+    file = ROOT / "docs" / "rules.schema.json"
+    text = json.dumps(SCHEMA, indent=1) + "\n"
+    if os.environ.get("UPDATE_SCHEMA") == "1":
+        file.write_text(text)
+    assert file.read_text() == text, "UPDATE_SCHEMA=1 rewrites it"
+
+
+def test_every_document_in_the_docs_is_one_and_reads_back_as_said():
+    text = (ROOT / "docs" / "rules.md").read_text()
+    blocks = re.findall(r"```json\n(.*?)```\n+((?:> [^\n]*\n)+)", text, re.S)
+    assert len(blocks) >= 4
+    for block, said in blocks:
+        lines = read_rules(parse_document(json.loads(block)), currency="USD")
+        assert [line.removeprefix("> ") for line in said.splitlines()] == list(lines)
 
 
 @settings(suppress_health_check=[HealthCheck.too_slow], max_examples=150)
