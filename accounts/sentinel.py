@@ -34,6 +34,7 @@ import accounts.leases as leases
 import accounts.outbox as outbox
 import accounts.sessions as sessions
 import accounts.subscriptions as subscriptions
+import metaads.strikes as strikes
 from accounts.models import READABLE, AdAccount, Client, ConnectionState, MetaConnection
 from metaads.clock import monotonic
 from metaads.notices import forget_retired, open_notices
@@ -155,6 +156,7 @@ def reconcile(*, now: datetime) -> None:
         known = frozenset(key for at, key in standing if at == client_id)
         _silences(mine, mine[0].client, known, now)
     _notices(now)
+    _put_aside(now)
     _mails(now)
 
 
@@ -361,6 +363,25 @@ def _notices(now: datetime) -> None:
         )
     for kind in alerts.open_keys(prefix="notice:") - {f"notice:{kind}" for kind in kinds}:
         alerts.close(client=None, key=kind, now=now)
+
+
+def _put_aside(now: datetime) -> None:
+    """What broke its worker three times waits for a person; everything else goes on."""
+    found = {f"aside:{strike.pk}": strike for strike in strikes.parked()}
+    for key, strike in found.items():
+        kind = strike.name.partition(":")[0]
+        how = f"with {strike.error}" if strike.error else "by the death of its worker"
+        alerts.open_(
+            client=None,
+            key=key,
+            title=f"Put aside after three tries: {strike.name}",
+            advice=f"Each try ended {how}. Nothing of it is lost, and everything else goes on. Look into the log, then "
+            "let it be tried again: admin, Put aside.",
+            severity="critical" if kind == "change" else "warning",
+            now=now,
+        )
+    for key in alerts.open_keys(prefix="aside:") - found.keys():
+        alerts.close(client=None, key=key, now=now)
 
 
 def _mails(now: datetime) -> None:

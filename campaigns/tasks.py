@@ -19,6 +19,7 @@ import campaigns.changes.settle as settling
 import campaigns.changes.sweeper as sweeper
 import campaigns.erasure as erasure
 import campaigns.sync as sync
+import metaads.strikes as strikes
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from campaigns.models import Change
@@ -84,6 +85,7 @@ def _each(states: tuple[ChangeState, ...], do: Callable[..., datetime | None], l
         Q(lease_until__isnull=True) | Q(lease_until__lte=moment),
         state__in=[state.value for state in states],
     )
+    due = due.exclude(uuid__in=strikes.names("change:"))
     ids = [str(uuid) for uuid in due.order_by(*_ORDER).values_list("uuid", flat=True)[:limit]]
     for change_id in ids:
         if monotonic() - begun > PASS:
@@ -103,10 +105,12 @@ def sync_structure(ad_account_id: int) -> None:
     account = AdAccount.everything.select_related("client", "connection").filter(pk=ad_account_id).first()
     if account is None or not account.enabled:
         return
-    try:
-        sync.run(ad_account=account, now=now(), clock=now)
-    except Refused as refusal:
-        log.warning("structure of %s was not read: %s", account.act_id, refusal)
+    with strikes.trial(f"structure:{ad_account_id}", now=now()) as may:
+        try:
+            if may:
+                sync.run(ad_account=account, now=now(), clock=now)
+        except Refused as refusal:
+            log.warning("structure of %s was not read: %s", account.act_id, refusal)
 
 
 @shared_task

@@ -34,6 +34,7 @@ import insights.questions as questions
 import insights.report_runs as report_runs
 import insights.rows as wire
 import insights.windows as days_of
+import metaads.strikes as strikes
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from insights.aside import aside
@@ -159,7 +160,11 @@ def _fetch(ad_account: AdAccount, run: FetchRun, *, now: datetime, report: Repor
         client = tokens.reader(ad_account, use="insights")
         with aside() as beside:
             work = Errand(ad_account, client, run, now, report, lease, holder, beside)
-            _through(work)
+            with strikes.trial(lease, now=now, but=(Refused, Blocked, CursorExpired)) as may:
+                if not may:
+                    words = "Reading it broke its worker three times; an owner can let it be tried again in the admin."
+                    return _end(run, "failed", words, now, report=report)
+                _through(work)
         ad_accounts.heard(ad_account_id=ad_account.pk, now=now)
         return _finished(work)
     except Blocked as wait:

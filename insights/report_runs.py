@@ -27,6 +27,7 @@ import accounts.leases as leases
 import accounts.tokens as tokens
 import campaigns.queries as queries
 import insights.questions as questions
+import metaads.strikes as strikes
 from accounts.errors import Refused
 from accounts.models import AdAccount
 from insights.errand import Answered, expected_rows, rows_a_day, understood
@@ -132,9 +133,10 @@ def advance(*, ad_account: AdAccount, now: datetime) -> None:
     if leases.take(name=lease, holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
         return
     try:
-        for whole in _open(ad_account, now):
-            if not _step(ad_account, whole, now):
-                return
+        with strikes.trial(f"reports:{ad_account.pk}", now=now, but=(Refused,)) as may:
+            for whole in _open(ad_account, now) if may else ():
+                if not _step(ad_account, whole, now):
+                    return
     finally:
         leases.release(name=lease, holder=holder, now=now)
 

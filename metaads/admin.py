@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
-from metaads.models import Notice, QuotaScope, WebhookDelivery
+import metaads.strikes as strikes
+from metaads.models import Notice, QuotaScope, Strike, WebhookDelivery
 
 
 class Readable(ModelAdmin):
@@ -51,3 +53,21 @@ class DeliveryAdmin(Readable):
     list_filter = ("outcome",)
     search_fields = ("digest",)
     exclude = ("body",)
+
+
+@admin.register(Strike)
+class StrikeAdmin(Readable):
+    list_display = ("name", "count", "begun_at", "parked_at", "error")
+    list_filter = (("parked_at", admin.EmptyFieldListFilter),)
+    search_fields = ("name",)
+    actions = ("release",)
+
+    def has_release_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    @admin.action(description="Let it be tried again", permissions=["release"])
+    def release(self, request: HttpRequest, queryset: QuerySet[Strike]) -> None:
+        for strike in queryset.filter(parked_at__isnull=False):
+            self.log_change(request, strike, "Released.")
+            strikes.release(strike)
+            messages.success(request, f"{strike.name}: is tried again within seconds.")

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
+import metaads.strikes as strikes
 from metaads.counters import webhooks
 from metaads.graph.webhooks import BadNotice, Event, parse, verify
 from metaads.models import WebhookDelivery, WebhookEvent
@@ -50,8 +51,21 @@ def store(*, body: bytes, signature: str, now: datetime) -> bool:
 def process(*, now: datetime, limit: int = 200) -> int:
     """Announce waiting deliveries, oldest first; how many were taken. Safe to run twice and side by side."""
     waiting = WebhookDelivery.objects.filter(processed_at__isnull=True).order_by("received_at", "id")
+    waiting = waiting.exclude(pk__in=[int(pk) for pk in strikes.names("webhook:")])
     ids = list(waiting.values_list("pk", flat=True)[:limit])
-    return sum(_announce(delivery_id=delivery_id, now=now) for delivery_id in ids)
+    return sum(_taken(delivery_id, now) for delivery_id in ids)
+
+
+def _taken(delivery_id: int, now: datetime) -> bool:
+    """One that breaks must not keep the others waiting; one that breaks each time is put aside."""
+    try:
+        with strikes.trial(f"webhook:{delivery_id}", now=now) as may:
+            return may and _announce(delivery_id=delivery_id, now=now)
+    except DatabaseError:
+        raise
+    except Exception:
+        log.exception("webhook delivery %d could not be announced", delivery_id)
+        return False
 
 
 def events(delivery_id: int) -> list[Event]:

@@ -84,3 +84,20 @@ class WebhookEvent(models.Model):
     object = models.CharField(max_length=40)
     entry_id = models.CharField(max_length=40)
     field = models.CharField(max_length=100)
+
+
+class Strike(models.Model):
+    """Work that has not come to an end: how often it was begun, and since when it is put aside (`metaads.strikes`)."""
+
+    name = models.CharField(max_length=120, unique=True, help_text="What it is, and its number.")
+    count = models.PositiveSmallIntegerField(default=0)
+    begun_at = models.DateTimeField()
+    parked_at = models.DateTimeField(null=True, blank=True)
+    error = models.CharField(max_length=80, blank=True, help_text="Empty: its worker died.")
+
+    class Meta:
+        verbose_name = "strike"
+        verbose_name_plural = "put aside"
+
+    def __str__(self) -> str:
+        return self.name

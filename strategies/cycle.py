@@ -22,6 +22,7 @@ from django.db.models import Q, QuerySet
 import accounts.leases as leases
 import accounts.tokens as tokens
 import insights.interest as interest
+import metaads.strikes as strikes
 import strategies.decisions as decisions
 import strategies.documents as documents
 import strategies.notices as notices
@@ -66,7 +67,10 @@ def run(*, strategy: Strategy, now: datetime, dry_run: bool = False) -> Outcome:
     if leases.take(name=name, holder=holder, seconds=_LEASE_SECONDS, now=now) is None:
         return Outcome(snapshot, (), skipped="Another worker is evaluating this strategy.")
     try:
-        return _run(strategy, snapshot, now)
+        with strikes.trial(name, now=now, but=(Refused,)) as may:
+            if may:
+                return _run(strategy, snapshot, now)
+        return Outcome(snapshot, (), skipped="It broke its worker three times and is put aside.")
     finally:
         leases.release(name=name, holder=holder, now=now)
 

@@ -29,6 +29,7 @@ import campaigns.changes.reading as reading
 import campaigns.changes.switch as switch
 import campaigns.mapping as mapping
 import metaads.graph.money as money
+import metaads.strikes as strikes
 from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
 from campaigns.models import Attempt, Change
@@ -67,8 +68,18 @@ def send(change_id: str, *, now: datetime, clock: Clock | None = None) -> dateti
     clock = clock or (lambda: now)
     claim = reading.claim(change_id, states=STATES, now=now)
     point("send.claimed")
-    if claim is None or not _begun(claim, now=now):
-        return None if claim is None else _due(claim)
+    if claim is None:
+        return None
+    with strikes.trial(f"change:{change_id}", now=now) as may:
+        if may:
+            return _step(claim, now=now, clock=clock)
+    reading.let_go(claim, not_before=claim.change.not_before)
+    return None
+
+
+def _step(claim: Claim, *, now: datetime, clock: Clock) -> datetime | None:
+    if not _begun(claim, now=now):
+        return _due(claim)
     point("send.preparing")
     reading.look(claim.change, phase="prepare", clock=clock)
     point("send.looked")

@@ -27,6 +27,7 @@ import campaigns.changes.exposure as exposure
 import campaigns.changes.ledger as ledger
 import campaigns.changes.reading as reading
 import campaigns.changes.switch as switch
+import metaads.strikes as strikes
 from accounts.errors import Refused
 from campaigns.changes.reading import Claim, Clock
 from campaigns.mapping import ActivityRow
@@ -49,6 +50,14 @@ def settle(change_id: str, *, now: datetime, clock: Clock | None = None) -> date
     if claim is None:
         return None
     point("settle.claimed")
+    with strikes.trial(f"change:{change_id}", now=now) as may:
+        if may:
+            return _step(claim, now=now, clock=clock)
+    reading.let_go(claim, not_before=claim.change.not_before)
+    return None
+
+
+def _step(claim: Claim, *, now: datetime, clock: Clock) -> datetime | None:
     if claim.change.state != S.VERIFYING:
         due = _begin(claim, now=now)
         if due is not None:

@@ -29,9 +29,10 @@ OWNERS_ONLY = {
     "QuotaScope",
     "Notice",
     "WebhookDelivery",
+    "Strike",
 }
 #: Those of the lowest floor, which knows no clients: their admin asks the request's principal.
-BELOW = {"QuotaScope", "Notice", "WebhookDelivery"}
+BELOW = {"QuotaScope", "Notice", "WebhookDelivery", "Strike"}
 #: What an owner may do besides looking; everything else is read-only for everybody.
 WRITABLE = {
     "User": {"add", "change"},

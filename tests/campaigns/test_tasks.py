@@ -5,14 +5,18 @@ from __future__ import annotations
 from contextlib import suppress
 
 import pytest
+from django.db import OperationalError
 
+import accounts.sentinel as sentinel
 import campaigns.receivers as receivers
 import campaigns.tasks as tasks
-from accounts.models import GrantedAsset
+import metaads.strikes as strikes
+from accounts.models import Alert, GrantedAsset
 from campaigns.models import SyncRun
 from campaigns.states import Field
 from metaads.crash import watching
 from metaads.gateway import plugged
+from metaads.models import Strike
 from metaads.signals import webhook_received
 from tests.door import WSGIAdapter
 
@@ -97,6 +101,65 @@ def test_one_change_that_breaks_does_not_stop_the_others(desk):
     assert (bad.state, good.state) == ("PREPARING", "ACKED")
     desk.wait(seconds=70)
     desk.until(bad, "APPLIED")
+
+
+@pytest.mark.fault("F103")
+@pytest.mark.parametrize("error", [SystemExit, RuntimeError], ids=["its worker dies", "it raises"])
+def test_a_change_that_breaks_three_times_is_put_aside_told_and_tried_again_when_a_person_says_so(
+    desk, client, error
+):
+    deadly = desk.approved("120")
+    door = BreaksFor(desk.sandbox, desk.campaign.meta_id, error)
+    with plugged(door):
+        for _ in range(40):
+            with suppress(SystemExit):
+                tasks.sweep()
+                tasks.advance(str(deadly.uuid))  # the message comes back as well
+            desk.wait(seconds=20)
+    assert door.broke == 3 and desk.writes(desk.campaign) == []
+    [aside] = strikes.parked("change:")
+    assert aside.name == f"change:{deadly.uuid}" and aside.error in ("", "RuntimeError")
+
+    sentinel.reconcile(now=desk.now)
+    alert = Alert.everything.get(key=f"aside:{aside.pk}", closed_at__isnull=True)
+    assert (alert.client, alert.severity) == (None, "critical") and str(deadly.uuid) in alert.title
+
+    client.force_login(desk.agency.users.bob)
+    form = {"action": "release", "_selected_action": [aside.pk]}
+    client.post("/admin/metaads/strike/", form)
+    assert strikes.parked(), "a buyer does not see other clients' work"
+    client.force_login(desk.agency.users.alice)
+    assert client.post("/admin/metaads/strike/", form).status_code == 302
+    sentinel.reconcile(now=desk.now)
+    alert.refresh_from_db()
+    assert strikes.parked() == [] and alert.closed_at is not None
+    for _ in range(40):
+        tasks.sweep()
+        desk.wait(seconds=4)
+    deadly.refresh_from_db()
+    assert (deadly.state, len(desk.writes(desk.campaign))) == ("APPLIED", 1)
+
+
+@pytest.mark.fault("F103")
+def test_what_meta_or_the_database_does_is_nobodys_strike(desk):
+    change = desk.approved("120")
+    with plugged(BreaksFor(desk.sandbox, desk.campaign.meta_id, OperationalError)):
+        for _ in range(6):
+            tasks.sweep()
+            desk.wait(seconds=61)
+    assert strikes.parked() == [] and change.state == "APPROVED"
+    desk.until(change, "APPLIED")
+    assert not Strike.objects.filter(name__startswith="change:").exists(), "the first good end forgets"
+
+
+@pytest.mark.fault("F103")
+def test_a_structure_that_cannot_be_read_without_breaking_is_put_aside(desk):
+    door = BreaksFor(desk.sandbox, "campaigns", SystemExit)
+    with plugged(door):
+        for _ in range(6):
+            with suppress(SystemExit):
+                tasks.sync_structure(desk.account.pk)
+    assert door.broke == 3 and strikes.names("structure:") == [str(desk.account.pk)]
 
 
 def test_a_webhook_about_an_ad_account_wakes_a_structure_read(desk, sent):

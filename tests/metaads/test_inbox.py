@@ -6,12 +6,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 
+import metaads.strikes as strikes
 from metaads.inbox import events, forget, process, store
 from metaads.models import WebhookDelivery
 from metaads.signals import webhook_received
@@ -237,3 +240,34 @@ def test_a_name_with_a_nul_holds_up_nobody_behind_it(
         "unreadable", "unreadable", "announced",
     ]  # fmt: skip
     assert [told["entries"] for told in heard] == [("789",)]
+
+
+@pytest.mark.fault("F103")
+@pytest.mark.parametrize("error", [SystemExit, RuntimeError], ids=["its worker dies", "it raises"])
+def test_a_delivery_that_breaks_each_time_is_put_aside_and_kept_and_the_others_are_announced(
+    error: Any,
+) -> None:
+    for entry in ("1", "2"):
+        raw = body((entry, "campaigns"))
+        assert store(body=raw, signature=signed(raw), now=NOW)
+    deadly, other = WebhookDelivery.objects.order_by("pk")
+    broke = []
+
+    def breaks(execute: Any, sql: str, params: Any, *more: Any) -> Any:
+        given = [one for some in params or () for one in (some if isinstance(some, list) else [some])]
+        if 'INTO "metaads_webhookevent"' in sql and deadly.pk in given:
+            broke.append(sql)
+            raise error("poison")
+        return execute(sql, params, *more)
+
+    with connection.execute_wrapper(breaks):
+        for _ in range(6):
+            with suppress(SystemExit):
+                process(now=NOW)
+    deadly.refresh_from_db(), other.refresh_from_db()
+    assert len(broke) == 3 and strikes.names("webhook:") == [str(deadly.pk)]
+    assert deadly.processed_at is None and other.outcome == "announced"
+    strikes.release(strikes.parked()[0])
+    assert process(now=NOW) == 1
+    deadly.refresh_from_db()
+    assert deadly.outcome == "announced"
