@@ -78,6 +78,10 @@ class Expectation:
         known = np.concatenate(([0.0], curve))
         return np.asarray(np.interp(ages + 1, np.arange(len(known)), known))
 
+    def lumps(self, scale: float, variation: float) -> float:
+        """Variance over mean of a day whose own factor varies: `scale` + `variation` x what a day brings in the end."""
+        return scale + variation * float(self.whole.mean())
+
     def short(self, scale: float) -> float:
         """log e against "at least this rate"."""
         return float(shortage(self.seen, self.low, scale=scale))

@@ -14,6 +14,7 @@ from strategies.engine.evidence import (
     Answer,
     Claim,
     claim_of,
+    day_variation,
     event_scale,
     interval,
     judge,
@@ -427,3 +428,58 @@ def test_the_spread_of_orders_is_learned_from_rows_that_hold_several():
     assert event_scale([10.0] * 40, [1] * 40) == pytest.approx(10)
     assert event_scale([10.0] * 29, [1] * 29) is None
     assert event_scale([0.0] * 40, [1] * 40) is None
+
+
+def uneven(rng, runs, per_day, variation, count=28):
+    """Days with a factor of their own, beside chance."""
+    return rng.poisson(per_day * rng.gamma(1 / variation, variation, (runs, count))).astype(float)
+
+
+def test_days_that_differ_beyond_chance_are_learned_and_allowed_for():
+    """A shop with 30 orders a day whose days differ by 30 %: chance alone would explain a fifth of that."""
+    rng, variation = np.random.default_rng(16), 0.09
+    learned = day_variation([([50.0] * 28, row) for row in uneven(rng, 40, 30, variation)])
+    assert learned == pytest.approx(variation, rel=0.2)
+    seen = uneven(rng, HOURLY_RUNS, 30, variation)
+    stops = {}
+    for allowed in (0.0, learned):
+        stopped = np.zeros(HOURLY_RUNS, bool)
+        for day in range(1, 29):
+            at = Expectation(1.0, days([30.0] * day, [0] * day), AT_ONCE)
+            stopped |= shortage(seen[:, :day], at.low, scale=at.lumps(1.0, allowed)) >= -math.log(ALPHA)
+        stops[allowed] = int(stopped.sum())
+    assert stops[learned] <= most_by_chance(HOURLY_RUNS, ALPHA) < stops[0.0] / 2
+    # And what is twice too dear is found.
+    losers = uneven(rng, 50, 15, variation)
+    at = Expectation(1.0, days([30.0] * 28, [0] * 28), AT_ONCE)
+    assert (shortage(losers, at.low, scale=at.lumps(1.0, learned)) >= -math.log(ALPHA)).all()
+
+
+def test_even_days_have_no_variation_and_few_say_nothing():
+    rng = np.random.default_rng(17)
+    even = [([5.0] * 28, rng.poisson(5.0, 28)) for _ in range(40)]
+    assert day_variation(even) == pytest.approx(0, abs=0.02)
+    assert day_variation([([5.0] * 13, [5] * 13)]) is None
+    assert day_variation([([1.0] * 20, [1] * 20)]) is None
+    assert day_variation([([10.0, 0.0] * 20, [10, 3] * 20)]) == 0
+
+
+def test_the_guard_allows_for_uneven_days():
+    history = days([100] * 6, [2, 1, 4, 3, 2, 3])
+    plain, allowed = (judge(CPA, history, shares=AT_ONCE, variation=one) for one in (0.0, 0.3))
+    assert plain.answer is Answer.ACT and allowed.answer is Answer.WAIT
+    # The chance of one look grows with it: a negative binomial with the same mean.
+    assert plain.chance < 0.01 < allowed.chance < 0.2
+    calm, wild = (interval(history, shares=AT_ONCE, variation=one) for one in (0.0, 0.3))
+    assert wild[0] <= calm[0] < calm[1] < wild[1]
+
+
+def test_the_chance_of_one_look_is_that_of_the_distribution():
+    n, chance = poisson(7.5)
+    assert judge(CPA, days([150], [4]), shares=AT_ONCE).chance == pytest.approx(chance[:5].sum())
+    assert judge(CHEAP, days([150], [9]), shares=AT_ONCE).chance == pytest.approx(chance[9:].sum())
+    rng = np.random.default_rng(18)
+    drawn = rng.poisson(7.5 * rng.gamma(5, 1 / 5, 200_000))
+    found = judge(CPA, days([150], [4]), shares=AT_ONCE, variation=0.2)
+    assert found.chance == pytest.approx((drawn <= 4).mean(), abs=0.004)
+    assert judge(CPA, days([150], [9000]), shares=AT_ONCE).chance == 1
