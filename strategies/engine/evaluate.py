@@ -33,6 +33,7 @@ from strategies.engine.rules import (
     Share,
     Target,
 )
+from strategies.engine.spans import words
 from strategies.engine.types import Snapshot, Subject, Trace, Truth, Values
 
 
@@ -114,7 +115,7 @@ def _figures(subject: Subject, of: str, window: str) -> Values:
 def _compare(node: Compare, subject: Subject, snapshot: Snapshot) -> Trace:
     values = _figures(subject, node.of, node.window)
     left = values.get(node.metric)
-    right, other = _operand(node.than, subject, snapshot)
+    right, other = _operand(node, subject, snapshot)
     trace = Trace(
         "metric", None, node.metric, left, node.op, right, window=node.window, of=node.of, other=other
     )
@@ -132,22 +133,24 @@ def _unknown(trace: Trace, why: str) -> Trace:
     return replace(trace, result=None, why_unknown=why)
 
 
-def _operand(
-    than: Number | MetricOperand | Target | OwnAmount, subject: Subject, snapshot: Snapshot
-) -> tuple[Decimal | None, str]:
+def _operand(node: Compare, subject: Subject, snapshot: Snapshot) -> tuple[Decimal | None, str]:
     """The right side, and what it is called where it is no plain number."""
     value: Decimal | None
-    match than:
+    match node.than:
         case Number(value):
             return value, ""
         case MetricOperand(metric, window, times, of):
             value = _figures(subject, of, window).get(metric)
-            name = metric if of == SELF else f"{of} {metric}"
+            name = f"its {metric}" if of == SELF else f"the {of}'s {metric}"
+            if window != node.window:
+                name += f" over {words(window)}"
         case Target(target, times):
-            value, name = snapshot.targets.get(target), f"target {target}"
+            value, name = snapshot.targets.get(target), f"the target {target.upper()}"
         case OwnAmount(fact, times):
             found = getattr(subject, fact)
-            value, name = found or None, facts.FACTS[fact].label
+            value, name = found or None, f"its {facts.FACTS[fact].label}"
+    if times != 1 and name:
+        name = f"{times:f} x {name}"
     return (None if value is None else value * times), name
 
 

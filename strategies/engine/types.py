@@ -221,7 +221,7 @@ class Trace:
     """A node of the rule tree with what it came to; a leaf keeps both sides and why it is unknown.
 
     `window` and `of` are those of the left side of a comparison, `other` says in words what the right side is where
-    it is no plain number ("its campaign's CPA over yesterday")."""
+    it is no plain number ("1.5 x the campaign's cpa")."""
 
     kind: str  # "all" | "any" | "not" | "metric" | "fact" | "rank"
     result: Truth

@@ -9,7 +9,7 @@ import pytest
 from strategies import cycle, drafts, proposals, snapshots
 from strategies.engine.types import LAST_7_DAYS, Trust
 from strategies.models import Proposal
-from tests.walks.desk import until_quiet, writes
+from tests.walks.desk import edit, until_quiet, writes
 
 pytestmark = pytest.mark.django_db
 
@@ -94,3 +94,69 @@ def test_drafts_are_made_of_the_accounts_own_figures(synced, clock):
         trial = drafts.unsaved(ad_account=synced.ad_account, data=drafts.draft_data(row), now=clock.now())
         outcome = cycle.run(strategy=trial, now=clock.now(), dry_run=True)
         assert len(outcome.judgements) == 5
+
+
+PAUSES = {
+    "level": "adset",
+    "scope": {"where": {"fact": "budget_kind", "op": "is", "text": "daily"}},
+    "cases": [
+        {
+            "name": "below the account",
+            "when": {"metric": "ctr", "op": "<", "than": {"metric": "ctr", "of": "account"}},
+            "do": [{"action": "pause_until", "hours": 6}],
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize("touched", [False, True])
+def test_a_pause_for_a_time_ends_at_meta_unless_somebody_switched_the_object_there(
+    synced, sandbox, clock, django_capture_on_commit_callbacks, touched
+):
+    from campaigns.sync import run as read_structure
+    from campaigns.tasks import sweep
+    from insights.fetch import refresh
+
+    strategy = drafts.create(
+        principal=synced.principals.bob,
+        ad_account=synced.ad_account,
+        data={"name": "Rest", "document": PAUSES},
+        now=clock.now(),
+    )
+
+    def look():
+        sweep()
+        refresh(ad_account=synced.ad_account, now=clock.now())
+        read_structure(ad_account=synced.ad_account, now=clock.now())
+        cycle.run(strategy=strategy, now=clock.now())
+        return list(proposals.open_(synced.principals.alice))
+
+    def carry_out(row):
+        proposals.approve(proposal=row, principal=synced.principals.alice, digest=row.digest, now=clock.now())
+        with django_capture_on_commit_callbacks(execute=True):
+            until_quiet(clock)
+
+    def at_meta():
+        return sandbox.truth.state(row.object_id, now=sandbox.clock.timestamp())["fields"]["status"]
+
+    (row,) = look()
+    assert (row.action, row.target) == ("pause_until", "PAUSED")
+    carry_out(row)
+    assert at_meta() == "PAUSED"
+    clock.advance(3 * 3600)
+    assert look() == []
+    if touched:
+        for status in ("ACTIVE", "PAUSED"):
+            edit(sandbox, row.object_id, "status", status)
+            clock.advance(60)
+            read_structure(ad_account=synced.ad_account, now=clock.now())
+    clock.advance(3 * 3600)
+    found = look()
+    if touched:
+        assert found == []
+        return
+    (start,) = found
+    assert (start.action, start.before, start.target) == ("start", "PAUSED", "ACTIVE")
+    carry_out(start)
+    assert at_meta() == "ACTIVE"
+    assert len(writes(sandbox, row.object_id)) == 2

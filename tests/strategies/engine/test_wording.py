@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from strategies.engine.judge import judge
 from strategies.engine.reading import read_back, read_rules
-from strategies.engine.rules import Case, Compare, Document, Not, Number
+from strategies.engine.rules import Case, Compare, Document, MetricOperand, Not, Number, Target
 from strategies.engine.templates import Actions, Thresholds, document
 from strategies.engine.types import Action, Do
 from strategies.engine.wording import effect, money, sentence, span
@@ -99,3 +99,15 @@ def test_the_effect_promises_nothing_that_is_not_known():
     shot = snapshot(one)
     (intent,) = judge(document(RULES, Actions(pauseLowPerforming=True)), one, shot, now=NOW).intents
     assert effect(intent, one, shot) == "It stops spending."
+
+
+def test_what_a_figure_is_compared_with_is_named_where_it_is_no_plain_number():
+    than = MetricOperand("cpc", "last_14d", Decimal("1.5"), "campaign")
+    rules = Document((Case("x", Compare("cpc", ">", than), (Do(Action.PAUSE),)),))
+    one = subject(cpc="1.00", around={"campaign": {"last_14d": {"cpc": Decimal("0.50")}}})
+    assert sentences(one, rules) == [
+        "Pause: CPC USD 1.00 is above USD 0.75 (1.5 x the campaign's cpc over the last 14 full days)"
+        " over 12–18 Nov (12,310 impressions, USD 48.20)."
+    ]
+    target = Document((Case("x", Compare("cpc", ">", Target("cpa", Decimal(1))), (Do(Action.PAUSE),)),))
+    assert "is above USD 0.50 (the target CPA)" in sentences(one, target, targets={"cpa": Decimal("0.50")})[0]
