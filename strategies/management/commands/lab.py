@@ -1,6 +1,6 @@
 """Run policies on simulated ad accounts, through the real guards and change path, and compare what they earn.
 
-The installation's own database is never opened: the lab works in one of its own, in memory.
+The installation's own database and cache are never opened: the lab works in others, in memory.
 """
 
 from __future__ import annotations
