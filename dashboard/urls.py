@@ -19,6 +19,7 @@ from dashboard.pages import (
     proposals,
     standing,
     strategies,
+    why,
 )
 
 urlpatterns: list[URLPattern] = [
@@ -38,6 +39,7 @@ urlpatterns: list[URLPattern] = [
     path("ledger/", changes.ledger_page, name="ledger"),
     path("strategies/", strategies.listing, name="strategies"),
     path("strategies/<uuid:uuid>/", strategies.one, name="strategy"),
+    path("decisions/<uuid:uuid>/", why.one, name="decision"),
     path("alerts/", alerts.listing, name="alerts"),
     path("connections/", connections.listing, name="connections"),
     path("connections/doctor/", doctor.one, name="doctor"),

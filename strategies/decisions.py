@@ -7,7 +7,7 @@ was judged by (versions never change), so `replay` needs neither today's rules n
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -16,9 +16,11 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 
 import strategies.documents as documents
+from accounts.errors import NotFound
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
 from strategies.engine.judge import hold, judge
+from strategies.engine.rules import Document
 from strategies.engine.types import (
     CaseTrace,
     Judgement,
@@ -239,8 +241,18 @@ def note(decision: Decision, *, code: str, reason: str) -> None:
     decision.save(update_fields=["verdict", "reason_code", "reason", "record"])
 
 
-def replay(decision: Decision) -> Judgement:
-    """Judge a stored record again, by the rules and figures of then, and by what held it then."""
+@dataclass(frozen=True)
+class Then:
+    """What a stored decision was judged by: the rules, the object and the figures of then."""
+
+    document: Document
+    subject: Subject
+    snapshot: Snapshot
+    now: datetime
+
+
+def then(decision: Decision) -> Then:
+    """What a stored decision was judged by."""
     record: Mapping[str, Any] = decision.record
     kept: Mapping[str, Any] = record["snapshot"]
     subject = _subject(record["subject"])
@@ -259,7 +271,13 @@ def replay(decision: Decision) -> Judgement:
         targets={name: Decimal(value) for name, value in kept["targets"].items()},
     )
     document = documents.at(decision.strategy, decision.strategy_version)
-    judged = judge(document, subject, snapshot, now=decision.last_at)
+    return Then(document, subject, snapshot, decision.last_at)
+
+
+def replay(decision: Decision) -> Judgement:
+    """Judge a stored record again, by the rules and figures of then, and by what held it then."""
+    record, at = decision.record, then(decision)
+    judged = judge(at.document, at.subject, at.snapshot, now=at.now)
     judged = hold(judged, [(field, code, reason) for field, code, reason in record["blocks"]])
     if record.get(_NOTE):
         return replace(judged, verdict=Verdict.HELD, reason_code=decision.reason_code, reason=decision.reason)
@@ -313,4 +331,19 @@ def list_(
     if current:
         rows = rows.filter(current=True)
     found: QuerySet[Decision] = rows.order_by("-last_at", "-pk")
+    return found
+
+
+def get(principal: Principal, uuid: str) -> Decision:
+    """One decision; absent and not-yours are the same `NotFound`."""
+    row: Decision | None = list_(principal).select_related("ad_account__client").filter(uuid=uuid).first()
+    if row is None:
+        raise NotFound("There is no such decision.")
+    return row
+
+
+def about(principal: Principal, *, ad_account: AdAccount, object_ids: Iterable[str]) -> QuerySet[Decision]:
+    """The latest decision of every strategy about these objects, without the records."""
+    rows = list_(principal, ad_account=ad_account, current=True).filter(object_id__in=list(object_ids))
+    found: QuerySet[Decision] = rows.defer("record")
     return found

@@ -14,6 +14,7 @@ import campaigns.changes.ledger as ledger
 import campaigns.queries as queries
 import insights.analytics as analytics
 import insights.metrics as registry
+import strategies.decisions as decisions
 from accounts.errors import NotFound
 from accounts.models import AdAccount
 from accounts.tenancy import Principal
@@ -31,6 +32,7 @@ from metaads.clock import now
 
 CHILD_COLUMNS = ("spend", "conversions", "cpa", "ctr", "cpc")
 _HISTORY = 12
+_JUDGED = 6
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ def campaign(request: HttpRequest, act_id: str, meta_id: str) -> HttpResponse:
         "children": Part(
             "dashboard/parts/children.html", lambda: _children(who, account, row, chosen, moment)
         ),
+        "strategies": Part("dashboard/parts/campaign_strategies.html", lambda: _judged(who, account, row)),
         "history": Part("dashboard/parts/history.html", lambda: _history(who, row)),
     }
     context: Context = {
@@ -168,6 +171,17 @@ def _children(who: Principal, account: AdAccount, row: Campaign, chosen: Period,
         "child_header": tables["adset"].header,
         "child_columns": [registry.named(one) for one in CHILD_COLUMNS],
     }
+
+
+def _judged(who: Principal, account: AdAccount, row: Campaign) -> Context:
+    """The latest answers of every strategy about the campaign and what is in it; what asked or was held comes first."""
+    ids = [row.meta_id]
+    for model in (AdSet, Ad):
+        ids += model.objects.for_(who).filter(campaign=row).values_list("meta_id", flat=True)
+    found = list(decisions.about(who, ad_account=account, object_ids=ids))
+    order = {"fired": 0, "held": 1, "not_met": 2, "unknown": 2}
+    found.sort(key=lambda one: (order.get(one.verdict, 3), one.object_id != row.meta_id))
+    return {"judged": found[:_JUDGED], "judged_more": max(len(found) - _JUDGED, 0)}
 
 
 def _history(who: Principal, row: Campaign) -> Context:

@@ -385,6 +385,7 @@ ROUTES: tuple[Route, ...] = (
     page("ledger", "/ledger/", foreign=None),
     page("strategies", "/strategies/", foreign=None),
     page("strategy", "/strategies/{strategy}/"),
+    page("decision", "/decisions/{decision}/"),
     page("alerts", "/alerts/", foreign=None),
     page("connections", "/connections/", foreign=None),
     Route("doctor", "/connections/doctor/?client={client}", "page",

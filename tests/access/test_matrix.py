@@ -47,6 +47,7 @@ def test_every_declared_address_exists_and_leads_to_its_view():
             "stuck",
             "strategy",
             "proposal",
+            "decision",
             "hold",
             "connection",
             "grant",

@@ -58,7 +58,8 @@ def northwind(synced: Any, clock: Any) -> Any:
     from campaigns.changes.request import Source, file
     from campaigns.models import Ad, AdSet, Campaign, Hold
     from campaigns.states import Field, Level
-    from strategies.models import Proposal, Strategy
+    from strategies import cycle, drafts
+    from strategies.models import Decision, Proposal, Strategy
 
     now, account = clock.now(), synced.ad_account
     campaign = Campaign.objects.of(synced.northwind).order_by("meta_id").first()
@@ -79,6 +80,12 @@ def northwind(synced: Any, clock: Any) -> Any:
         sentence="A secret sentence of Northwind", digest="0" * 64, data_version=1, window_key="w", created_at=now,
         refreshed_at=now, expires_at=now + timedelta(days=1),
     )  # fmt: skip
+    judging = drafts.create(
+        principal=synced.principals.bob, ad_account=account, now=now,
+        data={"name": "Judging", "type": "performance_optimization", "rules": {"minCtr": 1}, "actions": {}},
+    )  # fmt: skip
+    cycle.run(strategy=judging, now=now)
+    decision = Decision.objects.of(synced.northwind).filter(strategy=judging).order_by("pk").first()
     held = Hold.everything.create(
         client=synced.northwind, ad_account=account, level="campaign", object_id=campaign.meta_id, field="status",
         ours="ACTIVE", theirs="PAUSED", reason="secret", held_at=now, until=now + timedelta(days=1),
@@ -96,13 +103,14 @@ def northwind(synced: Any, clock: Any) -> Any:
         "meta_id": campaign.meta_id, "adset_id": ad_set.meta_id, "object_id": ad.meta_id,
         "slug": synced.northwind.slug,
         "batches": change.batch,
-        "changes": change.uuid, "strategies": strategy.uuid, "proposals": proposal.uuid, "holds": held.uuid,
+        "changes": change.uuid, "strategies": strategy.uuid, "proposals": proposal.uuid,
+        "decisions": decision.uuid, "holds": held.uuid,
         "connections": grant.uuid, "people": synced.users.vera.uuid, "invitations": invited.uuid,
         "ref": synced.northwind.slug, "name": "my.none",
     }  # fmt: skip
     synced.secrets = [
         account.meta_id, campaign.meta_id, ad_set.meta_id, ad.meta_id, campaign.name, "Northwind",
-        str(change.uuid), str(strategy.uuid), str(proposal.uuid), str(held.uuid),
+        str(change.uuid), str(strategy.uuid), str(proposal.uuid), str(decision.uuid), str(held.uuid),
         str(synced.users.vera.uuid), str(invited.uuid), invited.email,
     ]  # fmt: skip
     return synced
@@ -203,6 +211,7 @@ def test_the_owner_is_let_in_where_charlie_is_not(northwind: Any) -> None:
         "api_change",
         "api_proposal",
         "api_strategy",
+        "decision",
         "account",
         "campaign",
         "api_campaigns",

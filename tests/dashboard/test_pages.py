@@ -39,6 +39,7 @@ PAGES = (
     "ledger",
     "strategies",
     "strategy",
+    "decision",
     "alerts",
     "connections",
     "people",
@@ -47,7 +48,18 @@ OWN = tuple(
     name
     for name in PAGES
     if name
-    in ("client", "account", "patterns", "standing", "limits", "campaign", "proposal", "change", "strategy")
+    in (
+        "client",
+        "account",
+        "patterns",
+        "standing",
+        "limits",
+        "campaign",
+        "proposal",
+        "change",
+        "strategy",
+        "decision",
+    )
 )
 WITH_FIGURES = ("client", "account", "patterns", "standing", "campaign")
 
@@ -67,6 +79,7 @@ def address(world, name: str) -> str:
         "ledger": "/ledger/",
         "strategies": "/strategies/",
         "strategy": f"/strategies/{world.strategy.uuid}/",
+        "decision": f"/decisions/{world.proposal.decision.uuid}/",
         "alerts": "/alerts/",
         "connections": "/connections/",
         "people": "/people/",
