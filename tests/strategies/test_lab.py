@@ -19,6 +19,7 @@ from strategies.lab.score import Score
 from strategies.lab.stage import Tally
 from strategies.lab.trial import ORACLE, Trial
 from strategies.management.commands import lab
+from strategies.models import Strategy
 from tests.metaads.sandbox.lab.worlds import Place, place, world_data, written
 
 GOOD = {"name": "Good", "cvr": 0.1}
@@ -55,6 +56,23 @@ def test_policies_act_through_the_change_path_and_leave_nothing_behind(
                 assert run.tally.applied + run.tally.refused == run.tally.filed
             assert not Change.objects.of(opened.account.client_id).exists()  # the next one starts afresh
     assert not Client.objects.filter(slug="lab-of-worlds").exists()
+
+
+def test_budgets_move_within_the_money_of_day_0_and_the_products_own_drafts_are_evaluated(
+    source: pathlib.Path, db: None
+) -> None:
+    with stage.opened(source, "a") as opened:
+        with opened.policy() as run:
+            day_0(run, "greedy")
+            assert run.tally.applied > 0
+            run.clock.advance(3600)
+            run.read()
+            assert 0 < sum(row.daily_budget or 0 for row in trial.Desk(run, 0).running) <= 120
+        with opened.policy() as run:
+            day_0(run, "thresholds")
+            strategies = Strategy.objects.of(run.account.client_id)
+            assert strategies.exists()
+            assert all(one.last_evaluated_at == run.stage.begun for one in strategies)
 
 
 def test_what_a_guard_refuses_is_refused_and_counted(source: pathlib.Path, db: None) -> None:
