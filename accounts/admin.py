@@ -176,6 +176,7 @@ class ClientAdmin(ScopedAdmin):
         "target_roas",
         "goods_cost_percent",
         "fee_percent",
+        "wrong_calls_percent",
         "approval_hours",
         "archived_at",
     )

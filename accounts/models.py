@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.models import PermissionsMixin
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Lower
@@ -106,6 +108,13 @@ class Client(models.Model):
         null=True,
         blank=True,
         help_text="The agency's fee in percent of the spend; 0 for none. Without it profit is unknown.",
+    )
+    wrong_calls_percent = models.DecimalField(
+        max_digits=4,
+        decimal_places=2,
+        default=Decimal(5),
+        validators=[MinValueValidator(Decimal("0.1")), MaxValueValidator(Decimal(50))],
+        help_text="Of ad sets on target, how many a strategy may at most call worse, in percent; 5 unless set.",
     )
     approval_hours = models.PositiveSmallIntegerField(
         default=24, help_text="How long an approval or proposal stays good."

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from accounts.access import require
 from accounts.errors import NotFound
@@ -174,6 +174,22 @@ def paused_by(*, ad_account: AdAccount, strategy_ref: str) -> dict[str, datetime
         rows = model.objects.of(ad_account.client_id).filter(ad_account=ad_account, meta_id__in=found)
         paused.update(rows.filter(status="PAUSED", removed_at__isnull=True).values_list("meta_id", flat=True))
     return {object_id: at for object_id, at in found.items() if object_id in paused}
+
+
+def started(*, ad_account: AdAccount, object_ids: Collection[str]) -> dict[str, datetime]:
+    """Object id -> when it was last set active, through us or, as far as Meta's log tells, outside. For callers that
+    got the account from `access`."""
+    mine = {"ad_account": ad_account, "field": Field.STATUS.value, "object_id__in": list(object_ids)}
+    ours = Change.objects.of(ad_account.client_id).filter(
+        **mine, target="ACTIVE", state=ChangeState.APPLIED.value
+    )
+    edits = LedgerLine.objects.of(ad_account.client_id).filter(**mine, kind="edit", after="ACTIVE")
+    found: dict[str, datetime] = {}
+    for rows, column in ((ours, "applied_at"), (edits, "at")):
+        for one, at in rows.values_list("object_id").annotate(last=Max(column)).order_by("object_id"):
+            if at is not None:
+                found[one] = max(at, found.get(one, at))
+    return found
 
 
 def running(*, ad_account: AdAccount, level: str) -> int:

@@ -38,10 +38,10 @@ from insights.windows import Period
 Values = Mapping[str, Decimal | None]
 ENGINE_DAYS: Final = 7
 __all__ = [
-    "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Seen", "Series",
-    "Table", "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday", "as_known_at",
-    "evidence", "last_hours", "look", "pattern", "preset", "progress", "question", "read_since", "result_of", "series",
-    "table", "totals",
+    "DaysTable", "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Seen",
+    "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday",
+    "as_known_at", "days", "evidence", "last_hours", "look", "pattern", "preset", "progress", "question", "read_since",
+    "result_of", "series", "table", "totals",
     "windows",
 ]  # fmt: skip
 
@@ -111,6 +111,15 @@ class Rhythm:
     header: Header
     metric: Metric
     pattern: Pattern
+
+
+@dataclass(frozen=True)
+class DaysTable:
+    """`values[object][day]`; a day of `read` without rows delivered nothing."""
+
+    header: Header
+    read: frozenset[date]
+    values: Mapping[str, Mapping[date, Values]]
 
 
 @dataclass(frozen=True)
@@ -330,6 +339,40 @@ def series(
         mine |= ranks.get(day, {})
         points.append(Point(day, asked.values(mine, result)))
     return Series(state.header, tuple(points), result)
+
+
+def days(
+    ad_account: AdAccount,
+    *,
+    level: str,
+    object_ids: Collection[str],
+    since: date,
+    until: date,
+    metrics: Sequence[str],
+    now: datetime,
+) -> DaysTable:
+    """Metrics day by day of many campaigns, ad sets or ads at once, for days with rows that were read to the end."""
+    period = Period(since, until)
+    asked = question(ad_account, metrics)
+    ids = tuple(sorted(object_ids))
+    state = asking.known_in(ad_account, period, level, now, asked)
+    found = answers.by_object_day(
+        ad_account=ad_account,
+        mark=state.mark,
+        level=level,
+        period=period,
+        bases=asked.additive,
+        object_ids=ids,
+    )
+    result = asking.results(ad_account, state.mark, level, period, asked, ids)
+    return DaysTable(
+        state.header,
+        state.days,
+        {
+            one: {day: asked.values(sums, result(one)) for day, sums in mine.items() if day in state.days}
+            for one, mine in found.items()
+        },
+    )
 
 
 def pattern(

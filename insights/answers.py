@@ -87,6 +87,27 @@ def by_day(
     )
 
 
+def by_object_day(
+    *,
+    ad_account: AdAccount,
+    mark: str,
+    level: str,
+    period: Period,
+    bases: Collection[str],
+    object_ids: Collection[str],
+) -> dict[str, dict[date, Bases]]:
+    """`sums.by_object_day` of the data that `mark` names."""
+    ids = tuple(object_ids)
+    return _kept(
+        ad_account,
+        mark,
+        ("by_object_day", level, _days(period), tuple(sorted(bases)), ids),
+        lambda: sums.by_object_day(
+            ad_account=ad_account, level=level, period=period, bases=bases, object_ids=ids
+        ),
+    )
+
+
 def by_hour(
     *, ad_account: AdAccount, mark: str, level: str, object_id: str, period: Period, bases: Collection[str]
 ) -> dict[tuple[date, int], Bases] | None:

@@ -118,6 +118,26 @@ def by_day(
     return {statements.as_day(day): _numbers(names, values) for day, *values in found}
 
 
+def by_object_day(
+    *, ad_account: AdAccount, level: str, period: Period, bases: Collection[str], object_ids: Collection[str]
+) -> dict[str, dict[date, Bases]]:
+    """Object id -> account day -> sums, for campaigns, ad sets or ads and days that have rows."""
+    names = sorted(bases)
+    among = _inside(ad_account, level, None, object_ids)
+    if level == "campaign":
+        rows = statements.read(
+            CampaignDay, ["campaign_id", "day", *names], ad_account=ad_account, period=period, among=among
+        )
+    else:
+        rows = statements.read(
+            DayRow, names, ad_account=ad_account, period=period, among={**_ADS, **among}, by=(_OWNER[level], "day")
+        )  # fmt: skip
+    found: dict[str, dict[date, Bases]] = {}
+    for one, day, *values in rows:
+        found.setdefault(str(one), {})[statements.as_day(day)] = _numbers(names, values)
+    return found
+
+
 def by_hour(
     *, ad_account: AdAccount, level: str, object_id: str, period: Period, bases: Collection[str]
 ) -> dict[tuple[date, int], Bases] | None:

@@ -23,8 +23,10 @@ from strategies.engine.judge import hold, judge
 from strategies.engine.rules import Document
 from strategies.engine.types import (
     CaseTrace,
+    Ground,
     Judgement,
     Look,
+    Past,
     Place,
     Snapshot,
     Subject,
@@ -164,6 +166,7 @@ def _row(strategy: Strategy, judgement: Judgement, snapshot: Snapshot, now: date
                 "trust_reasons": list(snapshot.trust_reasons),
                 "looks": {window: _look_json(look) for window, look in snapshot.looks.items()},
                 "targets": {name: _text(value) for name, value in snapshot.targets.items()},
+                **_grounds_json(subject, snapshot),
             },
             "cases": [case_json(case) for case in judgement.cases],
             "blocks": [list(block) for block in judgement.blocks],
@@ -180,7 +183,7 @@ def _text(value: Decimal | None) -> str | None:
 #: Fields of a subject that are written as they are; the rest by their kinds.
 _AMOUNTS = frozenset({"daily_budget", "lifetime_budget", "bid_amount"})
 _MOMENTS = frozenset({"start", "end", "created", "paused_at", "pause_ends"})
-_PARTS = frozenset({"values", "around", "places", "shares"})
+_PARTS = frozenset({"values", "around", "places", "shares", "past"})
 _PLAIN = frozenset(field.name for field in fields(Subject)) - _AMOUNTS - _MOMENTS - _PARTS
 
 
@@ -197,6 +200,38 @@ def _subject_json(subject: Subject) -> dict[str, Any]:
             for key, place in subject.places.items()
         },
         "shares": {key: _text(value) for key, value in subject.shares.items()},
+        **({"past": _past_json(subject.past)} if subject.past else {}),
+    }
+
+
+def _past_json(past: Past) -> dict[str, Any]:
+    """Days of one metric as one text: half of what a list of texts takes."""
+    return {
+        "since": past.since.isoformat(),
+        "day_gone": _text(past.day_gone),
+        "days": {name: " ".join(_short(one) for one in days) for name, days in sorted(past.days.items())},
+    }
+
+
+def _short(number: Decimal) -> str:
+    return format(number.normalize(), "f")
+
+
+def _grounds_json(subject: Subject, snapshot: Snapshot) -> dict[str, Any]:
+    """What its rates were weighed on; nothing for an object of which none was."""
+    if subject.past is None:
+        return {}
+    mine = {key: ground for key, ground in snapshot.grounds.items() if key.startswith(f"{subject.level} ")}
+    return {
+        "tolerated": _text(snapshot.tolerated),
+        "grounds": {
+            key: [
+                None if ground.shares is None else " ".join(_short(one) for one in ground.shares),
+                _text(ground.scale),
+                _text(ground.variation),
+            ]
+            for key, ground in sorted(mine.items())
+        },
     }
 
 
@@ -230,7 +265,15 @@ def _trace_json(trace: Trace) -> dict[str, Any]:
         data["children"] = [_trace_json(child) for child in trace.children]
         return data
     left, right = (_text(side) if isinstance(side, Decimal) else side for side in (trace.left, trace.right))
-    more = {name: value for name in ("window", "of", "other") if (value := getattr(trace, name))}
+    more: dict[str, Any] = {
+        name: value for name in ("window", "of", "other") if (value := getattr(trace, name))
+    }
+    if trace.guard is not None:
+        more["guard"] = {
+            field.name: _text(value) if isinstance(value, Decimal) else value
+            for field in fields(trace.guard)
+            for value in [getattr(trace.guard, field.name)]
+        }
     return data | {"left": left, "op": trace.op, "right": right, "why_unknown": trace.why_unknown} | more
 
 
@@ -269,6 +312,11 @@ def then(decision: Decision) -> Then:
         subjects=(subject,),
         looks={window: _look(look) for window, look in kept["looks"].items()},
         targets={name: Decimal(value) for name, value in kept["targets"].items()},
+        grounds={
+            key: Ground(_numbers(shares), _number(scale), Decimal(variation))
+            for key, (shares, scale, variation) in kept.get("grounds", {}).items()
+        },
+        tolerated=Decimal(kept.get("tolerated", "5")),
     )
     document = documents.at(decision.strategy, decision.strategy_version)
     return Then(document, subject, snapshot, decision.last_at)
@@ -286,6 +334,15 @@ def replay(decision: Decision) -> Judgement:
 
 def _number(text: str | None) -> Decimal | None:
     return None if text is None else Decimal(text)
+
+
+def _numbers(text: str | None) -> tuple[Decimal, ...] | None:
+    return None if text is None else tuple(Decimal(one) for one in text.split())
+
+
+def _past(data: Mapping[str, Any]) -> Past:
+    days = {name: _numbers(text) or () for name, text in data["days"].items()}
+    return Past(date.fromisoformat(data["since"]), Decimal(data["day_gone"]), days)
 
 
 def _look(data: list[Any]) -> Look:
@@ -308,6 +365,7 @@ def _subject(data: Mapping[str, Any]) -> Subject:
         key: Place(ranked, _number(value), ahead, unknown, size)
         for key, (ranked, value, ahead, unknown, size) in data["places"].items()
     }
+    given["past"] = _past(data["past"]) if "past" in data else None
     given["shares"] = {key: Decimal(text) for key, text in data["shares"].items()}
     return Subject(**given)
 

@@ -18,6 +18,7 @@ from typing import Final
 
 import insights.analytics as analytics
 import insights.windows as days_of
+import strategies.pasts as pasts
 from accounts.models import AdAccount
 from campaigns.queries import ObjectRow, paused_by, structure
 from campaigns.states import Level
@@ -79,7 +80,7 @@ def build(
     whole = worst(looks.values(), otherwise=Look(header.since, header.until, Trust.UNAVAILABLE))
     days = [day for look in looks.values() for day in (look.since, look.until) if day is not None]
     today = analytics.account_today(ad_account, now)
-    return Snapshot(
+    snapshot = Snapshot(
         currency=header.currency,
         minor_unit=minor_unit(header.currency) if known(header.currency) else None,
         zone=header.zone,
@@ -95,6 +96,9 @@ def build(
         looks=looks,
         targets=targets(ad_account),
     )
+    if document is None:
+        return snapshot
+    return pasts.attach(snapshot, ad_account=ad_account, document=document, now=now)
 
 
 def targets(ad_account: AdAccount) -> dict[str, Decimal]:

@@ -5,8 +5,9 @@
                false: all children that are false have to turn, so the farthest of them
     any of     the same with true and false exchanged
     not        as its child
+    unknown    the nearest of the children that are unknown only because their rate has to be weighed longer
 
-What is unknown, and a fact (a name, a status), turns by no figure: it has no distance (None).
+What is unknown for want of data, and a fact (a name, a status), turns by no figure: it has no distance (None).
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ NEAR: Final = Decimal("0.1")
 def distance(trace: Trace) -> Decimal | None:
     """The smallest relative move of figures that would turn this truth; None where no move of one does."""
     if trace.result is None:
-        return None
+        # A rate that waits to be known is as near as its figure; one that rests on nothing is not near anything.
+        if trace.kind == "metric":
+            return _apart(trace.left, trace.right) if trace.guard else None
+        return min((one for one in map(distance, _unknown(trace)) if one is not None), default=None)
     if trace.kind == "metric":
         return _apart(trace.left, trace.right)
     if trace.kind == "not":
@@ -35,6 +39,10 @@ def distance(trace: Trace) -> Decimal | None:
     if holding:
         return min((one for one in map(distance, trace.children) if one is not None), default=None)
     return _farthest(distance(child) for child in trace.children if child.result is not (trace.kind == "all"))
+
+
+def _unknown(trace: Trace) -> list[Trace]:
+    return [child for child in trace.children if child.result is None]
 
 
 def near(judgement: Judgement) -> bool:

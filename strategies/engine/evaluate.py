@@ -3,6 +3,10 @@
 Logic is three-valued (Kleene): a figure that is `None`, or that rests on too little data, makes its condition
 *unknown*; `all` is false as soon as one child is false, `any` true as soon as one is true, else an unknown
 child makes them unknown. Nothing fires on unknown.
+
+A condition on a rate that looks as its rule needs it is true only once that is known of the *true* rate
+(`engine.guard`); under a `not` what has to be known is the other side. Where nothing can be weighed, because the right
+side moves with the object's own figures or its days were not looked up, a plain minimum of data stands in.
 """
 
 from __future__ import annotations
@@ -12,11 +16,11 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from strategies.engine import facts
-from strategies.engine.evidence import NOT_KNOWN, shortfall
-from strategies.engine.ranking import among, wanted
+from strategies.engine import facts, guard
+from strategies.engine.evidence import NOT_KNOWN, Answer, shortfall
+from strategies.engine.ranking import among
+from strategies.engine.ranking import wanted as asked_for
 from strategies.engine.rules import (
-    OPERATORS,
     SELF,
     All,
     Any_,
@@ -37,26 +41,52 @@ from strategies.engine.spans import words
 from strategies.engine.types import Snapshot, Subject, Trace, Truth, Values
 
 
-def evaluate(node: Node, subject: Subject, snapshot: Snapshot, *, now: datetime) -> Trace:
-    """The tree's truth for this subject, with the value of each node. `now` is for ages and the account's clock."""
+def evaluate(
+    node: Node, subject: Subject, snapshot: Snapshot, *, now: datetime, wanted: bool = True
+) -> Trace:
+    """The tree's truth for this subject, with the value of each node. `now` is for ages and the account's clock;
+    `wanted` is the truth that would act: it has to be known, the other one may be a guess."""
     match node:
         case All(children):
-            traces = tuple(evaluate(child, subject, snapshot, now=now) for child in children)
+            traces = tuple(evaluate(child, subject, snapshot, now=now, wanted=wanted) for child in children)
             return Trace("all", conjunction(trace.result for trace in traces), "all of", children=traces)
         case Any_(children):
-            traces = tuple(evaluate(child, subject, snapshot, now=now) for child in children)
+            traces = tuple(evaluate(child, subject, snapshot, now=now, wanted=wanted) for child in children)
             return Trace("any", disjunction(trace.result for trace in traces), "any of", children=traces)
         case Not(child):
-            inner = evaluate(child, subject, snapshot, now=now)
+            inner = evaluate(child, subject, snapshot, now=now, wanted=not wanted)
             return Trace("not", negation(inner.result), "not", children=(inner,))
         case Compare():
-            return _compare(node, subject, snapshot)
+            return _compare(node, subject, snapshot, wanted)
         case Rank():
             return _rank(node, subject)
         case Share():
             return _share(node, subject)
         case _:
             return _fact(node, subject, snapshot, now)
+
+
+def unsure(
+    node: Node, subject: Subject, snapshot: Snapshot, *, wanted: bool = True
+) -> frozenset[tuple[str, str]]:
+    """The rates (metric, per metric) of conditions that look as their rule needs it, so that it is worth knowing."""
+    match node:
+        case All(children) | Any_(children):
+            found = (unsure(child, subject, snapshot, wanted=wanted) for child in children)
+            return frozenset().union(*found)
+        case Not(child):
+            return unsure(child, subject, snapshot, wanted=not wanted)
+        case Compare() if node.of == SELF and not isinstance(node.than, MetricOperand):
+            right, _ = _operand(node, subject, snapshot)
+            values = _figures(subject, SELF, node.window)
+            if (
+                right is not None
+                and guard.looks(metric=node.metric, op=node.op, threshold=right, values=values) is wanted
+            ):
+                op = node.op if wanted else guard.OPPOSITE[node.op]
+                claim = guard.claimed(metric=node.metric, op=op, threshold=right)
+                return frozenset() if claim is None else frozenset({(claim.seen, claim.per)})
+    return frozenset()
 
 
 def conjunction(truths: Iterable[Truth]) -> Truth:
@@ -73,18 +103,6 @@ def negation(truth: Truth) -> Truth:
     return None if truth is None else not truth
 
 
-def compare(left: Decimal, op: str, right: Decimal) -> bool:
-    """`left op right`, exactly; a value on the threshold is neither below nor above it."""
-    assert op in OPERATORS
-    if op == "<":
-        return left < right
-    if op == "<=":
-        return left <= right
-    if op == ">":
-        return left > right
-    return left >= right
-
-
 def _fact(node: FactIs | FactIn | FactNumber, subject: Subject, snapshot: Snapshot, now: datetime) -> Trace:
     value = facts.value(node.fact, subject, snapshot, now=now)
     label = facts.FACTS[node.fact].label
@@ -92,7 +110,7 @@ def _fact(node: FactIs | FactIn | FactNumber, subject: Subject, snapshot: Snapsh
         trace = Trace("fact", None, label, value, node.op, node.number)
         if not isinstance(value, Decimal):
             return _unknown(trace, f"{label} {NOT_KNOWN}")
-        return replace(trace, result=compare(value, node.op, node.number))
+        return replace(trace, result=guard.compare(value, node.op, node.number))
     op = facts.IN if isinstance(node, FactIn) else node.op
     asked = node.texts if isinstance(node, FactIn) else (node.text,)
     trace = Trace("fact", None, label, value, op, " or ".join(asked))
@@ -112,7 +130,7 @@ def _figures(subject: Subject, of: str, window: str) -> Values:
     return (subject.values if of == SELF else subject.around.get(of, {})).get(window, {})
 
 
-def _compare(node: Compare, subject: Subject, snapshot: Snapshot) -> Trace:
+def _compare(node: Compare, subject: Subject, snapshot: Snapshot, wanted: bool) -> Trace:
     values = _figures(subject, node.of, node.window)
     left = values.get(node.metric)
     right, other = _operand(node, subject, snapshot)
@@ -121,12 +139,29 @@ def _compare(node: Compare, subject: Subject, snapshot: Snapshot) -> Trace:
     )
     if right is None:
         return _unknown(trace, f"{other or node.metric} {NOT_KNOWN}")
+    if isinstance(node.than, MetricOperand) or node.of != SELF:
+        weighed = None
+    else:
+        op = node.op if wanted else guard.OPPOSITE[node.op]
+        weighed = guard.weighed(
+            metric=node.metric, op=op, threshold=right, subject=subject, snapshot=snapshot
+        )
+    looks = guard.looks(metric=node.metric, op=node.op, threshold=right, values=values)
+    if weighed is not None and looks is wanted:
+        return _known(replace(trace, guard=weighed), wanted)
     short = shortfall(metric=node.metric, threshold=right, values=values)
     if short and not short.endswith(NOT_KNOWN):
         return _unknown(trace, f"too little data: {short}")
     if left is None or short:
         return _unknown(trace, short if left is not None else f"{node.metric} {NOT_KNOWN}")
-    return replace(trace, result=compare(left, node.op, right))
+    return replace(trace, result=guard.compare(left, node.op, right))
+
+
+def _known(trace: Trace, wanted: bool) -> Trace:
+    assert trace.guard is not None
+    if trace.guard.answer in (Answer.ACT, Answer.CONTRARY):
+        return replace(trace, result=wanted is (trace.guard.answer == Answer.ACT))
+    return _unknown(trace, f"{guard.NOT_YET}{trace.guard.words}")
 
 
 def _unknown(trace: Trace, why: str) -> Trace:
@@ -162,12 +197,12 @@ def _share(node: Share, subject: Subject) -> Trace:
     trace = Trace("fact", None, label, share, node.op, node.number, window=node.window, of=node.of)
     if share is None:
         return _unknown(trace, f"{label} {NOT_KNOWN}")
-    return replace(trace, result=compare(share, node.op, node.number))
+    return replace(trace, result=guard.compare(share, node.op, node.number))
 
 
 def _rank(node: Rank, subject: Subject) -> Trace:
     place = subject.places.get(node.key)
-    size = wanted(node, place.size) if place is not None else 0
+    size = asked_for(node, place.size) if place is not None else 0
     trace = Trace(
         "rank",
         among(node, place),

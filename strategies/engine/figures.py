@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Final
 
 from insights.metrics import METRICS, VALUES, Metric
@@ -77,6 +78,15 @@ _WORDS: Final = {
     "rank": "a class of Meta's ranking",
     "return": "a return on spend",
 }
+
+
+def money(amount: Decimal, currency: str, minor_unit: Decimal | None, *, finer: int = 0) -> str:
+    """ "USD 1,048.20", "JPY 1,200": to the currency's smallest unit, or finer where that would show 0."""
+    unit = (minor_unit or Decimal("0.01")).scaleb(-finer)
+    shown = amount.quantize(unit, ROUND_HALF_EVEN)
+    if shown == 0 and amount != 0:
+        shown = amount.quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
+    return f"{currency} {shown:,f}"
 
 
 def words(kind: str) -> str:

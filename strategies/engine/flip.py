@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from strategies.engine.evaluate import evaluate
 from strategies.engine.facts import AMOUNTS, FACTS
-from strategies.engine.figures import FIGURES
+from strategies.engine.figures import FIGURES, money
 from strategies.engine.judge import judge
 from strategies.engine.ranking import wanted as asked_for
 from strategies.engine.rules import (
@@ -38,7 +38,7 @@ from strategies.engine.rules import (
     Share,
 )
 from strategies.engine.types import Judgement, Snapshot, Subject, Trace, Verdict
-from strategies.engine.wording import figure, money, name
+from strategies.engine.wording import figure, name
 
 _OPPOSITE: Final[Mapping[str, str]] = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}
 _MIRRORED: Final[Mapping[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}

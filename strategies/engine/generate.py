@@ -17,11 +17,12 @@ from datetime import datetime
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from strategies.engine.evidence import MIN_IMPRESSIONS
+from strategies.engine.figures import money
 from strategies.engine.judge import excluded
 from strategies.engine.rules import Document
 from strategies.engine.templates import TYPES, Actions, Thresholds
 from strategies.engine.types import LAST_7_DAYS, Snapshot, Subject, Trust
-from strategies.engine.wording import money, span
+from strategies.engine.wording import span
 
 MIN_OBJECTS = 2
 _ANY = Document(())  # every running object that owns its budget

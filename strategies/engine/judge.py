@@ -19,6 +19,7 @@ from typing import Final
 from insights.metrics import METRICS
 from strategies.engine.evaluate import evaluate
 from strategies.engine.evidence import NOT_KNOWN
+from strategies.engine.guard import NOT_YET
 from strategies.engine.moves import Stuck, move
 from strategies.engine.ranking import figure, group, places
 from strategies.engine.rebalance import Sibling, rebalance
@@ -46,6 +47,8 @@ RUNNING: Final = frozenset({"ACTIVE", "IN_PROCESS", "WITH_ISSUES"})
 STOPPED: Final = frozenset({"PAUSED", "CAMPAIGN_PAUSED", "ADSET_PAUSED", "ARCHIVED", "DELETED"})
 GONE: Final = frozenset({"ARCHIVED", "DELETED"})
 LEARNING: Final = "LEARNING"
+#: How an unknown condition's words begin -> the code of what that means.
+_UNKNOWN: Final = {"too little data": "too_little_data", NOT_YET: "not_known_yet"}
 _WORST_FIRST: Final = (Trust.UNAVAILABLE, Trust.EMPTY, Trust.PARTIAL, Trust.STALE, Trust.READY)
 
 #: Stands beside a document's own cases while a pause of `pause_until` comes to its end.
@@ -181,7 +184,10 @@ def _picked(document: Document, subject: Subject) -> bool:
 
 def _where(document: Document, subject: Subject, snapshot: Snapshot, now: datetime) -> Truth:
     where = document.scope.where
-    return True if where is None else evaluate(where, subject, snapshot, now=now).result
+    if where is None:
+        return True
+    # What a strategy is about is a figure, not a judgement: it is not weighed.
+    return evaluate(where, replace(subject, past=None), snapshot, now=now).result
 
 
 # --- trust
@@ -282,7 +288,7 @@ def _verdict(traces: list[CaseTrace], intents: list[Intent], blocks: list[Stuck]
     if unknown:
         ends = (leaf for trace in unknown for leaf in trace.trace.leaves())
         why = next((leaf.why_unknown for leaf in ends if leaf.why_unknown), NOT_KNOWN)
-        code = "too_little_data" if why.startswith("too little data") else "not_known"
+        code = next((code for start, code in _UNKNOWN.items() if why.startswith(start)), "not_known")
         return Verdict.UNKNOWN, code, f"Cannot be judged: {why}."
     if blocks:
         return Verdict.NOT_MET, blocks[0].code, blocks[0].reason

@@ -141,12 +141,50 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Past:
+    """An object's account days from a start that stands still, oldest first: what a guess about its true rate rests on.
+
+    `days` holds a number per day and metric (spend in the account's currency); of the last day `day_gone` is over.
+    """
+
+    since: date
+    day_gone: Decimal
+    days: Mapping[str, tuple[Decimal, ...]]
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What an account's days teach of one rate: `shares[k]` of the final number is reported k days after a day's end
+    (None: not learned), how large single events are and how much days differ beyond chance (see `evidence.judge`)."""
+
+    shares: tuple[Decimal, ...] | None
+    scale: Decimal | None
+    variation: Decimal
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What is known about a condition on a rate. `answer`: act, contrary, wait or cannot_know; `e` for the condition;
+    `more_spend` is what it takes at least until it may be known, None where that is not in sight or not needed.
+    `words` say it all in a sentence."""
+
+    answer: str
+    e: Decimal
+    spent: Decimal
+    expected: Decimal
+    seen: Decimal
+    more_spend: Decimal | None
+    words: str
+
+
+@dataclass(frozen=True)
 class Subject:
     """One object with its figures: `values[window][metric]`.
 
     `around` holds those of what it is inside of ("parent", "campaign", "account"), `places` its place in each ranking
     that the rules ask for (see `ranking`), `shares` the budget that each rebalance gives it. `paused_at` is when this
-    strategy paused it, while nobody touched it since, and `pause_ends` when such a pause is over.
+    strategy paused it, while nobody touched it since, and `pause_ends` when such a pause is over. `past` is only there
+    where a condition on a rate looks met.
     """
 
     level: str  # "campaign" | "adset" | "ad", the words of Meta's insights
@@ -172,6 +210,7 @@ class Subject:
     around: Mapping[str, Mapping[str, Values]] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
     shares: Mapping[str, Decimal] = field(default_factory=dict)
+    past: Past | None = None
 
     @property
     def budget_kind(self) -> str:
@@ -195,7 +234,8 @@ class Snapshot:
     `None` where Meta's offset of the currency is unknown, and then no budget may be written.
 
     `since` to `until` and `trust` are those of all windows together, `looks` those of each; `targets` are the
-    client's ("cpa" in the account's currency, "roas"), without those that are not set.
+    client's ("cpa" in the account's currency, "roas"), without those that are not set. `grounds` are by level and rate
+    ("adset conversions per spend"), `tolerated` is the share of wrong calls that the client accepts, in percent.
     """
 
     currency: str
@@ -210,6 +250,8 @@ class Snapshot:
     subjects: tuple[Subject, ...]
     looks: Mapping[str, Look] = field(default_factory=dict)
     targets: Mapping[str, Decimal] = field(default_factory=dict)
+    grounds: Mapping[str, Ground] = field(default_factory=dict)
+    tolerated: Decimal = Decimal(5)
 
     def look(self, window: str) -> Look:
         """What is known of a window; of one without a note of its own what is known of all."""
@@ -221,7 +263,7 @@ class Trace:
     """A node of the rule tree with what it came to; a leaf keeps both sides and why it is unknown.
 
     `window` and `of` are those of the left side of a comparison, `other` says in words what the right side is where
-    it is no plain number ("1.5 x the campaign's cpa")."""
+    it is no plain number ("1.5 x the campaign's cpa"); `guard` is what is known of a rate that looks as it says."""
 
     kind: str  # "all" | "any" | "not" | "metric" | "fact" | "rank"
     result: Truth
@@ -234,6 +276,7 @@ class Trace:
     window: str = ""
     of: str = ""
     other: str = ""
+    guard: Weighed | None = None
 
     def leaves(self) -> tuple[Trace, ...]:
         if not self.children:

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from insights.metrics import METRICS
 from strategies.engine import spans
 from strategies.engine.facts import FACTS
+from strategies.engine.figures import money
 from strategies.engine.rules import ENDS, OPERATORS, SELF
 from strategies.engine.types import ADVICE, NOTICES, Action, CaseTrace, Intent, Snapshot, Subject, Trace
 
@@ -48,15 +49,6 @@ def span(since: date, until: date) -> str:
     if since.month != until.month:
         return f"{since.day} {since:%b} – {until.day} {until:%b}"
     return f"{since.day}–{until.day} {until:%b}" if since != until else f"{since.day} {since:%b}"
-
-
-def money(amount: Decimal, currency: str, minor_unit: Decimal | None, *, finer: int = 0) -> str:
-    """ "USD 1,048.20", "JPY 1,200": to the currency's smallest unit, or finer where that would show 0."""
-    unit = (minor_unit or Decimal("0.01")).scaleb(-finer)
-    shown = amount.quantize(unit, ROUND_HALF_EVEN)
-    if shown == 0 and amount != 0:
-        shown = amount.quantize(Decimal("0.0001"), ROUND_HALF_EVEN)
-    return f"{currency} {shown:,f}"
 
 
 def figure(metric: str, value: Decimal | None, snapshot: Snapshot, *, finer: int = 0) -> str:
@@ -204,7 +196,13 @@ def sentence(
     if not found:
         return f"{said}{joint}{why}."
     over = f" over {_when(found[0], snapshot)}" if len(found) == 1 else ""
-    return f"{said}{joint}{why}{over} ({basis(subject, snapshot, found[0])})."
+    return f"{said}{joint}{why}{over} ({basis(subject, snapshot, found[0])}).{_known(case.trace)}"
+
+
+def _known(trace: Trace) -> str:
+    """What is known about the true rate behind the first condition that decided and was weighed; the record has all."""
+    found = (leaf.guard.words for leaf, _ in _deciding(trace, negated=False) if leaf.guard)
+    return next((f" {words}." for words in found), "")
 
 
 def effect(intent: Intent, subject: Subject, snapshot: Snapshot) -> str:

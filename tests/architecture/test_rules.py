@@ -86,6 +86,7 @@ NUMBERS = {
     ("accounts.models", "target_roas"): "a ratio",
     ("accounts.models", "goods_cost_percent"): "a share",
     ("accounts.models", "fee_percent"): "a share",
+    ("accounts.models", "wrong_calls_percent"): "a share",
     ("metaads.models", "percent"): "how full a quota is, from Meta's headers",
 }
 

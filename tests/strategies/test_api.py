@@ -235,9 +235,14 @@ def test_decisions_say_why_with_every_value(shop, strategy, ask):
     status, body = ask("vic", "get", "/api/decisions?account=act_1&object=23")
     assert (status, body["count"]) == (200, 1)
     (row,) = body["decisions"]
-    assert (row["verdict"], row["reason_code"]) == ("unknown", "too_little_data")
-    assert row["reason"] == "Cannot be judged: too little data: 140 of 1,250 impressions."
-    assert row["cases"][0]["tree"]["children"][0]["why_unknown"].startswith("too little data")
+    assert (row["verdict"], row["reason_code"]) == ("unknown", "not_known_yet")
+    assert row["reason"].startswith(
+        "Cannot be judged: not known yet: Spent USD 0.80; at the target CTR of 0.8 %"
+    )
+    leaf = row["cases"][0]["tree"]["children"][0]
+    assert leaf["why_unknown"].startswith("not known yet: Spent USD 0.80")
+    assert leaf["guard"]["answer"] == "cannot_know"
+    assert (leaf["guard"]["seen"], leaf["guard"]["spent"]) == ("0.0000", "0.8000")
     assert ask("vic", "get", "/api/decisions")[0] == 400
 
 

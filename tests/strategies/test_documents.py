@@ -28,7 +28,7 @@ def above(metric, number, **more):
     return {"metric": metric, "op": ">", "than": {"number": number}, **more}
 
 
-DEAR = rule(above("cpc", "1.00"), {"action": "pause"})
+DEAR = rule(above("cpc", "0.80"), {"action": "pause"})
 
 
 def save(shop, document, name="Own"):
@@ -51,7 +51,7 @@ def test_a_document_is_saved_read_back_and_exported(shop, ask):  # noqa: F811
         "bob", "post", "/api/strategies", {"accountId": "act_1", "name": "Own", "document": DEAR}
     )
     assert (status, body["type"], body["version"]) == (201, "custom", 1)
-    assert body["readBack"] == ["Pause an ad set when CPC is above USD 1.00, judged on the last 7 full days."]
+    assert body["readBack"] == ["Pause an ad set when CPC is above USD 0.80, judged on the last 7 full days."]
     assert body["document"]["cases"][0]["when"]["window"] == "last_7d"
     _, exported = ask("vic", "get", f"/api/strategies/{body['id']}/export")
     assert exported == {"format": "metaads/rules/1", "name": "Own", "document": body["document"]}
@@ -161,7 +161,7 @@ def test_a_strategy_changes_over_from_the_brief_to_own_rules_and_back(shop, stra
 
 
 def test_ads_are_judged_by_their_own_figures_and_only_the_level_asked_for(shop):
-    outcome = run(shop, save(shop, rule(above("cpc", "1.00"), {"action": "pause"}, level="ad")))
+    outcome = run(shop, save(shop, rule(above("cpc", "0.80"), {"action": "pause"}, level="ad")))
     assert {one.subject.object_id for one in outcome.judgements} == {"31", "32", "33", "34"}
     assert wanted(outcome) == {("32", "pause", "PAUSED")}
     row = Proposal.objects.of(shop.northwind).get()
@@ -215,7 +215,7 @@ def test_several_windows_are_read_each_with_its_own_days(shop):
 
 def test_a_window_that_was_not_read_holds_only_the_rules_that_ask_for_it(shop):
     far = save(shop, rule(above("spend", "1", window="last_28d"), {"action": "pause"}), "far")
-    near = save(shop, rule(above("cpc", "1.00"), {"action": "pause"}), "near")
+    near = save(shop, rule(above("cpc", "0.80"), {"action": "pause"}), "near")
     held = {one.subject.object_id: one for one in run(shop, far).judgements}["22"]
     assert (held.verdict.value, held.reason_code) == ("held", "data_partial")
     assert wanted(run(shop, near)) == {("22", "pause", "PAUSED")}
@@ -240,7 +240,7 @@ def test_mature_days_are_unknown_until_the_account_has_learned_its_completeness(
 
 def test_a_budget_is_cut_and_never_below_its_bound(shop):
     cut = {"action": "lower_budget", "percent": "30", "at_least": "40"}
-    outcome = run(shop, save(shop, rule(above("cpc", "1.00"), cut)))
+    outcome = run(shop, save(shop, rule(above("cpc", "0.80"), cut)))
     assert wanted(outcome) == {("22", "lower_budget", "40")}
     row = Proposal.objects.of(shop.northwind).get()
     assert (row.field, row.before, row.target) == ("daily_budget", "50", "40")
@@ -264,7 +264,7 @@ def test_budget_moves_between_siblings_and_stays_the_same_in_total(shop):
 
 def test_a_name_and_advice_are_proposed_and_only_the_name_is_a_change(shop):
     does = [{"action": "rename", "prefix": "[dear] "}, {"action": "duplicate_paused"}]
-    run(shop, save(shop, rule(above("cpc", "1.00"), *does)))
+    run(shop, save(shop, rule(above("cpc", "0.80"), *does)))
     rows = {row.action: row for row in Proposal.objects.of(shop.northwind)}
     assert (rows["rename"].target, rows["rename"].change.field) == ("[dear] Ad set 2", "name")
     assert rows["duplicate_paused"].change is None
@@ -275,7 +275,7 @@ def test_a_name_and_advice_are_proposed_and_only_the_name_is_a_change(shop):
 def test_a_rule_that_only_notifies_opens_one_alert_and_closes_it(shop):
     from accounts.models import Alert
 
-    strategy = save(shop, rule(above("cpc", "1.00"), {"action": "notify", "text": "look at this"}))
+    strategy = save(shop, rule(above("cpc", "0.80"), {"action": "notify", "text": "look at this"}))
     for _ in range(2):
         outcome = run(shop, strategy)
         shop.clock.advance(60)
@@ -283,7 +283,7 @@ def test_a_rule_that_only_notifies_opens_one_alert_and_closes_it(shop):
     assert {one.subject.object_id: one.verdict.value for one in outcome.judgements}["22"] == "fired"
     (alert,) = Alert.objects.of(shop.northwind).filter(key__startswith="strategy:")
     assert (alert.title, alert.severity) == ("Ad set 2: look at this", "warning")
-    assert alert.advice == "Own: CPC USD 1.50 is above USD 1.00."
+    assert alert.advice == "Own: CPC USD 1.50 is above USD 0.80."
     plant(shop, {**FIGURES, "22": ("12.00", 2000, 40)})
     run(shop, strategy)
     alert.refresh_from_db()
@@ -318,7 +318,7 @@ def test_new_objects_are_included_by_themselves_and_picked_ones_alone_where_some
 
 
 def test_what_a_strategy_paused_for_a_time_is_started_again_unless_somebody_touched_it(shop, switched):
-    strategy = save(shop, rule(above("cpc", "1.00"), {"action": "pause_until", "hours": 6}))
+    strategy = save(shop, rule(above("cpc", "0.80"), {"action": "pause_until", "hours": 6}))
     run(shop, strategy)
     row = Proposal.objects.of(shop.northwind).get(object_id="22")
     assert row.sentence.startswith("Pause until 18 Nov 16:00: CPC")
@@ -355,7 +355,7 @@ def test_a_start_undoes_only_the_strategys_own_pauses(shop, switched):
     both = {
         "level": "adset",
         "cases": [
-            {"name": "dear", "when": above("cpc", "1.00"), "do": [{"action": "pause"}]},
+            {"name": "dear", "when": above("cpc", "0.80"), "do": [{"action": "pause"}]},
             {"name": "cheap again", "when": cheap, "do": [{"action": "start"}]},
         ],
     }
@@ -407,7 +407,7 @@ def test_the_accounts_clock_is_a_condition(shop):
 def test_the_number_of_queries_does_not_grow_with_the_objects(shop):
     tree = {
         "all": [
-            above("cpc", "1.00"),
+            above("cpc", "0.80"),
             above("spend", "1", window="last_3d"),
             {"metric": "cpc", "op": ">", "than": {"metric": "cpc", "of": "account"}},
             {"metric": "cpc", "op": ">", "than": {"metric": "cpc", "of": "campaign", "window": "last_14d"}},

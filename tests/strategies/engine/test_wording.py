@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 
+from strategies.engine.figures import money
 from strategies.engine.judge import judge
 from strategies.engine.reading import read_back, read_rules
 from strategies.engine.rules import Case, Compare, Document, MetricOperand, Not, Number, Target
 from strategies.engine.templates import Actions, Thresholds, document
 from strategies.engine.types import Action, Do
-from strategies.engine.wording import effect, money, sentence, span
+from strategies.engine.wording import effect, sentence, span
 from tests.strategies.figures import NOW, snapshot, subject
 
 RULES = Thresholds(minCtr=Decimal("0.80"), maxCpc=Decimal("1.00"), budgetThreshold=Decimal(100))
