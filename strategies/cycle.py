@@ -34,7 +34,7 @@ from insights.analytics import evidence as evidence_of
 from insights.schedule import ARMED, CLOSE
 from strategies.engine.closeness import near
 from strategies.engine.conflicts import Claim, settle
-from strategies.engine.judge import hold, judge, prepare
+from strategies.engine.judge import PAUSE_IS_OVER, hold, judge, prepare
 from strategies.engine.types import NOTICES, Action, Intent, Judgement, Snapshot, Trust, Verdict
 from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
 
@@ -174,14 +174,18 @@ def _outranked(strategy: Strategy, winner: Claim) -> str:
 
 def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:
     outcome, book = weigh(strategy=strategy, snapshot=snapshot, now=now)
+    active = strategy.status == StrategyStatus.ACTIVE
+    if not active:
+        outcome = replace(outcome, judgements=_pauses_only(outcome, book))
     rows = decisions.record(
         strategy=strategy,
         judgements=outcome.judgements,
         snapshot=snapshot,
         now=now,
     )
-    offered = _offer(strategy, outcome, book, rows, now) if strategy.status == StrategyStatus.ACTIVE else []
-    notices.tell(strategy=strategy, judgements=outcome.judgements, snapshot=outcome.snapshot, now=now)
+    offered = _offer(strategy, outcome, book, rows, now)
+    if active:
+        notices.tell(strategy=strategy, judgements=outcome.judgements, snapshot=outcome.snapshot, now=now)
     _withdraw(outcome, book, now)
     summary = _summary(outcome, offered)
     Strategy.objects.of(strategy.client_id).filter(pk=strategy.pk).update(
@@ -189,6 +193,24 @@ def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:
     )
     _wish(strategy, outcome, now)
     return replace(outcome, decisions=tuple(rows.values()), proposals=tuple(offered))
+
+
+def _pauses_only(outcome: Outcome, book: proposals.Book) -> tuple[Judgement, ...]:
+    """What a strategy that is switched off still says: that a pause which it made for a time is over. It has promised
+    that end; everything else is held."""
+    offered = {object_id for object_id, _ in book.open}
+    why = ("switched_off", "The strategy is switched off; it only ends the pauses that it made for a time.")
+    return tuple(
+        hold(
+            judgement,
+            [
+                *judgement.blocks,
+                *((intent.field, *why) for intent in judgement.intents if intent.case != PAUSE_IS_OVER.name),
+            ],
+        )
+        for judgement in outcome.judgements
+        if judgement.subject.pause_ends is not None or judgement.subject.object_id in offered
+    )
 
 
 def _wish(strategy: Strategy, outcome: Outcome, now: datetime) -> None:
@@ -280,9 +302,11 @@ def _summary(outcome: Outcome, offered: Sequence[Proposal]) -> str:
 
 
 def due(*, now: datetime) -> list[Strategy]:
-    """Active strategies of enabled ad accounts that were not evaluated for `EVERY`. After an outage each is
-    due once, however many rounds were missed."""
-    rows = Strategy.everything.filter(status=StrategyStatus.ACTIVE).select_related("ad_account", "client")
+    """Active strategies of enabled ad accounts that were not evaluated for `EVERY`, and those that were switched off
+    and have a pause to end. After an outage each is due once, however many rounds were missed."""
+    ending = Q(pk__in=proposals.with_pauses_over(now=now))
+    rows = Strategy.everything.filter(Q(status=StrategyStatus.ACTIVE) | ending)
+    rows = rows.select_related("ad_account", "client")
     rows = rows.filter(Q(last_evaluated_at=None) | Q(last_evaluated_at__lte=now - EVERY))
     return _runnable(rows)
 

@@ -33,11 +33,14 @@ from insights.live import publish
 from strategies.engine.types import ADVICE, Action, CaseTrace, Intent, Snapshot, Subject
 from strategies.engine.wording import based_on, effect, sentence
 from strategies.errors import DigestMismatch, NotTaken, ProposalClosed
-from strategies.models import Decision, Proposal, ProposalState, Strategy
+from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
 
 REST = timedelta(days=3)
 #: How long after the guards refused a change the same one is filed again.
 ASK_AGAIN = timedelta(hours=3)
+#: A pause lasts at most so long, and for so long its end is seen to after a strategy was switched off.
+_LONGEST = timedelta(days=90)
+_LOOK_BACK = timedelta(days=7)
 
 S = ProposalState
 #: What a change's state says about its proposal; states on the way are "approved".
@@ -76,6 +79,20 @@ def pauses(*, strategy: Strategy) -> dict[str, datetime]:
         found.pop(object_id, None)
         if until:
             found[object_id] = datetime.fromisoformat(until)
+    return found
+
+
+def with_pauses_over(*, now: datetime) -> set[int]:
+    """Strategies that were switched off while a pause of theirs was to end by itself, and whose time has come within
+    `_LOOK_BACK`; whether the object still waits for it is seen when they are evaluated."""
+    rows = Proposal.everything.filter(
+        action=Action.PAUSE_UNTIL.value, state=S.DONE, decided_at__gte=now - _LONGEST - _LOOK_BACK
+    ).exclude(strategy__status=StrategyStatus.ACTIVE)
+    found = set()
+    for strategy_id, evidence in rows.values_list("strategy_id", "evidence"):
+        until = evidence.get("until_moment")
+        if until and now - _LOOK_BACK <= datetime.fromisoformat(until) <= now:
+            found.add(strategy_id)
     return found
 
 

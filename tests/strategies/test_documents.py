@@ -339,6 +339,38 @@ def test_what_a_strategy_paused_for_a_time_is_started_again_unless_somebody_touc
     assert wanted(run(shop, strategy, dry_run=True)) == set()
 
 
+def test_a_strategy_that_was_switched_off_still_ends_the_pauses_that_it_made(shop, switched):
+    strategy = save(
+        shop,
+        {
+            "level": "adset",
+            "cases": [
+                {"name": "rest", "when": above("cpc", "0.80"), "do": [{"action": "pause_until", "hours": 6}]},
+                {"name": "tell", "when": above("cpc", "0.10"), "do": [{"action": "notify", "text": "Dear"}]},
+            ],
+        },
+    )
+    run(shop, strategy)
+    switched(Proposal.objects.of(shop.northwind).get(object_id="22"))
+    bob = shop.principals.bob
+    drafts.edit(strategy=strategy, principal=bob, data={"status": "paused"}, now=shop.clock.now())
+    shop.clock.advance(3 * 3600)
+    assert cycle.due(now=shop.clock.now()) == []  # its time has not come
+    shop.clock.advance(3 * 3600 + 1)
+    plant(shop)
+    _read_structure(shop)
+    assert cycle.due(now=shop.clock.now()) == [strategy]
+    over = run(shop, strategy)
+    assert {(row.object_id, row.action, row.state) for row in over.proposals} == {("22", "start", "open")}
+    assert {row.object_id for row in over.decisions} == {"22"}
+    for decision in Decision.objects.of(shop.northwind).filter(current=True, object_id="22"):
+        assert decisions.replay(decision).verdict.value == decision.verdict
+    assert len(run(shop, strategy).proposals) == 1  # the same one
+    AdSet.objects.of(shop.northwind).filter(meta_id="22").update(status="ACTIVE", effective_status="ACTIVE")
+    assert run(shop, strategy).proposals == ()
+    assert not Proposal.objects.of(shop.northwind).filter(state="open").exists()
+
+
 def _edited_outside(shop, object_id):
     """Somebody started and paused it at Meta: the object looks as we left it, and is theirs."""
     from campaigns.changes.ledger import Actor, record
