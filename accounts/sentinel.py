@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -156,7 +156,7 @@ def reconcile(*, now: datetime) -> None:
         known = frozenset(key for at, key in standing if at == client_id)
         _silences(mine, mine[0].client, known, now)
     _notices(now)
-    _put_aside(now)
+    _put_aside((key for at, key in standing if at is None), now)
     _mails(now)
 
 
@@ -365,10 +365,12 @@ def _notices(now: datetime) -> None:
         alerts.close(client=None, key=kind, now=now)
 
 
-def _put_aside(now: datetime) -> None:
-    """What broke its worker three times waits for a person; everything else goes on."""
-    found = {f"aside:{strike.pk}": strike for strike in strikes.parked()}
-    for key, strike in found.items():
+def _put_aside(standing: Iterable[str], now: datetime) -> None:
+    """What broke its worker three times waits for a person; everything else goes on. `standing`: open keys of all."""
+    over = {key for key in standing if key.startswith("aside:")}
+    for strike in strikes.parked():
+        key = f"aside:{strike.pk}"
+        over.discard(key)
         kind = strike.name.partition(":")[0]
         how = f"with {strike.error}" if strike.error else "by the death of its worker"
         alerts.open_(
@@ -380,7 +382,7 @@ def _put_aside(now: datetime) -> None:
             severity="critical" if kind == "change" else "warning",
             now=now,
         )
-    for key in alerts.open_keys(prefix="aside:") - found.keys():
+    for key in over:
         alerts.close(client=None, key=key, now=now)
 
 
