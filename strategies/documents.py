@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from accounts.models import AdAccount
+from campaigns.queries import structure
+from campaigns.states import Level
 from strategies.engine.grammar import BadTree
+from strategies.engine.judge import RUNNING
 from strategies.engine.language import dump_document, parse_document
+from strategies.engine.library import TEMPLATES, Ground, instantiate
 from strategies.engine.reading import read_rules
 from strategies.engine.rules import Compare, Document, Target, leaves
 from strategies.engine.templates import document as of_brief
@@ -67,7 +71,34 @@ def read(data: Any, *, path: str = "document") -> Document:
 
 def check(data: Any, *, ad_account: AdAccount) -> Checked:
     """What a document means for this ad account, without saving it. Raises `BadRules`."""
-    document = read(data)
+    return checked(read(data), ad_account=ad_account)
+
+
+def ground(ad_account: AdAccount) -> Ground:
+    """What templates take their defaults from: the client's target and the largest daily budget that runs."""
+    rows = structure(ad_account=ad_account, levels=(Level.CAMPAIGN, Level.AD_SET))
+    budgets = [row.daily_budget for row in rows if row.daily_budget and row.effective_status in RUNNING]
+    return Ground(target_cpa=ad_account.client.target_cpa, largest_budget=max(budgets, default=None))
+
+
+def from_template(key: str, given: Any, *, ad_account: AdAccount) -> Checked:
+    """The document that a named template comes to for this ad account, not saved. Raises `BadRules`."""
+    template = TEMPLATES.get(key)
+    if template is None:
+        words = f"must be one of {', '.join(TEMPLATES)}"
+        raise BadRules("There is no such template.", errors=[("template", words)])
+    if not isinstance(given, Mapping):
+        raise BadRules("These parameters cannot be used.", errors=[("parameters", "must be an object")])
+    try:
+        document = instantiate(template, given=given, ground=ground(ad_account))
+    except BadTree as bad:
+        errors = [(f"parameters.{at}", text) for at, text in bad.errors]
+        raise BadRules("These parameters cannot be used.", errors=errors) from None
+    return checked(document, ad_account=ad_account)
+
+
+def checked(document: Document, *, ad_account: AdAccount) -> Checked:
+    """What is said of a document before it is saved."""
     return Checked(
         document=document,
         json=dump_document(document),

@@ -14,6 +14,7 @@ urlpatterns: list[URLPattern] = [
     path("api/strategies/<uuid:uuid>/export", rules.ExportRules.as_view(), name="api_export_strategy"),
     path("api/rules/schema", rules.RulesSchema.as_view(), name="api_rules_schema"),
     path("api/rules/check", rules.CheckRules.as_view(), name="api_check_rules"),
+    path("api/rules/templates", rules.RuleTemplates.as_view(), name="api_rule_templates"),
     path("api/proposals", proposals.Proposals.as_view(), name="api_proposals"),
     path("api/proposals/<uuid:uuid>", proposals.OneProposal.as_view(), name="api_proposal"),
     path("api/proposals/<uuid:uuid>/approve", proposals.Approve.as_view(), name="api_approve_proposal"),

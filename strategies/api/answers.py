@@ -11,6 +11,7 @@ from campaigns.changes.guards import Intent as Wanted
 from campaigns.states import Field, Level, Source
 from strategies.decisions import case_json
 from strategies.documents import FORMAT, Checked
+from strategies.engine.library import TEMPLATES, Ground, usual
 from strategies.engine.reading import read_rules
 from strategies.engine.types import Intent, Judgement, Snapshot
 from strategies.engine.wording import effect, sentence
@@ -37,6 +38,33 @@ def checked_json(checked: Checked) -> dict[str, Any]:
         "document": checked.json,
         "readBack": list(checked.read_back),
         "warnings": list(checked.warnings),
+    }
+
+
+def templates_json(ground: Ground, *, currency: str) -> dict[str, Any]:
+    """The named templates, each parameter with the default that it has in this account."""
+    return {
+        "currency": currency,
+        "templates": [
+            {
+                "key": one.key,
+                "name": one.name,
+                "summary": one.summary,
+                "evidence": {"restsOn": one.rests_on, "risks": one.risks, "notWhen": one.not_when},
+                "parameters": [
+                    {
+                        "key": key,
+                        "title": parameter.label,
+                        "unit": parameter.unit,
+                        "default": None if default is None else f"{default:f}",
+                        "least": f"{parameter.least:f}",
+                        "most": f"{parameter.most:f}",
+                    }
+                    for key, parameter, default in usual(one, ground=ground)
+                ],
+            }
+            for one in TEMPLATES.values()
+        ],
     }
 
 

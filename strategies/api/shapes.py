@@ -87,6 +87,44 @@ class CheckedRules(serializers.Serializer[Any]):
     )
 
 
+class TemplateToFill(serializers.Serializer[Any]):
+    accountId = serializers.CharField()
+    template = serializers.CharField()
+    parameters = serializers.DictField(
+        required=False, help_text="By key; what is left out takes its default. Amounts as text."
+    )
+
+
+class TemplateEvidence(serializers.Serializer[Any]):
+    restsOn = serializers.CharField()
+    risks = serializers.CharField()
+    notWhen = serializers.CharField()
+
+
+class TemplateParameter(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    title = serializers.CharField()
+    unit = serializers.CharField(
+        help_text="money, percent, times, frequency, days, hours, hour (of the account's clock) or count"
+    )
+    default = serializers.CharField(allow_null=True, help_text="Of this account; null has to be given.")
+    least = serializers.CharField()
+    most = serializers.CharField()
+
+
+class RuleTemplate(serializers.Serializer[Any]):
+    key = serializers.CharField()
+    name = serializers.CharField()
+    summary = serializers.CharField()
+    evidence = TemplateEvidence()
+    parameters = TemplateParameter(many=True)
+
+
+class TemplateList(serializers.Serializer[Any]):
+    currency = serializers.CharField()
+    templates = RuleTemplate(many=True)
+
+
 class ExportedRules(serializers.Serializer[Any]):
     format = serializers.CharField()
     name = serializers.CharField()

@@ -351,6 +351,8 @@ ROUTES: tuple[Route, ...] = (
     api("api_export_strategy", "/api/strategies/{strategy}/export", get=READ),
     api("api_rules_schema", "/api/rules/schema", get=Rule(foreign=None)),
     api("api_check_rules", "/api/rules/check", post=Rule(body=_says(accountId="{account}", document=OWN_RULES))),
+    api("api_rule_templates", "/api/rules/templates?account={account}", get=READ,
+        post=Rule(body=_says(accountId="{account}", template="frequency_cap", parameters={}))),
     api("api_strategy", "/api/strategies/{strategy}", get=READ, patch=Rule(AGENCY_ASKS, body=_says(name="Renamed"))),
     api("api_proposals", "/api/proposals", get=OWN_LIST),
     api("api_proposals", "/api/proposals?account={account}", get=READ, label="api_proposals-of-account"),

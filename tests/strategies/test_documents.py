@@ -474,3 +474,34 @@ def _more_ads(shop, campaign, ad_set):
         )
         for n in range(50)
     )  # fmt: skip
+
+
+def test_templates_are_offered_with_the_accounts_own_defaults_and_filled_in(shop, ask):  # noqa: F811
+    shop.northwind.target_cpa = 20
+    shop.northwind.save()
+    status, body = ask("vic", "get", "/api/rules/templates?account=act_1")
+    assert status == 200
+    offered = {one["key"]: one for one in body["templates"]}
+    defaults = {one["key"]: one["default"] for one in offered["stop_loss"]["parameters"]}
+    assert (len(offered), Decimal(defaults["cpa"]), defaults["times"]) == (16, 20, "2")
+    asked = {"accountId": "act_1", "template": "stop_loss", "parameters": {"times": "3"}}
+    status, filled = ask("vic", "post", "/api/rules/templates", asked)
+    assert status == 200
+    assert filled["readBack"][0].startswith("Pause an ad set when CPA is above 3 x the client's target CPA,")
+    assert not Strategy.objects.of(shop.northwind).exists()
+    saved = {"accountId": "act_1", "name": "Stop-loss", "document": filled["document"]}
+    status, strategy = ask("bob", "post", "/api/strategies", saved)
+    assert (status, strategy["readBack"]) == (201, filled["readBack"])
+
+
+def test_a_template_that_cannot_be_filled_in_says_which_parameter(shop, ask):  # noqa: F811
+    for template, parameters, path in (
+        ("stop_loss", {}, "parameters.cpa"),
+        ("day_parting", {"until": 24}, "parameters.until"),
+        ("day_parting", [], "parameters"),
+        ("get_rich", {}, "template"),
+    ):
+        asked = {"accountId": "act_1", "template": template, "parameters": parameters}
+        status, body = ask("vic", "post", "/api/rules/templates", asked)
+        assert (status, body["code"]) == (400, "bad_rules")
+        assert [error["field"] for error in body["errors"]] == [path]
