@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from accounts.models import AdAccount
 from campaigns.queries import structure
@@ -67,6 +69,23 @@ def read(data: Any, *, path: str = "document") -> Document:
     except BadTree as bad:
         errors = [(f"{path}.{at}" if at else path, text) for at, text in bad.errors]
         raise BadRules("These rules cannot be used.", errors=errors) from None
+
+
+def read_text(text: str) -> Any:
+    """The JSON that somebody typed or imported: a document, or an export that holds one. Raises `BadRules`."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as bad:
+        raise BadRules("This is no JSON.", errors=[("document", str(bad))]) from None
+    return found["document"] if isinstance(found, dict) and found.get("format") == FORMAT else found
+
+
+def uuid_of(text: str) -> str:
+    """The text of a UUID; one of nobody for anything else."""
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return str(UUID(int=0))
 
 
 def check(data: Any, *, ad_account: AdAccount) -> Checked:

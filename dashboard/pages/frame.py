@@ -18,7 +18,7 @@ from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 import accounts.access as access
 import accounts.clients as choices
@@ -60,7 +60,15 @@ class Part:
 
 def page(view: View) -> View:
     """Sign-in, no caching, and a refusal shown as a page that says what to do next."""
+    return _guarded(require_safe(view))
 
+
+def asked(view: View) -> View:
+    """A page whose question is too long for an address; it reads like every other."""
+    return _guarded(require_POST(view))
+
+
+def _guarded(view: View) -> View:
     @wraps(view)
     def shown(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
@@ -69,7 +77,7 @@ def page(view: View) -> View:
             context = {**_frame(request, client=None, section=""), "refusal": refusal}
             return render(request, "dashboard/refused.html", context, status=refusal.status)
 
-    guarded: View = login_required(never_cache(require_safe(shown)))
+    guarded: View = login_required(never_cache(shown))
     return guarded
 
 

@@ -9,11 +9,14 @@ from django.http import HttpRequest, HttpResponse
 
 import accounts.access as access
 import strategies.decisions as decisions
+import strategies.documents as documents
 import strategies.drafts as drafts
 from accounts.tenancy import Principal
 from dashboard.pages.frame import Context, Part, asked_client, page, principal, show
 from dashboard.pages.proposals import EvidenceRow, leaves
-from strategies.models import Decision, Strategy
+from strategies.engine.differences import differences
+from strategies.engine.reading import read_rules
+from strategies.models import Decision, Strategy, StrategyType, StrategyVersion
 
 _RULES = (
     ("minCtr", "CTR below", "percent", "pause where CTR is lower"),
@@ -28,6 +31,7 @@ _ACTIONS = {
     "expandAudience": "Advise on audiences",
 }
 _DECISIONS_SHOWN = 100
+_VERSIONS_SHOWN = 10
 
 
 @dataclass(frozen=True)
@@ -49,10 +53,20 @@ class Judged:
 
 
 @dataclass(frozen=True)
+class Version:
+    """A version with its sentences, and what it says otherwise than the one before."""
+
+    row: StrategyVersion
+    read_back: tuple[str, ...]
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Card:
     strategy: Strategy
     thresholds: tuple[Threshold, ...]
     actions: tuple[str, ...]
+    read_back: tuple[str, ...]
 
 
 @page
@@ -80,7 +94,10 @@ def listing(request: HttpRequest) -> HttpResponse:
 def one(request: HttpRequest, uuid: str) -> HttpResponse:
     who = principal(request)
     row = drafts.get(who, uuid)
-    parts = {"decisions": Part("dashboard/parts/decisions.html", lambda: _decisions(who, uuid))}
+    parts = {
+        "decisions": Part("dashboard/parts/decisions.html", lambda: _decisions(who, uuid)),
+        "versions": Part("dashboard/parts/versions.html", lambda: _versions(who, uuid)),
+    }
     context: Context = {
         "title": row.name,
         "may_edit": access.may(who, "edit_strategy", row.client_id),
@@ -111,6 +128,25 @@ def _decisions(who: Principal, uuid: str) -> Context:
     return {"card": _card(row), "strategy": row, "judged": judged}
 
 
+def _versions(who: Principal, uuid: str) -> Context:
+    """Newest first, each with its sentences and what it changed."""
+    row = drafts.get(who, uuid)
+    rows = list(drafts.versions(row).select_related("created_by")[: _VERSIONS_SHOWN + 1])
+    read = [documents.parse_stored(one.document) for one in rows]
+    currency = row.ad_account.currency
+    told = [
+        Version(
+            one,
+            read_rules(document, currency=currency),
+            differences(read[index + 1], document, currency=currency) if index + 1 < len(read) else (),
+        )
+        for index, (one, document) in enumerate(zip(rows, read, strict=True))
+    ]
+    shown = told[:_VERSIONS_SHOWN]
+    more = max(rows[0].version - _VERSIONS_SHOWN, 0) if rows else 0
+    return {"strategy": row, "versions": shown, "versions_more": more}
+
+
 def _card(row: Strategy) -> Card:
     return Card(
         strategy=row,
@@ -119,6 +155,9 @@ def _card(row: Strategy) -> Card:
             for key, label, unit, meaning in _RULES
         ),
         actions=tuple(words for key, words in _ACTIONS.items() if row.actions.get(key)),
+        read_back=read_rules(documents.of(row), currency=row.ad_account.currency)
+        if row.type == StrategyType.CUSTOM
+        else (),
     )
 
 

@@ -15,7 +15,7 @@ from dashboard.pages.frame import Context, Part, page, principal, show
 from strategies.decisions import Then
 from strategies.engine import spans
 from strategies.engine.evaluate import evaluate
-from strategies.engine.flip import Flip, Move, by_figure, by_rule, flips, seen
+from strategies.engine.flip import Flip, by_figure, by_rule, flips, seen, weighs
 from strategies.engine.reading import read_back
 from strategies.engine.rules import All, Any_, Case, Node, Not
 from strategies.engine.types import Judgement, Look, Trace, Truth, Verdict
@@ -77,9 +77,10 @@ def explained(who: Principal, uuid: str) -> Context:
     row = decisions.get(who, uuid)
     at = decisions.then(row)
     judged = decisions.replay(row)
-    ways = [
-        _way(flip, judged, at) for flip in flips(at.document, at.subject, at.snapshot, now=at.now)[:_TOLD]
-    ]
+    # What something outside the rules holds, no figure turns.
+    held = judged.verdict is Verdict.HELD
+    turning = () if held else flips(at.document, at.subject, at.snapshot, now=at.now)
+    ways = [_way(flip, judged, at) for flip in turning[:_TOLD]]
     same = decisions.list_(who, strategy=row.strategy, object_id=row.object_id).defer("record")
     return {
         "row": row,
@@ -175,19 +176,14 @@ def _line(node: Node, trace: Trace, at: Then) -> Line:
 
 
 def _way(flip: Flip, judged: Judgement, at: Then) -> Way:
-    holds = {id(move): _holds(move, at) for move in flip.moves}
     figures = rules = ""
     if flip.by_figures:
-        figures = " and ".join(by_figure(move, at.snapshot, holds=holds[id(move)]) for move in flip.moves)
+        figures = " and ".join(by_figure(move, at.snapshot) for move in flip.moves)
     if flip.by_rules:
         rules = " and ".join(by_rule(move, at.snapshot) for move in flip.moves)
     after = flip.by_figures or flip.by_rules
     assert after is not None
     return Way(figures, rules, _then(after, judged, at))
-
-
-def _holds(move: Move, at: Then) -> bool:
-    return evaluate(move.leaf, at.subject, at.snapshot, now=at.now).result is True
 
 
 def _then(after: Judgement, before: Judgement, at: Then) -> str:
@@ -198,4 +194,6 @@ def _then(after: Judgement, before: Judgement, at: Then) -> str:
         return f"it would ask to {wish[0].lower()}{wish[1:]}"
     if after.verdict is Verdict.HELD:
         return f"it would be met, and held back: {after.reason[:1].lower()}{after.reason[1:].rstrip('.')}"
+    if weighs(after):
+        return "it would look met, and ask once that is known of the true rate"
     return f"it would be judged: {after.verdict.value.replace('_', ' ')}"

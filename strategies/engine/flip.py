@@ -54,7 +54,8 @@ _Path = tuple[int, ...]
 @dataclass(frozen=True)
 class Move:
     """One condition turned round. `value`: what the figure would have to be; `threshold`: what the rule would have to
-    ask for; `None` where no number does it. `case` is the index of its case, `path` the way to it from the root."""
+    ask for; `None` where no number does it. `case` is the index of its case, `path` the way to it from the root;
+    `holds` whether the condition holds now."""
 
     case: int
     path: _Path
@@ -64,6 +65,7 @@ class Move:
     value: Decimal | None = None
     threshold: Decimal | None = None
     relative: Decimal | None = None
+    holds: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,13 @@ def _turned(before: Judgement, after: Judgement | None) -> Judgement | None:
         return after if after.verdict is not Verdict.EXCLUDED else None
     if before.verdict is Verdict.FIRED:
         return after if after.verdict is not Verdict.FIRED else None
-    return after if after.verdict in (Verdict.FIRED, Verdict.HELD) else None
+    return after if after.verdict in (Verdict.FIRED, Verdict.HELD) or weighs(after) else None
+
+
+def weighs(judgement: Judgement) -> bool:
+    """Whether it is unknown only because a rate that looks as the rule needs it has to be weighed longer."""
+    leaves = (leaf for case in judgement.cases for leaf in case.trace.leaves())
+    return judgement.verdict is Verdict.UNKNOWN and any(leaf.guard and leaf.result is None for leaf in leaves)
 
 
 def _alternatives(
@@ -147,17 +155,18 @@ def _turn(
     subject: Subject,
     snapshot: Snapshot,
     now: datetime,
+    wanted: bool = True,
 ) -> list[tuple[Move, ...]]:
     """Ways to make the node's truth `want`; one without moves where it is so already."""
-    trace = evaluate(node, subject, snapshot, now=now)
+    trace = evaluate(node, subject, snapshot, now=now, wanted=wanted)
     if trace.result is want:
         return [()]
     match node:
         case Not(child):
-            return _turn(child, not want, case, (*path, 0), subject, snapshot, now)
+            return _turn(child, not want, case, (*path, 0), subject, snapshot, now, not wanted)
         case All(children) | Any_(children):
             ways = [
-                _turn(child, want, case, (*path, number), subject, snapshot, now)
+                _turn(child, want, case, (*path, number), subject, snapshot, now, wanted)
                 for number, child in enumerate(children)
             ]
             every = isinstance(node, All) is want
@@ -168,7 +177,9 @@ def _turn(
                 if trace.result is None
                 else _move(node, want, trace.left, trace.right, subject, snapshot)
             )
-            return [] if move is None else [(replace(move, case=case, path=path),)]
+            return (
+                [] if move is None else [(replace(move, case=case, path=path, holds=trace.result is True),)]
+            )
 
 
 def _together(ways: Iterable[Sequence[tuple[Move, ...]]]) -> list[tuple[Move, ...]]:
@@ -320,12 +331,11 @@ def with_figures(subject: Subject, moves: Sequence[Move]) -> Subject | None:
 # --- told
 
 
-def by_figure(move: Move, snapshot: Snapshot, *, holds: bool) -> str:
-    """ "its CPC were above USD 1.00 (it is USD 0.30)": what the figure would have to be. `holds`: whether the condition
-    holds now."""
+def by_figure(move: Move, snapshot: Snapshot) -> str:
+    """ "its CPC were above USD 1.00 (it is USD 0.30)": what the figure would have to be."""
     leaf = move.leaf
     assert isinstance(leaf, Compare | FactNumber | Share)
-    op = _OPPOSITE[leaf.op] if holds else leaf.op
+    op = _OPPOSITE[leaf.op] if move.holds else leaf.op
     limit, now = (_shown(leaf, side, snapshot) for side in (move.right, move.left))
     for finer in range(1, 7):
         if limit != now or move.right == move.left:

@@ -119,6 +119,11 @@ def _read(name: str, data: Any, about: About) -> Any:
     return found
 
 
+def shapes() -> Mapping[str, Shape]:
+    """The table by which documents are read: "document" and "node"."""
+    return _usual()
+
+
 def schema() -> dict[str, Any]:
     """The published JSON Schema (draft 2020-12) of a document."""
     shapes = _usual()

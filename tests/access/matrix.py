@@ -8,6 +8,7 @@ A method that is not declared answers 405 to whoever is signed in. An address th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -168,6 +169,13 @@ def _pauses(ids: Ids) -> str:
     """The form of a review sheet that pauses one campaign."""
     line = f"{ids['campaign']} status 0 PAUSED"
     return urlencode({"ticket": review.ticket(), "line": line, "reason": "sold out"})
+
+
+def _rules(ids: Ids) -> str:
+    """The plain form of rules."""
+    return urlencode(
+        {"account": ids["account"], "name": "By hand", "document": json.dumps(OWN_RULES), "do": "save"}
+    )
 
 
 READ = Rule()
@@ -387,6 +395,11 @@ ROUTES: tuple[Route, ...] = (
     page("ledger", "/ledger/", foreign=None),
     page("strategies", "/strategies/", foreign=None),
     page("strategy", "/strategies/{strategy}/"),
+    Route("new_strategy", "/strategies/new/?account={account}", "page",
+          {"get": Rule(AGENCY_ASKS, writes=CHOICE.writes)}),
+    Route("edit_strategy", "/strategies/{strategy}/edit/", "page", {"get": Rule(AGENCY_ASKS)}),
+    Route("preview_strategy", "/strategies/preview", "page", {"post": Rule(body=_rules)}),
+    Route("save_rules", "/strategies/save", "page", {"post": Rule(AGENCY_ASKS, 303, _rules)}),
     page("decision", "/decisions/{decision}/"),
     page("alerts", "/alerts/", foreign=None),
     page("connections", "/connections/", foreign=None),

@@ -40,6 +40,8 @@ PAGES = (
     "strategies",
     "strategy",
     "decision",
+    "new_strategy",
+    "edit_strategy",
     "alerts",
     "connections",
     "people",
@@ -59,6 +61,8 @@ OWN = tuple(
         "change",
         "strategy",
         "decision",
+        "new_strategy",
+        "edit_strategy",
     )
 )
 WITH_FIGURES = ("client", "account", "patterns", "standing", "campaign")
@@ -80,6 +84,8 @@ def address(world, name: str) -> str:
         "strategies": "/strategies/",
         "strategy": f"/strategies/{world.strategy.uuid}/",
         "decision": f"/decisions/{world.proposal.decision.uuid}/",
+        "new_strategy": f"/strategies/new/?account={act}",
+        "edit_strategy": f"/strategies/{world.strategy.uuid}/edit/",
         "alerts": "/alerts/",
         "connections": "/connections/",
         "people": "/people/",

@@ -50,11 +50,11 @@ def why(shop, object_id, who="bob"):  # noqa: F811
 
 
 def test_what_asked_says_its_sentence_every_figure_and_what_would_have_kept_it_quiet(shop):  # noqa: F811
-    saved(shop, {"all": [above("cpc", "1.00"), above("spend", "20")]})
+    saved(shop, {"all": [above("cpc", "0.80"), above("spend", "20")]})
     said = why(shop, "22", "vic")
-    assert "Pause: CPC USD 1.50 is above USD 1.00 and spend USD 84.00 is above USD 20.00" in said
-    assert "If CPC were at most USD 1.00 (it is USD 1.50) , it would not have asked" in said
-    assert "Or if the rule asked for CPC above USD 1.50 instead of USD 1.00" in said
+    assert "Pause: CPC USD 1.50 is above USD 0.80 and spend USD 84.00 is above USD 20.00" in said
+    assert "If CPC were at most USD 0.80 (it is USD 1.50) , it would not have asked" in said
+    assert "Or if the rule asked for CPC above USD 1.50 instead of USD 0.80" in said
     assert "If spend were at most USD 20.00 (it is USD 84.00)" in said
     version = decided(shop, "22").data_version
     assert said.count(f"data version {version}") == 2 and "the last 7 full days" in said and "Ready" in said
@@ -62,15 +62,15 @@ def test_what_asked_says_its_sentence_every_figure_and_what_would_have_kept_it_q
 
 
 def test_what_kept_quiet_says_the_smallest_change_that_would_make_it_ask(shop):  # noqa: F811
-    saved(shop, {"any": [above("cpc", "1.00"), above("spend", "90")]})
+    saved(shop, {"any": [above("cpc", "0.80"), above("spend", "90")]})
     said = why(shop, "21")
     assert "It asked for nothing: none of the strategy's conditions is met" in said
-    first, second = said.index("If spend were above USD 90.00"), said.index("If CPC were above USD 1.00")
+    first, second = said.index("If spend were above USD 90.00"), said.index("If CPC were above USD 0.80")
     assert first < second and "it would ask to pause" in said
 
 
 def test_what_cannot_be_told_says_what_is_missing(shop):  # noqa: F811
-    saved(shop, above("cpc", "1.00"))
+    saved(shop, above("cpc", "0.80"))
     said = why(shop, "23")
     assert "Cannot be told" in said and "too little data" in said
     assert "No figure or threshold turns it before more is known" in said
@@ -87,14 +87,14 @@ def test_what_is_held_says_what_has_to_go_away_first(shop):  # noqa: F811
 
 
 def test_what_was_not_judged_says_why_and_shows_the_filter(shop):  # noqa: F811
-    saved(shop, above("cpc", "1.00"), scope={"where": above("spend", "200")})
+    saved(shop, above("cpc", "0.80"), scope={"where": above("spend", "200")})
     said = why(shop, "22")
     assert "It was not judged: the strategy's filter leaves it out" in said
     assert "If spend were above USD 200.00 (it is USD 84.00)" in said
 
 
 def test_an_answer_says_what_was_said_before_and_what_other_strategies_say(shop):  # noqa: F811
-    saved(shop, above("cpc", "1.00"))
+    saved(shop, above("cpc", "0.80"))
     other = saved(shop, above("spend", "500"), name="Other")
     bob = signed_in("bob")
     row = Decision.objects.of(shop.northwind).get(object_id="22", strategy=other)
@@ -117,3 +117,12 @@ def test_it_is_one_click_from_campaign_strategy_and_proposal(furnished):
         f"/proposals/{furnished.proposal.uuid}/",
     ):
         assert f'href="/decisions/{decision.uuid}/"' in bob.get(page).content.decode(), page
+
+
+def test_what_another_strategys_open_wish_holds_back_turns_by_no_figure(shop):  # noqa: F811
+    saved(shop, above("cpc", "0.80"))
+    other = saved(shop, above("spend", "20"), name="Other")
+    row = Decision.objects.of(shop.northwind).get(object_id="22", strategy=other)
+    assert row.verdict == "held"
+    said = text(signed_in("bob").get(f"/decisions/{row.uuid}/"))
+    assert "It acts as soon as this has gone" in said and "spend were" not in said

@@ -146,10 +146,10 @@ def test_each_is_told_in_words():
     document = rule(over("cpc", "1.00"))
     (one,) = found(document)
     shop = snapshot(ONE)
-    assert by_figure(one.moves[0], shop, holds=False) == "CPC were above USD 1.00 (it is USD 0.50)"
+    assert by_figure(one.moves[0], shop) == "CPC were above USD 1.00 (it is USD 0.50)"
     assert by_rule(one.moves[0], shop) == "the rule asked for CPC above USD 0.49 instead of USD 1.00"
     (off,) = found(rule(over("cpc", "0.40")))
-    assert by_figure(off.moves[0], shop, holds=True) == "CPC were at most USD 0.40 (it is USD 0.50)"
+    assert by_figure(off.moves[0], shop) == "CPC were at most USD 0.40 (it is USD 0.50)"
     (named,) = found(rule(FactIs("name", "contains", "sale")))
     assert by_rule(named.moves[0], shop) == "name were another (Ad set 10 now)"
 
