@@ -43,6 +43,7 @@ SCHEDULE: dict[str, tuple[str, float, str]] = {
     "learn: how complete young numbers are": ("insights.tasks.learn_completeness", 60 * MINUTE, "reports"),
     "thin: looks that are long past": ("insights.tasks.thin_samples", 60 * MINUTE, "reports"),
     "judge: strategies": ("strategies.tasks.evaluate_due", MINUTE, "sync"),
+    "judge: back-tests that wait": ("strategies.tasks.backtests_due", MINUTE, "reports"),
     "watch: connections and tokens": ("accounts.tasks.sentinel", 5 * MINUTE, "sync"),
     "erase: record of changes": ("campaigns.tasks.erase", MINUTE, "sync"),
     "erase: beside the figures": ("insights.tasks.erase", MINUTE, "sync"),
@@ -58,6 +59,7 @@ ROUTES: dict[str, str] = {
     "insights.tasks.first_sync_account": "reports",
     "insights.tasks.go_on_fetching": "reports",
     "insights.tasks.advance_reports": "reports",
+    "strategies.tasks.run_backtest": "reports",
 }
 
 #: Hard limits in seconds where 120 is too short; all below the broker's visibility time-out of 600.
@@ -66,6 +68,8 @@ LONGER: dict[str, int] = {
     "insights.tasks.go_on_fetching": 540,
     "insights.tasks.advance_reports": 540,
     "campaigns.tasks.sync_due": 540,
+    "strategies.tasks.run_backtest": 540,
+    "strategies.tasks.backtests_due": 540,
 }
 
 #: How long a canary's sign of life is good, in seconds: three missed rounds are a dead worker or beat.

@@ -32,7 +32,7 @@ from insights.models import DataVersion, WindowSum
 from insights.patterns import Family, Pattern, find
 from insights.progress import Progress, progress
 from insights.results import Result
-from insights.trust import Header, Known, Seen, Trust, known, look
+from insights.trust import Header, Known, Seen, Trust, known, look, mark
 from insights.windows import Period
 
 Values = Mapping[str, Decimal | None]
@@ -40,9 +40,8 @@ ENGINE_DAYS: Final = 7
 __all__ = [
     "DaysTable", "EvidenceParts", "Header", "PastTable", "Point", "Progress", "Question", "Result", "Rhythm", "Seen",
     "Series", "Table", "TableRow", "Totals", "Trust", "WindowTable", "account_today", "against_yesterday",
-    "as_known_at", "days", "evidence", "last_hours", "look", "pattern", "preset", "progress", "question", "read_since",
-    "result_of", "series", "table", "totals",
-    "windows",
+    "as_known_at", "days", "days_known_at", "evidence", "first_read", "last_hours", "look", "pattern", "preset",
+    "progress", "question", "read_since", "result_of", "series", "table", "totals", "windows",
 ]  # fmt: skip
 
 
@@ -253,10 +252,10 @@ def as_known_at(
     period = Period(since, until)
     asked = question(ad_account, metrics)
     bases = asked.additive
-    state = known(ad_account=ad_account, period=period, level=level, now=at)
+    data = mark(ad_account)
     moment, found = answers.known_at(
         ad_account=ad_account,
-        mark=state.mark,
+        mark=data,
         level=level,
         period=period,
         at=at,
@@ -268,7 +267,7 @@ def as_known_at(
     ids = sorted(found) if object_ids is None else list(dict.fromkeys(object_ids))
     empty = dict.fromkeys(bases, Decimal(0) if read else None)
     wanted = {day for day in period if day <= days_of.today(at, ad_account.timezone_name)}
-    result = asking.results(ad_account, state.mark, level, period, asked, object_ids)
+    result = asking.results(ad_account, data, level, period, asked, object_ids)
     return PastTable(
         currency=ad_account.currency,
         zone=ad_account.timezone_name,
@@ -281,6 +280,40 @@ def as_known_at(
             TableRow(one, asked.values(found.get(one, empty), result(one)), result(one)) for one in ids
         ),
     )
+
+
+def first_read(ad_account: AdAccount) -> dict[date, datetime]:
+    """Account day -> when it had first been read to the end: from then on its figures are known as they were."""
+    return history.first_read(ad_account=ad_account)
+
+
+def days_known_at(
+    ad_account: AdAccount,
+    *,
+    at: datetime,
+    level: str,
+    object_ids: Collection[str],
+    since: date,
+    until: date,
+    read: frozenset[date],
+    metrics: Sequence[str],
+) -> DaysTable:
+    """What `days` said at `at`, as `as_known_at` knows it; `read` are the days that count as read to the end."""
+    period = Period(since, until)
+    asked = question(ad_account, metrics)
+    moment, found = history.days_at(
+        ad_account=ad_account, level=level, period=period, at=at, bases=asked.additive, object_ids=object_ids
+    )
+    result = asking.results(ad_account, mark(ad_account), level, period, asked, tuple(sorted(object_ids)))
+    header = Header(
+        currency=ad_account.currency, zone=ad_account.timezone_name, since=since, until=until, data_version=0,
+        checked_at=moment, data_as_of=moment, trust=Trust("ready"),
+    )  # fmt: skip
+    values = {
+        one: {day: asked.values(sums, result(one)) for day, sums in mine.items() if day in read}
+        for one, mine in found.items()
+    }
+    return DaysTable(header, read, values)
 
 
 def series(

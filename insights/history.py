@@ -7,7 +7,7 @@ The running day files the last state of each clock hour, so within an hour only 
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final
@@ -34,6 +34,13 @@ def read_by(*, ad_account: AdAccount, period: Period, at: datetime) -> frozenset
     return frozenset(read.values_list("day", flat=True))
 
 
+def first_read(*, ad_account: AdAccount) -> dict[date, datetime]:
+    """Account day -> when it had first been read to the end."""
+    rows = Slice.objects.of(ad_account).filter(kind="day", level="ad", breakdown="", whole_from__isnull=False)
+    found = rows.values_list("day", "whole_from")
+    return {day: moment for day, moment in found if moment is not None}
+
+
 def known_at(
     *,
     ad_account: AdAccount,
@@ -55,6 +62,40 @@ def known_at(
             mine[name] = (mine[name] or Decimal(0)) + values[name]
     if object_ids is not None:
         found = {one: found[one] for one in object_ids if one in found}
+    return moment, found
+
+
+def days_at(
+    *,
+    ad_account: AdAccount,
+    level: str,
+    period: Period,
+    at: datetime,
+    bases: Collection[str],
+    object_ids: Collection[str],
+) -> tuple[datetime, dict[str, dict[date, Bases]]]:
+    """`known_at` of each day of the period by itself, for campaigns, ad sets or ads."""
+    moment = answerable(ad_account=ad_account, period=period, at=at)
+    owner, wanted = _OWNER[level], frozenset(object_ids)
+    within = {"level": "ad", "breakdown": "", "day__range": (period.since, period.until)}
+    found: dict[str, dict[date, Bases]] = {}
+
+    def add(one: str, day: date, values: Mapping[str, Decimal]) -> None:
+        if one in wanted:
+            mine = found.setdefault(one, {}).setdefault(day, dict.fromkeys(bases, Decimal(0)))
+            for name in bases:
+                mine[name] = (mine[name] or Decimal(0)) + values[name]
+
+    standing: QuerySet[Any] = DayRow.objects.of(ad_account).filter(**within, known_from__lte=moment)
+    sums = {f"sum_{name}": Sum(name) for name in bases}
+    for row in standing.order_by().values(owner, "day").annotate(**sums):
+        add(row[owner], row["day"], {name: Decimal(row[f"sum_{name}"]) for name in bases})
+    old = Revision.objects.of(ad_account).filter(
+        grain="day", **within, known_from__lte=moment, known_to__gt=moment
+    )
+    for object_id, day, values in old.values_list("object_id", "day", "values").iterator(chunk_size=2000):
+        one = object_id if owner == "object_id" else values[owner]
+        add(one, day, {name: stored(name, values[name]) for name in bases})
     return moment, found
 
 

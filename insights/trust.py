@@ -247,6 +247,13 @@ def _moving(closed: Mapping[date, datetime], today: date, zone_name: str) -> lis
     ]
 
 
+def mark(ad_account: AdAccount) -> str:
+    """`Known.mark` alone, for who asks what was known at other instants than now."""
+    data = statements.read(DataVersion, _Data._fields, ad_account=ad_account)
+    optional = statements.as_moment_if_any
+    return _mark(next((_Data(pk, version, optional(changed)) for pk, version, changed in data), None))
+
+
 def _mark(data: _Data | None) -> str:
     # The time beside the number: after a restore the number may come back with other rows.
     if data is None or data.changed_at is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from accounts.admin import ScopedAdmin
-from strategies.models import Decision, Draft, Proposal, Strategy, StrategyVersion
+from strategies.models import Backtest, Decision, Draft, Proposal, Strategy, StrategyVersion
 
 
 @admin.register(Strategy)
@@ -65,3 +65,11 @@ class DraftAdmin(ScopedAdmin):
     list_filter = ("type", "current")
     list_select_related = ("ad_account", "strategy")
     search_fields = ("name", "ad_account__name", "ad_account__meta_id")
+
+
+@admin.register(Backtest)
+class BacktestAdmin(ScopedAdmin):
+    list_display = ("strategy", "since", "until", "state", "done", "total", "created_by", "created_at")
+    list_filter = ("state", "hindsight")
+    list_select_related = ("strategy", "created_by")
+    search_fields = ("strategy__name", "uuid")

@@ -33,9 +33,10 @@ from campaigns.states import Evidence
 from insights.analytics import evidence as evidence_of
 from insights.schedule import ARMED, CLOSE
 from strategies.engine.closeness import near
-from strategies.engine.conflicts import Claim, settle
+from strategies.engine.conflicts import Claim, outranked, settle
 from strategies.engine.judge import PAUSE_IS_OVER, hold, judge, prepare
-from strategies.engine.types import NOTICES, Action, Intent, Judgement, Snapshot, Trust, Verdict
+from strategies.engine.resting import weighed
+from strategies.engine.types import NOTICES, Intent, Judgement, Snapshot, Trust, Verdict
 from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
 
 #: A strategy is evaluated at least this often, also when no new figures arrive.
@@ -117,25 +118,12 @@ def _lost(strategy: Strategy, judged: Sequence[Judgement], book: proposals.Book)
     )
     if strategy.pk is not None:
         others = others.exclude(strategy=strategy)
-    claims += [Claim(str(row.strategy.uuid), _intent_of(row), open=True) for row in others]
+    claims += [Claim(str(row.strategy.uuid), row.intent, open=True) for row in others]
     return {loser.intent: winner for loser, winner in settle(claims).losers if loser.strategy == me}
 
 
 def _key(intent: Intent) -> tuple[str, str]:
     return intent.object_id, intent.field
-
-
-def _intent_of(row: Proposal) -> Intent:
-    return Intent(
-        action=Action(row.action),
-        level=row.level,
-        object_id=row.object_id,
-        object_name=row.object_name,
-        field=row.field,
-        before=row.before or None,
-        target=row.target or None,
-        case="",
-    )
 
 
 def _weighed(
@@ -148,28 +136,17 @@ def _weighed(
     now: datetime,
 ) -> Judgement:
     """The judgement with what forbids to offer its intents now; held when nothing is left of them."""
-    blocks: list[tuple[str, str, str]] = []
-    for intent in judgement.intents:
-        block = None
-        if intent.action in NOTICES:
-            continue
+
+    def why(intent: Intent) -> tuple[str, str] | None:
         if intent in lost:
-            block = ("outranked", _outranked(strategy, lost[intent]))
-        elif frozen and _key(intent) not in book.open:
-            block = ("connection", frozen)
-        elif _key(intent) not in book.open:
-            block = proposals.hindrance(
-                strategy=strategy, intent=intent, snapshot=snapshot, book=book, now=now
-            )
-        if block:
-            blocks.append((intent.field, *block))
-    return hold(judgement, blocks)
+            return "outranked", outranked(lost[intent], me=str(strategy.uuid))
+        if _key(intent) in book.open:
+            return None
+        if frozen:
+            return "connection", frozen
+        return proposals.hindrance(strategy=strategy, intent=intent, snapshot=snapshot, book=book, now=now)
 
-
-def _outranked(strategy: Strategy, winner: Claim) -> str:
-    who = "this strategy" if winner.strategy == str(strategy.uuid) else "another strategy"
-    verb = winner.intent.action.value.replace("_", " ")
-    return f"A stronger wish stands against it: {who} asks to {verb}."
+    return weighed(judgement, why)
 
 
 def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:

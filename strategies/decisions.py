@@ -284,6 +284,11 @@ def note(decision: Decision, *, code: str, reason: str) -> None:
     decision.save(update_fields=["verdict", "reason_code", "reason", "record"])
 
 
+def noted(decision: Decision) -> bool:
+    """Whether what was decided was not taken by the change path."""
+    return bool(decision.record.get(_NOTE))
+
+
 @dataclass(frozen=True)
 class Then:
     """What a stored decision was judged by: the rules, the object and the figures of then."""
@@ -327,7 +332,7 @@ def replay(decision: Decision) -> Judgement:
     record, at = decision.record, then(decision)
     judged = judge(at.document, at.subject, at.snapshot, now=at.now)
     judged = hold(judged, [(field, code, reason) for field, code, reason in record["blocks"]])
-    if record.get(_NOTE):
+    if noted(decision):
         return replace(judged, verdict=Verdict.HELD, reason_code=decision.reason_code, reason=decision.reason)
     return judged
 

@@ -13,6 +13,7 @@ from django.db.models import Q
 from accounts.models import AdAccount, Client, User
 from accounts.tenancy import Tenant
 from campaigns.models import Change
+from strategies.engine.types import Action, Intent
 
 
 class StrategyType(models.TextChoices):
@@ -206,6 +207,20 @@ class Proposal(Tenant):
     def __str__(self) -> str:
         return f"{self.object_name or self.object_id}: {self.action}"
 
+    @property
+    def intent(self) -> Intent:
+        """What it asks for, as the engine says it."""
+        return Intent(
+            action=Action(self.action),
+            level=self.level,
+            object_id=self.object_id,
+            object_name=self.object_name,
+            field=self.field,
+            before=self.before or None,
+            target=self.target or None,
+            case="",
+        )
+
 
 class Draft(Tenant):
     """A strategy worth a look, generated from the account's own figures; saved as a strategy by a person."""
@@ -230,3 +245,55 @@ class Draft(Tenant):
 
     def __str__(self) -> str:
         return self.name
+
+
+class BacktestState(models.TextChoices):
+    QUEUED = "queued", "Waiting"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+class Backtest(Tenant):
+    """A strategy over the past of its ad account, as one version said it (`document`), instant by instant.
+
+    A run that is cut off begins again from its first instant: nothing but the row's own end depends on it.
+    """
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    ad_account = models.ForeignKey(AdAccount, on_delete=models.CASCADE, related_name="+")
+    strategy = models.ForeignKey(Strategy, on_delete=models.CASCADE, related_name="+")
+    strategy_version = models.PositiveIntegerField()
+    document = models.JSONField()
+    since = models.DateField(help_text="Account days.")
+    until = models.DateField()
+    hour = models.PositiveSmallIntegerField(help_text="Of the account's clock.")
+    every_hours = models.PositiveSmallIntegerField()
+    hindsight = models.BooleanField(
+        default=False, help_text="Also days that were first read later, as they read then."
+    )
+    state = models.CharField(max_length=10, choices=BacktestState.choices, default=BacktestState.QUEUED)
+    done = models.PositiveIntegerField(default=0, help_text="Instants that are judged.")
+    total = models.PositiveIntegerField()
+    data_version = models.BigIntegerField(null=True, blank=True, help_text="Of the figures when it ran.")
+    result = models.JSONField(null=True, blank=True)
+    error = models.CharField(max_length=300, blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta(Tenant.Meta):
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["strategy"],
+                condition=Q(state__in=["queued", "running"]),
+                name="backtest_one_at_a_time",
+            )
+        ]
+        indexes = [models.Index(fields=["state", "created_at"], name="backtest_waiting")]
+
+    def __str__(self) -> str:
+        return f"{self.strategy_id}: {self.since} to {self.until}"

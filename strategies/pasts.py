@@ -14,10 +14,11 @@ begin one a day. Days that were not read to the end are left out: as if nothing 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import insights.analytics as analytics
@@ -50,7 +51,28 @@ _EVENTS: Final[Mapping[str, str]] = {
 Rate = tuple[str, str]
 
 
-def attach(snapshot: Snapshot, *, ad_account: AdAccount, document: Document, now: datetime) -> Snapshot:
+@dataclass(frozen=True)
+class Sources:
+    """Where days, learned curves and starts come from: as they are known now, or as they were."""
+
+    days: Callable[..., DaysTable]
+    curves: Callable[[AdAccount], Mapping[str, Curve]]
+    started: Callable[..., Mapping[str, datetime]]
+
+
+def live(now: datetime) -> Sources:
+    """As it is known now."""
+    return Sources(partial(analytics.days, now=now), curves, started)
+
+
+def attach(
+    snapshot: Snapshot,
+    *,
+    ad_account: AdAccount,
+    document: Document,
+    now: datetime,
+    sources: Sources | None = None,
+) -> Snapshot:
     """The snapshot with the days that its rules' rates have to be weighed on. One question per level, whatever the
     number of objects; none where no rate looks as a rule needs it."""
     asked: dict[str, dict[str, frozenset[Rate]]] = {}
@@ -63,15 +85,16 @@ def attach(snapshot: Snapshot, *, ad_account: AdAccount, document: Document, now
     tolerated = ad_account.client.wrong_calls_percent
     if not asked:
         return replace(snapshot, tolerated=tolerated)
-    learned = curves(ad_account)
+    sources = sources or live(now)
+    learned = sources.curves(ad_account)
     pasts: dict[str, Past] = {}
     grounds: dict[str, Ground] = {}
     for level, whose in sorted(asked.items()):
         rates = frozenset[Rate]().union(*whose.values())
-        table = _days(ad_account, snapshot, level, whose.keys(), rates, now)
+        table = _days(ad_account, snapshot, level, whose.keys(), rates, now, sources)
         for rate in sorted(rates):
             grounds[key(level, *rate)] = _ground(ad_account, rate, table, learned)
-        pasts |= _pasts(ad_account, snapshot, whose, table)
+        pasts |= _pasts(ad_account, snapshot, whose, table, sources)
     return replace(
         snapshot,
         grounds=grounds,
@@ -95,18 +118,18 @@ def _days(
     object_ids: Collection[str],
     rates: Iterable[Rate],
     now: datetime,
+    sources: Sources,
 ) -> DaysTable:
     names = {"spend"} | {name for rate in rates for name in rate}
     names |= {_EVENTS[name] for name in names & _EVENTS.keys()}
     today = analytics.account_today(ad_account, now)
-    return analytics.days(
+    return sources.days(
         ad_account,
         level=level,
         object_ids={*object_ids, *_teachers(snapshot, level)},
         since=opened(today),
         until=today,
         metrics=tuple(sorted(names)),
-        now=now,
     )
 
 
@@ -161,12 +184,16 @@ def _float(number: Decimal | None) -> float:
 
 
 def _pasts(
-    ad_account: AdAccount, snapshot: Snapshot, whose: Mapping[str, frozenset[Rate]], table: DaysTable
+    ad_account: AdAccount,
+    snapshot: Snapshot,
+    whose: Mapping[str, frozenset[Rate]],
+    table: DaysTable,
+    sources: Sources,
 ) -> dict[str, Past]:
     """Object id -> its days. None for one whose result is not known on a day: nothing can be weighed on that."""
     zone = ad_account.timezone_name
     last, gone = _end(table, zone)
-    starts = started(ad_account=ad_account, object_ids=whose.keys())
+    starts = sources.started(ad_account=ad_account, object_ids=whose.keys())
     created = {one.object_id: one.created for one in snapshot.subjects}
     found = {}
     for one, rates in whose.items():

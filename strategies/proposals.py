@@ -7,7 +7,7 @@
 
 A proposal with a change follows that change (`follow`); advice has none, and approving it says "taken note of".
 A newer data version refreshes the open proposal and never adds one. After a raise was done the object rests
-for `REST`, so that it is judged on days at the new budget before it is raised again.
+for `REST` (see `engine.resting`).
 """
 
 from __future__ import annotations
@@ -24,18 +24,19 @@ from django.db.models import Q, QuerySet
 import accounts.access as access
 import campaigns.changes.approvals as approvals
 import campaigns.changes.request as request
+import strategies.engine.resting as resting
 from accounts.errors import NotFound, Refused
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
 from campaigns.models import Change
 from campaigns.states import ChangeState, Evidence, Field, Level, Source
 from insights.live import publish
+from strategies.engine.resting import REST, Past, window_key
 from strategies.engine.types import ADVICE, Action, CaseTrace, Intent, Snapshot, Subject
 from strategies.engine.wording import based_on, effect, sentence
 from strategies.errors import DigestMismatch, NotTaken, ProposalClosed
 from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
 
-REST = timedelta(days=3)
 #: How long after the guards refused a change the same one is filed again.
 ASK_AGAIN = timedelta(hours=3)
 #: A pause lasts at most so long, and for so long its end is seen to after a strategy was switched off.
@@ -61,11 +62,6 @@ class Book:
 
     open: Mapping[tuple[str, str], Proposal]
     recent: Mapping[tuple[str, str], tuple[Proposal, ...]]
-
-
-def window_key(snapshot: Snapshot, intent: Intent) -> str:
-    """Of one key there is one proposal: once for the same days, and a start is not the pause before it."""
-    return f"{snapshot.since}..{snapshot.until}" + (":start" if intent.action is Action.START else "")
 
 
 def pauses(*, strategy: Strategy) -> dict[str, datetime]:
@@ -116,35 +112,19 @@ def hindrance(
     *, strategy: Strategy, intent: Intent, snapshot: Snapshot, book: Book, now: datetime
 ) -> tuple[str, str] | None:
     """Why this intent is not offered now: (code, sentence), or `None`."""
-    key = (intent.object_id, intent.field)
-    for past in reversed(book.recent.get(key, ())):
-        if past.state == S.DONE and intent.field == Field.STATUS.value and past.target != intent.target:
-            break  # what was switched since is another story than the switches before
-        rested = past.decided_at is not None and past.decided_at > now - REST
-        if past.state == S.APPROVED:
-            return "under_way", "A proposal for this was approved and is on its way."
-        if past.state == S.DONE and rested and not _safer(intent, past):
-            return (
-                "resting",
-                f"It was done on {past.decided_at:%d %b}; the object rests for {REST.days} days.",
-            )
-        if past.state == S.REJECTED and rested and past.strategy_version == strategy.version:
-            return (
-                "rejected",
-                f"A person rejected it on {past.decided_at:%d %b}; it rests for {REST.days} days.",
-            )
-        same_window = (
-            past.window_key == window_key(snapshot, intent) and past.strategy_version == strategy.version
+    past = [
+        Past(
+            action=row.action,
+            target=row.target,
+            state=row.state,
+            decided_at=row.decided_at,
+            window_key=row.window_key,
+            version=row.strategy_version,
+            word=S(row.state).label.lower(),
         )
-        if same_window:
-            word = S(past.state).label.lower()
-            return "offered_before", f"It was offered for the same days already ({word})."
-    return None
-
-
-def _safer(intent: Intent, past: Proposal) -> bool:
-    """Whether a cut follows on something else that was done: what protects money does not rest for a raise."""
-    return intent.action in (Action.LOWER_BUDGET, Action.LOWER_BID) and past.action != intent.action.value
+        for row in book.recent.get((intent.object_id, intent.field), ())
+    ]
+    return resting.hindrance(intent, past, snapshot=snapshot, version=strategy.version, now=now)
 
 
 def digest_of(intent: Intent, strategy: Strategy) -> str:

@@ -69,12 +69,31 @@ def build(
     """The account as it is known now, as far as the document asks (without one: the last seven days of what owns a
     budget). `pauses` are those of this strategy that end by themselves, by object. The caller got `ad_account` from
     `accounts.access` (or is a scanner)."""
-    asked = needs(document) if document is not None else {SELF: {LAST_7_DAYS: _USUAL}}
-    level = document.level if document is not None else BUDGET_OWNER
-    levels = ("campaign", "adset") if level == BUDGET_OWNER else (level,)
-    rows = structure(ad_account=ad_account, levels=_read_levels(levels))
-    tables = _tables(ad_account, _wanted(asked, levels), now)
-    paused = _paused(ad_account, document, strategy_ref, ending=bool(pauses))
+    rows = structure(ad_account=ad_account, levels=levels_read(document))
+    return assemble(
+        ad_account=ad_account,
+        now=now,
+        document=document,
+        rows=rows,
+        tables=_tables(ad_account, tables_wanted(document), now),
+        paused=_paused(ad_account, document, strategy_ref, ending=bool(pauses)),
+        pauses=pauses,
+    )
+
+
+def assemble(
+    *,
+    ad_account: AdAccount,
+    now: datetime,
+    document: Document | None,
+    rows: Iterable[ObjectRow],
+    tables: Tables,
+    paused: Mapping[str, datetime] = MappingProxyType({}),
+    pauses: Mapping[str, datetime] = MappingProxyType({}),
+    sources: pasts.Sources | None = None,
+) -> Snapshot:
+    """The snapshot of this structure (of `levels_read`) and these figures (a table for each of `tables_wanted`),
+    whenever they were known."""
     looks = _looks(tables)
     header = next(iter(tables.values())).header
     whole = worst(looks.values(), otherwise=Look(header.since, header.until, Trust.UNAVAILABLE))
@@ -91,14 +110,29 @@ def build(
         trust=whole.trust,
         trust_reasons=tuple(dict.fromkeys(reason for look in looks.values() for reason in look.reasons)),
         subjects=subjects(
-            rows, levels=levels, asked=asked, tables=tables, paused=paused, pauses=pauses, zone=header.zone
+            rows,
+            levels=_levels(document),
+            asked=_asked(document),
+            tables=tables,
+            paused=paused,
+            pauses=pauses,
+            zone=header.zone,
         ),
         looks=looks,
         targets=targets(ad_account),
     )
     if document is None:
         return snapshot
-    return pasts.attach(snapshot, ad_account=ad_account, document=document, now=now)
+    return pasts.attach(snapshot, ad_account=ad_account, document=document, now=now, sources=sources)
+
+
+def _asked(document: Document | None) -> dict[str, dict[str, frozenset[str]]]:
+    return needs(document) if document is not None else {SELF: {LAST_7_DAYS: _USUAL}}
+
+
+def _levels(document: Document | None) -> tuple[str, ...]:
+    level = document.level if document is not None else BUDGET_OWNER
+    return ("campaign", "adset") if level == BUDGET_OWNER else (level,)
 
 
 def targets(ad_account: AdAccount) -> dict[str, Decimal]:
@@ -108,20 +142,18 @@ def targets(ad_account: AdAccount) -> dict[str, Decimal]:
     return {name: Decimal(value) for name, value in pairs.items() if value is not None}
 
 
-def _read_levels(levels: Iterable[str]) -> tuple[Level, ...]:
+def levels_read(document: Document | None) -> tuple[Level, ...]:
     """Ad sets are read along with ads and campaigns, since an object is in learning when its ad set is."""
-    if "ad" in levels:
+    if "ad" in _levels(document):
         return (Level.AD_SET, Level.AD)
     return (Level.CAMPAIGN, Level.AD_SET)
 
 
-def _wanted(
-    asked: Mapping[str, Mapping[str, frozenset[str]]], levels: Iterable[str]
-) -> dict[tuple[str, str], frozenset[str]]:
+def tables_wanted(document: Document | None) -> dict[tuple[str, str], frozenset[str]]:
     """(level, window) -> the metrics to be read of it."""
     found: dict[tuple[str, str], frozenset[str]] = {}
-    for whose, windows in asked.items():
-        for level in levels:
+    for whose, windows in _asked(document).items():
+        for level in _levels(document):
             table = {SELF: level, "parent": _ABOVE[level]}.get(whose, whose)
             for window, names in windows.items():
                 found[table, window] = found.get((table, window), frozenset()) | names
@@ -218,7 +250,10 @@ def _figures(
         table = analytics.last_hours(ad_account, level=level, hours=span.count, metrics=metrics, now=now)
         values = {row.object_id: row.values for row in table.rows}
         return Figures(
-            _look(table.header, days=False), table.header, values, _empty(ad_account, names, table.header)
+            _look(table.header, days=False),
+            table.header,
+            values,
+            nothing_delivered(ad_account, names, table.header),
         )
     if period is None:
         why = (
@@ -232,12 +267,16 @@ def _figures(
         values = {
             one: {name: column[one] for name, column in kept.columns.items()} for one in kept.object_ids
         }
-        return Figures(_look(kept.header), kept.header, values, _empty(ad_account, names, kept.header))
+        return Figures(
+            _look(kept.header), kept.header, values, nothing_delivered(ad_account, names, kept.header)
+        )
     table = analytics.table(
         ad_account, level=level, since=period.since, until=period.until, metrics=metrics, now=now, seen=seen
     )
     values = {row.object_id: row.values for row in table.rows}
-    return Figures(_look(table.header), table.header, values, _empty(ad_account, names, table.header))
+    return Figures(
+        _look(table.header), table.header, values, nothing_delivered(ad_account, names, table.header)
+    )
 
 
 def _look(header: Header, *, days: bool = True) -> Look:
@@ -252,7 +291,9 @@ def _nothing(ad_account: AdAccount, names: frozenset[str], now: datetime, why: s
     return Figures(Look(None, None, Trust.UNAVAILABLE, (why,)), header, {}, dict.fromkeys(names))
 
 
-def _empty(ad_account: AdAccount, names: frozenset[str], header: Header) -> dict[str, Decimal | None]:
+def nothing_delivered(
+    ad_account: AdAccount, names: frozenset[str], header: Header
+) -> dict[str, Decimal | None]:
     """In slices that were read to the end an absent row means that nothing was delivered: sums are 0, ratios unknown,
     and so are results where nobody says what counts as one."""
     whole = header.trust.state in ("ready", "stale", "empty")

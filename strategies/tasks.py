@@ -9,6 +9,7 @@ from datetime import datetime
 
 from celery import shared_task
 
+import strategies.backtests as backtests
 import strategies.cycle as cycle
 import strategies.drafts as drafts
 import strategies.erasure as erasure
@@ -47,6 +48,20 @@ def generate_drafts(ad_account_id: int) -> None:
     ad_account = AdAccount.everything.select_related("client").filter(pk=ad_account_id).first()
     if ad_account is not None and ad_account.enabled:
         drafts.regenerate(ad_account=ad_account, now=now())
+
+
+@shared_task
+def run_backtest(backtest_id: int) -> None:
+    """Run one back-test, unless somebody else is at it."""
+    backtests.run(backtest_id=backtest_id, clock=now)
+
+
+@shared_task
+def backtests_due() -> None:
+    """Take up the back-test that waits longest, or was cut off."""
+    waiting = backtests.waiting()
+    if waiting is not None:
+        backtests.run(backtest_id=waiting, clock=now)
 
 
 def _evaluate(strategies: Iterable[Strategy], moment: datetime) -> None:

@@ -15,7 +15,7 @@ from strategies.engine.library import TEMPLATES, Ground, usual
 from strategies.engine.reading import read_rules
 from strategies.engine.types import Intent, Judgement, Snapshot
 from strategies.engine.wording import effect, sentence
-from strategies.models import Decision, Draft, Proposal, Strategy
+from strategies.models import Backtest, Decision, Draft, Proposal, Strategy
 
 
 def rules_json(rules: dict[str, str]) -> dict[str, Decimal]:
@@ -242,3 +242,27 @@ def would_be_json(
         "decided_at": None,
         "decided_by": None,
     }
+
+
+def backtest_json(row: Backtest, *, whole: bool = True) -> dict[str, Any]:
+    """A back-test; with `whole` also what it found, amounts as text digit by digit."""
+    told = {
+        "id": str(row.uuid),
+        "strategy_id": str(row.strategy.uuid),
+        "strategy_version": row.strategy_version,
+        "account_id": row.ad_account.act_id,
+        "since": row.since.isoformat(),
+        "until": row.until.isoformat(),
+        "hour": row.hour,
+        "every_hours": row.every_hours,
+        "hindsight": row.hindsight,
+        "state": row.state,
+        "done": row.done,
+        "total": row.total,
+        "data_version": row.data_version,
+        "error": row.error,
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+    }
+    return told | ({"result": row.result} if whole else {})

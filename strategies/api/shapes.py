@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from strategies.engine.templates import STATUSES
-from strategies.models import StrategyType
+from strategies.models import BacktestState, StrategyType
 
 
 class Rules(serializers.Serializer[Any]):
@@ -255,3 +255,48 @@ class Digest(serializers.Serializer[Any]):
 
 class Reason(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, allow_blank=True)
+
+
+class BacktestWish(serializers.Serializer[Any]):
+    since = serializers.DateField(
+        required=False, help_text="Account day; 28 days before the end unless said."
+    )
+    until = serializers.DateField(
+        required=False, help_text="Account day that is over; yesterday unless said."
+    )
+    hour = serializers.IntegerField(required=False, help_text="Of the account's clock; 6 unless said.")
+    everyHours = serializers.IntegerField(required=False, help_text="1, 2, 3, 4, 6, 12 or 24 (unless said).")
+    hindsight = serializers.BooleanField(
+        required=False, help_text="Judge also days that were first read later, by what they said at first."
+    )
+
+
+class Backtest(serializers.Serializer[Any]):
+    id = serializers.CharField()
+    strategy_id = serializers.CharField()
+    strategy_version = serializers.IntegerField()
+    account_id = serializers.CharField()
+    since = serializers.DateField()
+    until = serializers.DateField()
+    hour = serializers.IntegerField()
+    every_hours = serializers.IntegerField()
+    hindsight = serializers.BooleanField()
+    state = serializers.ChoiceField(BacktestState.values)
+    done = serializers.IntegerField(help_text="Instants that are judged, of `total`.")
+    total = serializers.IntegerField()
+    data_version = serializers.IntegerField(allow_null=True, help_text="Of the figures when it ran.")
+    error = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    finished_at = serializers.DateTimeField(allow_null=True)
+    result = serializers.DictField(
+        required=False,
+        allow_null=True,
+        help_text="When done: instants by basis, firings with their numbers, what followed (`after`), what a model"
+        " says of budgets (`model`), beside nothing, the worst decisions, and how many logged decisions it repeats.",
+    )
+
+
+class BacktestList(serializers.Serializer[Any]):
+    count = serializers.IntegerField()
+    backtests = Backtest(many=True)

@@ -75,3 +75,10 @@ def _rank(claim: Claim) -> tuple[int, bool, str, str, str]:
     # Of equals the one that a person already sees stays, so that no proposal is swapped under their eyes.
     intent = claim.intent
     return STRENGTH[intent.action], not claim.open, claim.strategy, intent.action.value, intent.case
+
+
+def outranked(winner: Claim, *, me: str) -> str:
+    """Why an intent of the strategy `me` is not offered beside the winner."""
+    who = "this strategy" if winner.strategy == me else "another strategy"
+    verb = winner.intent.action.value.replace("_", " ")
+    return f"A stronger wish stands against it: {who} asks to {verb}."

@@ -48,6 +48,7 @@ def test_every_declared_address_exists_and_leads_to_its_view():
             "strategy",
             "proposal",
             "decision",
+            "backtest",
             "hold",
             "connection",
             "grant",

@@ -42,6 +42,8 @@ TASKS: dict[str, tuple[tuple[str, ...], str]] = {
     "strategies.tasks.erase": ((), "scans deletions; what names a Meta user at any client"),
     "strategies.tasks.evaluate_due": ((), "scans strategies"),
     "strategies.tasks.evaluate_account": (("ad_account_id",), "its strategies, each with its client"),
+    "strategies.tasks.backtests_due": ((), "scans back-tests; each names its client and ad account"),
+    "strategies.tasks.run_backtest": (("backtest_id",), "the back-test's row names client and ad account"),
     "strategies.tasks.generate_drafts": (("ad_account_id",), "the ad account's row names its client"),
 }
 
@@ -91,10 +93,13 @@ def own_row(estate: Any, argument: str) -> int:
     from accounts.models import MetaConnection
     from campaigns.models import Change
     from insights.models import FetchRun
+    from strategies.models import Backtest
 
+    Backtest.everything.filter(uuid=estate.ids["backtest"]).update(state="queued")
     rows: dict[str, Any] = {
         "ad_account_id": estate.ad_account,
         "change_id": Change.everything.get(uuid=estate.ids["change"]),
+        "backtest_id": Backtest.everything.get(uuid=estate.ids["backtest"]),
         "connection_id": MetaConnection.everything.get(client=estate.northwind),
         "fetch_run_id": FetchRun.everything.filter(ad_account_id=estate.ad_account.pk).first()
         or FetchRun.everything.create(

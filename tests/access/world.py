@@ -110,9 +110,10 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
     from campaigns.models import Ad, AdSet, Campaign, Change, Hold
     from campaigns.states import Field, Level, Source
     from insights.formulas import save
+    from strategies import backtests
     from strategies.cycle import run
     from strategies.drafts import create, regenerate
-    from strategies.models import Proposal
+    from strategies.models import Backtest, Proposal
 
     account, client = agency.ad_account, agency.northwind
 
@@ -148,6 +149,11 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
         ours="1", theirs="2", reason="changed outside", held_at=now, until=now + timedelta(days=1),
     )  # fmt: skip
     draft = regenerate(ad_account=account, now=now)[0]
+    backtest = backtests.request(
+        strategy=strategy, principal=agency.principals.bob, now=now,
+        wish=backtests.read_wish({}, ad_account=account, now=now),
+    )  # fmt: skip
+    Backtest.everything.filter(pk=backtest.pk).update(state="done", result={"firings": []})
     open_(
         client=client,
         key="access:one",
@@ -177,6 +183,7 @@ def _furnish(agency: Any, now: datetime) -> dict[str, str]:
         "decision": str(proposal.decision.uuid),
         "proposal_digest": proposal.digest,
         "draft": str(draft.uuid),
+        "backtest": str(backtest.uuid),
         "hold": str(hold.uuid),
         "link": address(own).rstrip("/").rpartition("/")[2],
         "guest_link": address(guests).rstrip("/").rpartition("/")[2],
@@ -305,6 +312,7 @@ GIVEN: dict[str, dict[str, Any]] = {
             },
         },
     },
+    "Backtest": {"state": "done", "hour": 6, "every_hours": 24, "document": {"cases": []}, "result": {}},
     "Alert": {"severity": "warning", "state": "firing", "closed_at": None},
     "SyncRun": {"state": "COMPLETE"},
     "Completeness": {"base": "leads", "shares": ["1"] * 29},
@@ -403,6 +411,7 @@ def _ids_of_southwind(agency: Any) -> dict[str, str]:
         "strategy": str(planted["Strategy"].uuid),
         "proposal": str(planted["Proposal"].uuid),
         "decision": str(planted["Decision"].uuid),
+        "backtest": str(planted["Backtest"].uuid),
         "hold": str(planted["Hold"].uuid),
         "connection": str(planted["MetaConnection"].uuid),
         "guest_link_id": str(planted["ConnectLink"].uuid),

@@ -73,6 +73,7 @@ EVERYTHING: dict[str, str] = {
     "insights.store.write": "writes rows of the account it is handed",
     "insights.tasks": "scanners, and accounts by id",
     # floor 5
+    "strategies.backtests": "the back-test that a task names; the one that waits longest",
     "strategies.cycle": "active strategies of all clients, or of the account that data arrived for",
     "strategies.decisions": "writes rows of the strategy it is handed",
     "strategies.drafts": "writes a version of the strategy it is handed",

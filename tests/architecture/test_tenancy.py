@@ -59,7 +59,7 @@ def northwind(synced: Any, clock: Any) -> Any:
     from campaigns.models import Ad, AdSet, Campaign, Hold
     from campaigns.states import Field, Level
     from strategies import cycle, drafts
-    from strategies.models import Decision, Proposal, Strategy
+    from strategies.models import Backtest, Decision, Proposal, Strategy
 
     now, account = clock.now(), synced.ad_account
     campaign = Campaign.objects.of(synced.northwind).order_by("meta_id").first()
@@ -86,6 +86,10 @@ def northwind(synced: Any, clock: Any) -> Any:
     )  # fmt: skip
     cycle.run(strategy=judging, now=now)
     decision = Decision.objects.of(synced.northwind).filter(strategy=judging).order_by("pk").first()
+    backtest = Backtest.everything.create(
+        client=synced.northwind, ad_account=account, strategy=strategy, strategy_version=1, document={"cases": []},
+        since=now.date(), until=now.date(), hour=6, every_hours=24, state="done", total=1, created_at=now, result={},
+    )  # fmt: skip
     held = Hold.everything.create(
         client=synced.northwind, ad_account=account, level="campaign", object_id=campaign.meta_id, field="status",
         ours="ACTIVE", theirs="PAUSED", reason="secret", held_at=now, until=now + timedelta(days=1),
@@ -104,13 +108,14 @@ def northwind(synced: Any, clock: Any) -> Any:
         "slug": synced.northwind.slug,
         "batches": change.batch,
         "changes": change.uuid, "strategies": strategy.uuid, "proposals": proposal.uuid,
-        "decisions": decision.uuid, "holds": held.uuid,
+        "decisions": decision.uuid, "holds": held.uuid, "backtests": backtest.uuid,
         "connections": grant.uuid, "people": synced.users.vera.uuid, "invitations": invited.uuid,
         "ref": synced.northwind.slug, "name": "my.none",
     }  # fmt: skip
     synced.secrets = [
         account.meta_id, campaign.meta_id, ad_set.meta_id, ad.meta_id, campaign.name, "Northwind",
         str(change.uuid), str(strategy.uuid), str(proposal.uuid), str(decision.uuid), str(held.uuid),
+        str(backtest.uuid),
         str(synced.users.vera.uuid), str(invited.uuid), invited.email,
     ]  # fmt: skip
     return synced

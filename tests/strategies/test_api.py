@@ -10,7 +10,7 @@ import pytest
 from django.test import Client as Browser
 
 from campaigns.models import Change
-from strategies import drafts
+from strategies import drafts, tasks
 from strategies.models import Decision, Draft, Proposal, Strategy
 from tests.strategies.conftest import ALL_ON, RULES
 
@@ -327,3 +327,28 @@ def test_the_answers_hold_exactly_the_documented_fields(shop, strategy, ask):
     ):
         assert set(answer) == set(shape().fields)
     assert set(listed["strategies"][0]["rules"]) == set(RULES)
+
+
+def test_a_back_test_is_a_job_with_progress_and_a_result(
+    shop, strategy, ask, django_capture_on_commit_callbacks
+):
+    shop.clock.advance(24 * 3600)
+    url = f"/api/strategies/{strategy.uuid}/backtests"
+    days = {"since": "2026-11-18", "hindsight": True}
+    with django_capture_on_commit_callbacks() as started:
+        status, row = ask("bob", "post", url, days)
+    assert len([job for job in started if "run_backtest" in repr(job)]) == 1
+    assert (status, row["state"], row["done"], row["total"]) == (202, "queued", 0, 1)
+    assert ask("bob", "post", url, days)[0] == 409
+    assert ask("bob", "get", f"/api/backtests/{row['id']}")[1]["result"] is None
+    tasks.backtests_due()
+    status, done = ask("vic", "get", f"/api/backtests/{row['id']}")
+    assert (status, done["state"], done["done"], done["strategy_id"]) == (200, "done", 1, str(strategy.uuid))
+    assert [one["object_id"] for one in done["result"]["firings"]] == ["21", "22"]
+    assert done["result"]["data_version"] == done["data_version"] > 0
+    status, listed = ask("vic", "get", url)
+    assert (status, listed["count"], listed["backtests"][0]["id"]) == (200, 1, row["id"])
+    assert "result" not in listed["backtests"][0]
+    assert ask("bob", "post", url, {"hour": 30})[0] == 400
+    assert ask("vic", "post", url, days)[0] == 403
+    assert ask("charlie", "get", f"/api/backtests/{row['id']}")[0] == 404
