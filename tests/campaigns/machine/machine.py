@@ -2,7 +2,8 @@
 process dies anywhere. After each step the statements of section 5 of the reliability reference are asked of Meta's own
 history.
 
-    people    file, approve, reject, undo, resolve, pull and release the switch, sync, reconnect
+    people    file, approve, reject, undo, resolve, pull and release the switch, release what was put aside, sync,
+              reconnect
     outside   edits in Ads Manager, the token revoked, time passing (seconds to days)
     Meta      every fault of the sandbox around a read or a write
     process   two sweeps at once or one that dies: before a call, after it, or before any statement that writes
@@ -19,6 +20,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import uuid4
 
+from django.db import transaction
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -28,6 +30,7 @@ import campaigns.changes.caps as caps
 import campaigns.changes.request as request
 import campaigns.changes.switch as switch
 import campaigns.changes.undo as undoing
+import metaads.strikes as strikes
 from accounts.connections import connect
 from accounts.errors import Refused
 from accounts.models import Alert
@@ -285,6 +288,7 @@ class ChangePath(RuleBasedStateMachine):
         self.clock.advance(seconds)
         if beat:
             self._release_all()
+            self._look_through()
             self._sync()
             self._sweep(1)
 
@@ -468,6 +472,7 @@ class ChangePath(RuleBasedStateMachine):
         self._sync()
         for _ in range(200):
             self._sweep(1)
+            self._look_through()  # after the sweep: one that was begun three times is put aside when it is taken again
             if not self._moving():
                 break
             self.clock.advance(15)
@@ -601,6 +606,12 @@ class ChangePath(RuleBasedStateMachine):
                 scope=self._scope(name), principal=self.agency.principals.alice, reason="go on", now=self._now
             )
 
+    @staticmethod
+    def _look_through() -> None:
+        """Staff let what was put aside, since its worker died over it three times, be tried again."""
+        for strike in strikes.parked():
+            strikes.release(strike)
+
     def _disarm(self) -> None:
         self.sandbox.control.handle("DELETE", "faults", {})
 
@@ -616,7 +627,8 @@ class ChangePath(RuleBasedStateMachine):
 
     @contextlib.contextmanager
     def _stops_hold(self) -> Iterator[None]:
-        """N12: what is stopped before a step is not written to in it."""
+        """N12: what is stopped before a step is not written to in it; nor is what was put aside."""
+        aside = set(strikes.names("change:"))
         pulled = set(Switch.everything.filter(released_at__isnull=True).values_list("scope", flat=True))
         before = len(self.history.writes)
         try:
@@ -625,6 +637,9 @@ class ChangePath(RuleBasedStateMachine):
             self._look()
             sent = self.history.writes[before:]
             assert not (pulled & {"global", "client", "account"}) or sent == [], f"N12: {sent} after {pulled}"
+            if aside:
+                taken = {str(change.uuid) for change in map(self._behind, sent) if change is not None}
+                assert not taken & aside, f"{sent} of what was put aside"
 
     def _sweep(self, times: int, *, how: str = "", count: int = 0) -> None:
         with self._stops_hold():
@@ -638,6 +653,8 @@ class ChangePath(RuleBasedStateMachine):
                         sweep()
             except Killed:
                 self.tally.kills += 1
+                # Django's delete is a transaction and here no savepoint: cut short, it would break the whole run.
+                transaction.set_rollback(False)
             finally:
                 self.stage.wire.mend()
 
