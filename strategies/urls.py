@@ -13,8 +13,11 @@ urlpatterns: list[URLPattern] = [
     path("api/strategies", saved.SavedStrategies.as_view(), name="api_strategies"),
     path("api/strategies/<uuid:uuid>", saved.SavedStrategy.as_view(), name="api_strategy"),
     path("api/strategies/<uuid:uuid>/export", rules.ExportRules.as_view(), name="api_export_strategy"),
-from strategies.api import backtests, meta, proposals, rules, saved
-from strategies.views import save_rules
+    path("strategies/save", save_rules, name="save_rules"),
+    path(
+        "api/strategies/<uuid:uuid>/backtests", backtests.Backtests.as_view(), name="api_strategy_backtests"
+    ),
+    path("api/backtests/<uuid:uuid>", backtests.OneBacktest.as_view(), name="api_backtest"),
     path("api/rules/schema", rules.RulesSchema.as_view(), name="api_rules_schema"),
     path("api/rules/check", rules.CheckRules.as_view(), name="api_check_rules"),
     path("api/rules/templates", rules.RuleTemplates.as_view(), name="api_rule_templates"),
