@@ -37,7 +37,7 @@ from strategies.engine.conflicts import Claim, outranked, settle
 from strategies.engine.judge import PAUSE_IS_OVER, hold, judge, prepare
 from strategies.engine.resting import weighed
 from strategies.engine.types import NOTICES, Intent, Judgement, Snapshot, Trust, Verdict
-from strategies.models import Decision, Proposal, ProposalState, Strategy, StrategyStatus
+from strategies.models import Decision, Proposal, ProposalState, Stage, Strategy, StrategyStatus
 
 #: A strategy is evaluated at least this often, also when no new figures arrive.
 EVERY = timedelta(minutes=15)
@@ -160,7 +160,13 @@ def _run(strategy: Strategy, snapshot: Snapshot, now: datetime) -> Outcome:
         snapshot=snapshot,
         now=now,
     )
-    offered = _offer(strategy, outcome, book, rows, now)
+    # In the shadow it only ends what it paused on a stage before.
+    told = (
+        outcome
+        if strategy.stage != Stage.SHADOW
+        else replace(outcome, judgements=_pauses_only(outcome, book))
+    )
+    offered = _offer(strategy, told, book, rows, now)
     if active:
         notices.tell(strategy=strategy, judgements=outcome.judgements, snapshot=outcome.snapshot, now=now)
     _withdraw(outcome, book, now)

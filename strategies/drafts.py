@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 import accounts.access as access
 import campaigns.changes.approvals as approvals
 import strategies.documents as documents
+import strategies.ladder as ladder
 import strategies.notices as notices
 import strategies.proposals as proposals
 import strategies.snapshots as snapshots
@@ -32,6 +33,7 @@ from strategies.models import (
     Draft,
     Proposal,
     ProposalState,
+    Stage,
     Strategy,
     StrategyStatus,
     StrategyType,
@@ -192,6 +194,47 @@ def edit(*, strategy: Strategy, principal: Principal, data: Mapping[str, Any], n
     if versioned or strategy.status != StrategyStatus.ACTIVE:
         reason = "The strategy was edited." if versioned else f"The strategy is {strategy.status}."
         _withdraw_open(strategy, reason, now)
+    return strategy
+
+
+def to_stage(*, strategy: Strategy, principal: Principal, stage: str, now: datetime) -> Strategy:
+    """Move a strategy along the ladder: down at once, with what it has open withdrawn; up only when its card is full,
+    by somebody who may approve what it will propose. Raises `BadRules`, `Conflict`, `Forbidden`."""
+    access.require(principal, "edit_strategy", strategy.client_id)
+    if stage not in Stage.values:
+        words = f"must be one of {', '.join(Stage.values)}"
+        raise BadRules("There is no such stage.", errors=[("stage", words)])
+    before = Stage(strategy.stage)
+    if stage == before:
+        return strategy
+    up = ladder.ORDER.index(Stage(stage)) > ladder.ORDER.index(before)
+    if up:
+        access.require(principal, "approve", strategy.client_id)
+        card = ladder.card(strategy, now=now)
+        if not card.full:
+            raise Conflict(
+                "The strategy has not shown enough for that stage.",
+                code="stage_not_earned",
+                advice=f"Missing: {'; '.join(card.missing)}.",
+            )
+    with transaction.atomic():
+        rows = Strategy.objects.of(strategy.client_id).filter(
+            pk=strategy.pk, stage=before, version=strategy.version
+        )
+        if not rows.update(stage=stage, stage_since=now, updated_at=now):
+            raise Conflict("Somebody else edited this strategy a moment ago.")
+        record(
+            principal=principal,
+            client=strategy.client,
+            verb="strategy_stage",
+            subject=str(strategy.uuid),
+            now=now,
+            before=before.value,
+            stage=stage,
+        )
+    strategy.refresh_from_db()
+    if not up:
+        _withdraw_open(strategy, "The strategy was taken back into the shadow.", now)
     return strategy
 
 

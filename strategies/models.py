@@ -30,8 +30,9 @@ class StrategyStatus(models.TextChoices):
 
 
 class Stage(models.TextChoices):
-    """How far a strategy may go by itself. On `approval` a person confirms each change."""
+    """How far a strategy may go by itself (see `ladder`)."""
 
+    SHADOW = "shadow", "It decides and proposes nothing"
     APPROVAL = "approval", "A person approves each change"
 
 
@@ -51,6 +52,7 @@ class Strategy(Tenant):
         null=True, blank=True, help_text="Of own rules; the brief's types are made one when evaluated."
     )
     stage = models.CharField(max_length=10, choices=Stage.choices, default=Stage.APPROVAL)
+    stage_since = models.DateTimeField(null=True, blank=True, help_text="Empty: since it was created.")
     version = models.PositiveIntegerField(default=1)
     created_by = models.ForeignKey(User, on_delete=models.SET_NULL, null=True, blank=True, related_name="+")
     created_at = models.DateTimeField()

@@ -12,6 +12,7 @@ urlpatterns: list[URLPattern] = [
     path("api/meta/strategies/<str:account_id>", meta.Strategies.as_view(), name="api_meta_strategies"),
     path("api/strategies", saved.SavedStrategies.as_view(), name="api_strategies"),
     path("api/strategies/<uuid:uuid>", saved.SavedStrategy.as_view(), name="api_strategy"),
+    path("api/strategies/<uuid:uuid>/stage", saved.StrategyStage.as_view(), name="api_strategy_stage"),
     path("api/strategies/<uuid:uuid>/export", rules.ExportRules.as_view(), name="api_export_strategy"),
     path("strategies/save", save_rules, name="save_rules"),
     path(

@@ -15,6 +15,7 @@ from strategies.engine.library import TEMPLATES, Ground, usual
 from strategies.engine.reading import read_rules
 from strategies.engine.types import Intent, Judgement, Snapshot
 from strategies.engine.wording import effect, sentence
+from strategies.ladder import Card
 from strategies.models import Backtest, Decision, Draft, Proposal, Strategy
 
 
@@ -89,6 +90,17 @@ def strategy_json(row: Strategy) -> dict[str, Any]:
         **_rules(row),
         "lastEvaluatedAt": row.last_evaluated_at,
         "lastOutcome": row.last_outcome,
+    }
+
+
+def stage_json(row: Strategy, card: Card) -> dict[str, Any]:
+    return {
+        "strategy_id": str(row.uuid),
+        "stage": card.stage.value,
+        "since": card.since,
+        "next": card.next.value if card.next else None,
+        "may_go_on": card.full,
+        "criteria": [{"words": one.words, "met": one.met} for one in card.criteria],
     }
 
 

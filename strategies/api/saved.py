@@ -9,13 +9,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 import strategies.drafts as drafts
+import strategies.ladder as ladder
 from accounts.api.base import TenantAPIView
 from accounts.api.meta import ERRORS, KEY, WRITE_ERRORS
 from accounts.idempotency import idempotent
 from metaads.clock import now
-from strategies.api.answers import strategy_json
+from strategies.api.answers import stage_json, strategy_json
 from strategies.api.base import CLIENT, body, text
-from strategies.api.shapes import AccountStrategy, StrategyEdit, StrategyList
+from strategies.api.shapes import AccountStrategy, StageAsked, StageCard, StrategyEdit, StrategyList
 from strategies.documents import FORMAT
 from strategies.errors import BadRules
 
@@ -78,3 +79,24 @@ class SavedStrategy(TenantAPIView):
         row = drafts.get(self.principal, str(uuid), verb="edit_strategy")
         row = drafts.edit(strategy=row, principal=self.principal, data=body(request), now=now())
         return Response(strategy_json(row))
+
+
+class StrategyStage(TenantAPIView):
+    @extend_schema(summary="A strategy's stage and its score card", responses={200: StageCard, **ERRORS})
+    def get(self, request: Request, uuid: Any) -> Response:
+        row = drafts.get(self.principal, str(uuid))
+        return Response(stage_json(row, ladder.card(row, now=now())))
+
+    @extend_schema(
+        summary="Move a strategy to another stage",
+        parameters=[KEY],
+        request=StageAsked,
+        responses={200: StageCard, **WRITE_ERRORS},
+    )
+    @idempotent
+    def post(self, request: Request, uuid: Any) -> Response:
+        """Down at once, and what it has open is withdrawn; up only when its card is full."""
+        row = drafts.get(self.principal, str(uuid), verb="edit_strategy")
+        stage = text(body(request), "stage")
+        row = drafts.to_stage(strategy=row, principal=self.principal, stage=stage, now=now())
+        return Response(stage_json(row, ladder.card(row, now=now())))

@@ -8,7 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from strategies.engine.templates import STATUSES
-from strategies.models import BacktestState, StrategyType
+from strategies.models import BacktestState, Stage, StrategyType
 
 
 class Rules(serializers.Serializer[Any]):
@@ -60,6 +60,24 @@ class AccountStrategy(serializers.Serializer[Any]):
     readBack = serializers.ListField(child=serializers.CharField(), read_only=True)
     lastEvaluatedAt = serializers.DateTimeField(read_only=True, allow_null=True)
     lastOutcome = serializers.CharField(read_only=True)
+
+
+class Criterion(serializers.Serializer[Any]):
+    words = serializers.CharField()
+    met = serializers.BooleanField()
+
+
+class StageAsked(serializers.Serializer[Any]):
+    stage = serializers.ChoiceField(Stage.values)
+
+
+class StageCard(serializers.Serializer[Any]):
+    strategy_id = serializers.CharField()
+    stage = serializers.ChoiceField(Stage.values)
+    since = serializers.DateTimeField()
+    next = serializers.ChoiceField(Stage.values, allow_null=True, help_text="null: there is none after it.")
+    may_go_on = serializers.BooleanField()
+    criteria = Criterion(many=True)
 
 
 class StrategyEdit(serializers.Serializer[Any]):

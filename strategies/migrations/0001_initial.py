@@ -127,10 +127,17 @@ class Migration(migrations.Migration):
                 (
                     "stage",
                     models.CharField(
-                        choices=[("approval", "A person approves each change")],
+                        choices=[
+                            ("shadow", "It decides and proposes nothing"),
+                            ("approval", "A person approves each change"),
+                        ],
                         default="approval",
                         max_length=10,
                     ),
+                ),
+                (
+                    "stage_since",
+                    models.DateTimeField(blank=True, help_text="Empty: since it was created.", null=True),
                 ),
                 ("version", models.PositiveIntegerField(default=1)),
                 ("created_at", models.DateTimeField()),

@@ -356,6 +356,8 @@ ROUTES: tuple[Route, ...] = (
                                           rules={"minCtr": 1}, actions={"pauseLowPerforming": True}))),
     api("api_strategies", "/api/strategies", label="api_strategies-own-rules", get=OWN_LIST,
         post=Rule(AGENCY_ASKS, 201, _says(accountId="{account}", name="Own", document=OWN_RULES))),
+    api("api_strategy_stage", "/api/strategies/{strategy}/stage", get=READ,
+        post=Rule(AGENCY_ASKS, body=_says(stage="shadow"))),
     api("api_export_strategy", "/api/strategies/{strategy}/export", get=READ),
     api("api_strategy_backtests", "/api/strategies/{strategy}/backtests", get=READ,
         post=Rule(AGENCY_ASKS, 202, _says(since="2026-11-10", hindsight=True))),
