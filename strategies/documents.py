@@ -17,6 +17,7 @@ from strategies.engine.language import dump_document, parse_document
 from strategies.engine.library import TEMPLATES, Ground, instantiate
 from strategies.engine.reading import read_rules
 from strategies.engine.rules import Compare, Document, Target, leaves
+from strategies.engine.soundness import Finding, examine
 from strategies.engine.templates import document as of_brief
 from strategies.engine.templates import read_actions, read_thresholds
 from strategies.errors import BadRules
@@ -34,6 +35,7 @@ class Checked:
     json: dict[str, Any]
     read_back: tuple[str, ...]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...]
 
 
 def of(strategy: Strategy | Draft) -> Document:
@@ -123,6 +125,7 @@ def checked(document: Document, *, ad_account: AdAccount) -> Checked:
         json=dump_document(document),
         read_back=read_rules(document, currency=ad_account.currency),
         warnings=warnings(document, ad_account=ad_account),
+        findings=examine(document),
     )
 
 

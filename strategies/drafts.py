@@ -21,6 +21,7 @@ from accounts.errors import Conflict, NotFound
 from accounts.models import AdAccount, Client
 from accounts.tenancy import Principal
 from strategies.engine.generate import generate
+from strategies.engine.soundness import REFUSE, examine
 from strategies.engine.templates import (
     STATUSES,
     actions_json,
@@ -73,9 +74,10 @@ def versions(strategy: Strategy) -> QuerySet[StrategyVersion]:
     return rows.order_by("-version")
 
 
-def check(data: Mapping[str, Any]) -> dict[str, Any]:
+def check(data: Mapping[str, Any], *, kept: Any = None) -> dict[str, Any]:
     """The checked, stored form of name, type, status, and of rules and actions or a document. Raises `BadRules` naming
-    every mistake."""
+    every mistake. A document that is `kept` as it is stored is not asked again whether it makes sense: what was
+    saved before a check existed can still be renamed and switched off."""
     errors: list[tuple[str, str]] = []
     name, type_, status = (data.get(key) for key in ("name", "type", "status"))
     document = data.get("document")
@@ -88,7 +90,9 @@ def check(data: Mapping[str, Any]) -> dict[str, Any]:
     status = status or StrategyStatus.ACTIVE.value
     if status not in STATUSES:
         errors.append(("status", f"must be one of {', '.join(STATUSES)}"))
-    found, mistakes = _own_rules(data) if type_ == StrategyType.CUSTOM else _briefs_rules(data, str(type_))
+    found, mistakes = (
+        _own_rules(data, kept) if type_ == StrategyType.CUSTOM else _briefs_rules(data, str(type_))
+    )
     errors += mistakes
     if errors:
         raise BadRules("This strategy cannot be used.", errors=errors)
@@ -104,17 +108,21 @@ def _briefs_rules(data: Mapping[str, Any], type_: str) -> tuple[dict[str, Any], 
     return found, errors + more
 
 
-def _own_rules(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+def _own_rules(data: Mapping[str, Any], kept: Any) -> tuple[dict[str, Any], list[tuple[str, str]]]:
     errors = [
         (key, "goes with the brief's types; own rules are in document")
         for key in ("rules", "actions")
         if data.get(key)
     ]
     try:
-        document = documents.stored(documents.read(data.get("document")))
+        document = documents.read(data.get("document"))
     except BadRules as bad:
         return {}, errors + list(bad.errors)
-    return {"rules": {}, "actions": {}, "document": document}, errors
+    stored = documents.stored(document)
+    for one in examine(document) if stored != kept else ():
+        if one.severity == REFUSE:
+            errors.append((f"document.{one.path}", f"{one.sentence} {one.suggestion}"))
+    return {"rules": {}, "actions": {}, "document": stored}, errors
 
 
 def unsaved(*, ad_account: AdAccount, data: Mapping[str, Any], now: datetime) -> Strategy:
@@ -170,7 +178,7 @@ def edit(*, strategy: Strategy, principal: Principal, data: Mapping[str, Any], n
     ):  # a part that is given is merged, so that one threshold can be edited alone
         if isinstance(given.get(part), Mapping):
             given[part] = {**before[part], **given[part]}
-    fields = check({**before, **given})
+    fields = check({**before, **given}, kept=strategy.document)
     versioned = any(fields[key] != before[key] for key in _VERSIONED)
     try:
         with transaction.atomic():

@@ -39,6 +39,16 @@ def checked_json(checked: Checked) -> dict[str, Any]:
         "document": checked.json,
         "readBack": list(checked.read_back),
         "warnings": list(checked.warnings),
+        "findings": [
+            {
+                "severity": one.severity,
+                "code": one.code,
+                "path": f"document.{one.path}",
+                "sentence": one.sentence,
+                "suggestion": one.suggestion,
+            }
+            for one in checked.findings
+        ],
     }
 
 

@@ -96,6 +96,14 @@ class RulesToCheck(serializers.Serializer[Any]):
     document = serializers.DictField()
 
 
+class FindingShape(serializers.Serializer[Any]):
+    severity = serializers.CharField(help_text="refuse, warn or note")
+    code = serializers.CharField()
+    path = serializers.CharField()
+    sentence = serializers.CharField()
+    suggestion = serializers.CharField()
+
+
 class CheckedRules(serializers.Serializer[Any]):
     document = serializers.DictField(help_text="As it would be stored.")
     readBack = serializers.ListField(child=serializers.CharField())
@@ -103,6 +111,7 @@ class CheckedRules(serializers.Serializer[Any]):
         child=serializers.CharField(),
         help_text="What it asks for and cannot have as the client is set up now.",
     )
+    findings = FindingShape(many=True, help_text="What is certainly wrong with it, whatever the figures are.")
 
 
 class TemplateToFill(serializers.Serializer[Any]):

@@ -505,3 +505,28 @@ def test_a_template_that_cannot_be_filled_in_says_which_parameter(shop, ask):  #
         status, body = ask("vic", "post", "/api/rules/templates", asked)
         assert (status, body["code"]) == (400, "bad_rules")
         assert [error["field"] for error in body["errors"]] == [path]
+
+
+def test_rules_that_can_never_hold_are_told_when_checked_and_refused_when_saved(shop, ask):  # noqa: F811
+    never = rule({"all": [above("cpc", "2"), {**above("cpc", "1"), "op": "<"}]}, {"action": "pause"})
+    _, body = ask("vic", "post", "/api/rules/check", {"accountId": "act_1", "document": never})
+    (finding,) = body["findings"]
+    assert (finding["severity"], finding["path"]) == ("refuse", "document.cases[0].when")
+    status, body = ask(
+        "bob", "post", "/api/strategies", {"accountId": "act_1", "name": "Own", "document": never}
+    )
+    assert (status, body["code"]) == (400, "bad_rules")
+    assert [error["field"] for error in body["errors"]] == ["document.cases[0].when"]
+
+
+def test_senseless_rules_that_were_saved_before_can_be_renamed_and_switched_off(shop, ask):  # noqa: F811
+    well = rule({"all": [above("cpc", "2"), above("cpc", "1")]}, {"action": "pause"})
+    never = rule({"all": [above("cpc", "2"), {**above("cpc", "1"), "op": "<"}]}, {"action": "pause"})
+    _, saved = ask("bob", "post", "/api/strategies", {"accountId": "act_1", "name": "Own", "document": well})
+    stored = documents.stored(documents.read(never))
+    Strategy.everything.filter(uuid=saved["id"]).update(document=stored)
+    url = f"/api/strategies/{saved['id']}"
+    assert ask("bob", "patch", url, {"name": "Old", "status": "paused"})[0] == 200
+    assert ask("bob", "patch", url, {"document": never})[0] == 200, "the same again"
+    other = rule({"all": [above("cpc", "3"), {**above("cpc", "1"), "op": "<"}]}, {"action": "pause"})
+    assert ask("bob", "patch", url, {"document": other})[0] == 400
