@@ -392,6 +392,7 @@ SPECTACULAR_SETTINGS = {
             "AVERAGE",
             "ABOVE_AVERAGE",
         ],
+        "Stage": ["shadow", "approval"],
         "AnyRole": ["owner", "manager", "buyer", "analyst", "approver", "viewer", "integrator"],
         "Level": ["account", "campaign", "adset", "ad"],
         "ObjectLevel": ["campaign", "adset", "ad"],

@@ -98,7 +98,8 @@ def test_no_amount_of_any_golden_answer_is_a_text():
         elif type(value) is str and re.fullmatch(r"-?\d+(\.\d+)?", value):
             yield at
 
-    shown = {"left", "right"}  # of a decision's tree
+    # Of a decision's tree, and of the evidence of its conditions.
+    shown = {"left", "right", "e", "spent", "expected", "seen", "more_spend"}
     names = {"id", "object_id", "campaign_id", "adset_id", "creative_id", "meta_user_id"}
     for file in goldens.FOLDER.rglob("*.json"):
         body = goldens.read(file.read_text())["response"]["body"]
