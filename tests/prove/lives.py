@@ -214,6 +214,13 @@ def stream(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
     return {}
 
 
+def race(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
+    """Two processes in the same moment: see `tests.prove.races`."""
+    from tests.prove import races
+
+    return races.race(order, clock)
+
+
 def throw(order: dict[str, Any], clock: SharedClock) -> dict[str, Any]:
     """Pull the switch of everything, as a page or the API does."""
     from accounts.access import principal_of
