@@ -80,6 +80,7 @@ def test_only_these_reads_are_declared_to_write():
         "review",
         "doctor",
         "people",
+        "new_strategy",
     }  # they name a client: the last choice
     # Parts that nobody has read yet are asked for when somebody wants to see them.
     assert writing == {"api_authorize_url", "confirm_connection", "api_insights"} | pages
