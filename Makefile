@@ -4,7 +4,8 @@
 #   make run       no demo data; says which variables a real Meta app needs                              PORT=
 #   make server    the server form: several processes on PostgreSQL and Redis                            PORT= DATABASE_URL= REDIS_URL=
 #   make test      the test suite on SQLite            make browser   the tests that need Chromium
-#   make prove     large counts, real processes        N= (how much)
+#   make prove     large counts, real processes        N= (how much: N runs of the machine of changes, 2N days of the simulator;
+#                                                      from 1000 on the whole kill grid and 100 double crashes on each database)
 #   make bench     benchmarks, beside what others use  B="ingest queries push calls memory" (which)  BENCH_POSTGRES_URL=
 #                                                      DAYS= ROWS= SOCKETS= HOURS= (how much)  PEER_SECONDS= (each peer at most)
 #   make bench-peers   installs what landing is measured beside, each in an environment of its own (once, PyPI alone)

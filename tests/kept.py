@@ -93,7 +93,7 @@ def reach(
     if not ready or level is None or (level.below, level.setup) != (below, setup) or not _fits(level):
         return _marked(build(), None)
     _write(level)
-    loaded = _Loader(io.BytesIO(level.state), box, clock).load()
+    loaded = unpacked(level.state, box=box, clock=clock)
     if box is not None:
         box.__dict__.update(loaded["box"])
     found = SimpleNamespace() if agency is None else agency
@@ -117,9 +117,7 @@ def _learn(
         return _marked(agency, None)
     after = _all()
     gone, new = _without(before, after), _without(after, before)
-    file = io.BytesIO()
     kept = {"box": None if box is None else box.__dict__, "agency": agency.__dict__}
-    _Saver(file, box, clock).dump(kept)
     _levels[name] = Level(
         below=below,
         setup=setup,
@@ -128,7 +126,7 @@ def _learn(
         new=new,
         heard=(0, 0) if box is None else _heard(box),
         digest=_digest(after),
-        state=file.getvalue(),
+        state=packed(kept, box=box, clock=clock),
     )
     return _marked(agency, name)
 
@@ -229,6 +227,17 @@ def _count_on(cursor: Any, level: Level) -> None:
 
 
 # --- the sandbox and the names --------------------------------------------------------------------------------------
+
+
+def packed(kept: Any, *, box: Any, clock: Any) -> bytes:
+    """What can be unpacked again around another sandbox and another clock."""
+    file = io.BytesIO()
+    _Saver(file, box, clock).dump(kept)
+    return file.getvalue()
+
+
+def unpacked(state: bytes, *, box: Any, clock: Any) -> Any:
+    return _Loader(io.BytesIO(state), box, clock).load()
 
 
 class _Saver(pickle.Pickler):

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,6 +77,26 @@ def started(environ: dict[str, str], *arguments: str) -> Iterator[subprocess.Pop
                 process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def counted(commands: Sequence[tuple[str, ...]]) -> dict[str, int]:
+    """Run proofs (a module and its arguments) side by side; the sums of the counts in their last lines, `name=number`.
+    Raises AssertionError with everything they said when one has failed."""
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-m", *command],
+            cwd=ROOT,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        for command in commands
+    ]
+    with ThreadPoolExecutor(len(runs)) as readers:
+        said = list(readers.map(lambda run: run.communicate()[0], runs))
+    assert [run.returncode for run in runs] == [0] * len(runs), "\n".join(said)
+    counts = [dict(pair.split("=") for pair in text.splitlines()[-1].split()) for text in said]
+    return {name: sum(int(one[name]) for one in counts) for name in counts[0]}
 
 
 def web(port: int) -> tuple[str, ...]:

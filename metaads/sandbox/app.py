@@ -183,6 +183,8 @@ class Sandbox:
             line["status"] = "no answer, applied" if silence.applied else "no answer"
             raise
         finally:
+            if call.read_at != call.now:
+                line["read_at"] = call.read_at
             line["effects"] = [
                 entry.seq
                 for entry in self.journal.since(before)

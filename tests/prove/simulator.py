@@ -3,7 +3,8 @@
     python -m tests.prove.simulator --seed 7 --days 10        replays what a failure names
 
 The actors and what must hold are those of `tests.campaigns.machine`; here chance drives them through whole days, in
-one of six mixes. Everything follows from the seed. A world lives for ten days, then the next seed begins a new one.
+one of six mixes. A worker that dies is a process that is killed. Everything follows from the seed. A world lives for
+ten days, then the next seed begins a new one.
 """
 
 from __future__ import annotations
@@ -15,8 +16,13 @@ import traceback
 from dataclasses import dataclass
 from typing import Any
 
+from tests.prove.product import product
+
 DAY = 86_400.0
 WORLD = 10
+DEATHS = ("before_call", "after_call", "in_sql")
+#: What a run tells of.
+COUNTED = ("days", "writes", "unknown", "edits", "in_flight", "kills")
 
 
 @dataclass(frozen=True)
@@ -59,16 +65,13 @@ def a_day(machine: Any, chance: random.Random, mix: Mix) -> None:
     if chance.random() < mix.revoked:
         machine.revoke(subcode=458, rounds=1, soon=True)
     for _ in range(chance.choice((1, 1, 2))):
-        dies = (
-            chance.choice(("before_call", "after_call", "in_sql"))
-            if chance.random() < 5 * mix.death
-            else None
-        )
+        dies = chance.choice(DEATHS) if chance.random() < 5 * mix.death else None
         asked = {
             "fault": fault(chance, mix),
             "rounds": chance.randint(1, 4),
             "dies": dies,
             "count": chance.randint(0, 9),
+            "careful": chance.random() < 0.8,
         }
         if chance.random() < 0.8:
             machine.move_a_budget(
@@ -86,7 +89,8 @@ def a_day(machine: Any, chance: random.Random, mix: Mix) -> None:
         for _ in range(12):
             if not machine._moving():
                 break
-            machine._sweep(2 if chance.random() < 0.3 else 1)
+            how = chance.choice(DEATHS) if chance.random() < mix.death else ""
+            machine._sweep(2 if chance.random() < 0.3 else 1, how=how, count=chance.randint(0, 9))
             machine.clock.advance(chance.choice((3, 4, 15, 60, 121)))
         machine.nothing_is_broken()
     rest = begun + DAY - machine.clock.timestamp()
@@ -94,12 +98,12 @@ def a_day(machine: Any, chance: random.Random, mix: Mix) -> None:
     machine.what_a_change_is_for_never_changes()
 
 
-def a_world(agency_of: Any, seed: int, days: int) -> Any:
+def a_world(ground: Any, seed: int, days: int) -> Any:
     """Ten days of one account under the mix of the seed; its tally. Raises AssertionError where something is broken."""
     from tests.campaigns.machine.machine import machine_for
 
     chance = random.Random(seed)
-    machine = machine_for(agency_of)()
+    machine = machine_for(ground)()
     try:
         for _ in range(days):
             a_day(machine, chance, MIXES[seed % len(MIXES)])
@@ -115,40 +119,24 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the first world; the next worlds count on")
     parser.add_argument("--days", type=int, default=WORLD)
     given = parser.parse_args()
-    agency = _product()
-    sums = dict.fromkeys(("writes", "unknown", "edits", "kills", "days"), 0)
+    agency = product()
+    from tests.prove.ground import FileGround
+
+    ground = FileGround(agency)
+    sums = dict.fromkeys(COUNTED, 0)
     for number in range(-(-given.days // WORLD)):
         seed = given.seed + number
         days = min(WORLD, given.days - number * WORLD)
         try:
-            tally = a_world(agency, seed, days)
+            tally = a_world(ground, seed, days)
         except BaseException:
             traceback.print_exc()
             print(f"again: python -m tests.prove.simulator --seed {seed} --days {WORLD}", flush=True)  # noqa: T201
             return 1
-        sums["days"] += days
-        for name in ("writes", "unknown", "edits", "kills"):
-            sums[name] += getattr(tally, name)
+        for name in COUNTED:
+            sums[name] += days if name == "days" else getattr(tally, name)
     print(" ".join(f"{name}={count}" for name, count in sums.items()), flush=True)  # noqa: T201
     return 0
-
-
-def _product() -> Any:
-    """The product on a database in memory, with the agency in it."""
-    import os
-
-    os.environ["TEST_DATABASE_URL"] = os.environ["TEST_REDIS_URL"] = ""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-    import django
-    from django.conf import settings
-    from django.core.management import call_command
-
-    settings.DATABASES["default"]["NAME"] = ":memory:"
-    django.setup()
-    call_command("migrate", verbosity=0)
-    from tests.conftest import found_agency
-
-    return found_agency()
 
 
 if __name__ == "__main__":

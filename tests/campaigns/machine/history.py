@@ -6,6 +6,7 @@ The model of the machine. The product's ledger is what is judged, so it is never
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from metaads.sandbox.app import Sandbox
@@ -56,7 +57,8 @@ class History:
 
     def read(self) -> list[Write]:
         """The writes that arrived since the last look."""
-        fresh = [line for line in self._sandbox.history if line["n"] > self._request]
+        lines = reversed(self._sandbox.history)
+        fresh = list(takewhile(lambda line: line["n"] > self._request, lines))[::-1]
         self._request = max((line["n"] for line in fresh), default=self._request)
         for entry in self._sandbox.journal.since(self._entry):
             self._entry = entry.seq
