@@ -4,7 +4,7 @@
 
 The actors and what must hold are those of `tests.campaigns.machine`; here chance drives them through whole days, in
 one of six mixes. A worker that dies is a process that is killed. Everything follows from the seed. A world lives for
-ten days, then the next seed begins a new one.
+ten days unless told otherwise, then the next seed begins a new one.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def a_day(machine: Any, chance: random.Random, mix: Mix) -> None:
 
 
 def a_world(ground: Any, seed: int, days: int) -> Any:
-    """Ten days of one account under the mix of the seed; its tally. Raises AssertionError where something is broken."""
+    """Days of one account under the mix of the seed; its tally. Raises AssertionError where something is broken."""
     from tests.campaigns.machine.machine import machine_for
 
     chance = random.Random(seed)
@@ -118,20 +118,22 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Simulate account-days.")
     parser.add_argument("--seed", type=int, default=1, help="of the first world; the next worlds count on")
     parser.add_argument("--days", type=int, default=WORLD)
+    parser.add_argument("--world", type=int, default=WORLD, help="days of one world")
     given = parser.parse_args()
     agency = product()
     from tests.prove.ground import FileGround
 
     ground = FileGround(agency)
     sums = dict.fromkeys(COUNTED, 0)
-    for number in range(-(-given.days // WORLD)):
+    for number in range(-(-given.days // given.world)):
         seed = given.seed + number
-        days = min(WORLD, given.days - number * WORLD)
+        days = min(given.world, given.days - number * given.world)
         try:
             tally = a_world(ground, seed, days)
         except BaseException:
             traceback.print_exc()
-            print(f"again: python -m tests.prove.simulator --seed {seed} --days {WORLD}", flush=True)  # noqa: T201
+            again = f"--seed {seed} --days {days} --world {days}"
+            print(f"again: python -m tests.prove.simulator {again}", flush=True)  # noqa: T201
             return 1
         for name in COUNTED:
             sums[name] += days if name == "days" else getattr(tally, name)

@@ -134,6 +134,8 @@ class Ground:
             with armed(wire, how, count):
                 work()
         except Killed:
+            # Django's delete is a transaction and here no savepoint: cut short, it would break the whole run.
+            transaction.set_rollback(False)
             return False
         return True
 
