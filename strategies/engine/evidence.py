@@ -295,20 +295,20 @@ def sentence(
     objects: str,
     money: Callable[[float], str],
     money_seen: bool = False,
+    since: str = "",
 ) -> str:
-    """ "Spent USD 48; at the target CPA of USD 20 about 1.7 reported purchases were to be expected by now, ..."
+    """ "Spent USD 48 since 1 Nov; at the target CPA of USD 20 about 1.7 reported purchases were to be expected, ..."
 
     `target` as "CPA of USD 20", `events` as "purchases", `objects` as "ad sets"; `money` writes an amount, and
-    `money_seen` says that what is seen is money as well.
+    `money_seen` says that what is seen is money as well. `since` is the first day that is weighed: not the days of the
+    condition, which move.
     """
     few = found.claim.below
     expected = money(found.expected) if money_seen else _about(found.expected)
     seen = money(found.seen) if money_seen else f"{found.seen:,.0f}"
     what, was = (f"of reported {events}", "was") if money_seen else (f"reported {events}", "were")
-    said = (
-        f"Spent {money(found.spent)}; at the target {target} about {expected} {what} {was} to be expected by now, "
-        f"{seen} {was} seen"
-    )
+    spent = f"Spent {money(found.spent)}" + (f" since {since}" if since else "")
+    said = f"{spent}; at the target {target} about {expected} {what} {was} to be expected by now, {seen} {was} seen"
     if found.chance is not None and (found.seen < found.expected) == few:
         little = "little" if few else "much"
         said += f"; that {little} happens in {_percent(found.chance)} of {objects} that are just on target"

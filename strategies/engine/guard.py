@@ -99,6 +99,7 @@ def weighed(
         objects=_LEVELS[subject.level],
         money=amount,
         money_seen=claim.seen in _MONEY,
+        since=f"{past.since.day} {past.since:%b}",
     )
     return Weighed(
         answer=found.answer.value,

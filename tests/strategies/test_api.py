@@ -237,7 +237,7 @@ def test_decisions_say_why_with_every_value(shop, strategy, ask):
     (row,) = body["decisions"]
     assert (row["verdict"], row["reason_code"]) == ("unknown", "not_known_yet")
     assert row["reason"].startswith(
-        "Cannot be judged: not known yet: Spent USD 0.80; at the target CTR of 0.8 %"
+        "Cannot be judged: not known yet: Spent USD 0.80 since 11 Nov; at the target CTR of 0.8 %"
     )
     leaf = row["cases"][0]["tree"]["children"][0]
     assert leaf["why_unknown"].startswith("not known yet: Spent USD 0.80")

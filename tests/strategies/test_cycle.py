@@ -45,9 +45,9 @@ def test_planted_figures_give_one_raise_and_one_pause(shop, strategy):
         "22": ("pause", "ACTIVE", "PAUSED"),
     }
     assert found["22"].sentence == (
-        "Pause: CTR 0.40 % is below 0.80 % over 11–17 Nov (14,000 impressions, USD 84.00). Spent USD 96.00; at the"
-        " target CTR of 0.8 % about 119 reported clicks were to be expected by now, 64 were seen; that little happens"
-        " in less than 1 % of ad sets that are just on target: it is known to be worse than the target."
+        "Pause: CTR 0.40 % is below 0.80 % over 11–17 Nov (14,000 impressions, USD 84.00). Spent USD 96.00 since"
+        " 11 Nov; at the target CTR of 0.8 % about 119 reported clicks were to be expected by now, 64 were seen; that"
+        " little happens in less than 1 % of ad sets that are just on target: it is known to be worse than the target."
     )
     for row in found.values():
         assert row.change.state == "PROPOSED"

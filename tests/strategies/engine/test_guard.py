@@ -41,7 +41,7 @@ def test_what_is_three_times_too_dear_is_known_to_be():
     trace = say(DEAR, spent(100, Decimal("1.5")))
     assert (trace.result, trace.guard.answer) == (True, "act")
     assert trace.guard.words.startswith(
-        "Spent USD 700.00; at the target CPA of USD 20.00 about 35.0 reported conv"
+        "Spent USD 700.00 since 1 Nov; at the target CPA of USD 20.00 about 35.0 reported conv"
     )
 
 
