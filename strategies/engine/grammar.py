@@ -10,6 +10,7 @@ the schema admits.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -54,14 +55,14 @@ class Reader:
         return shape.read(self, data, path)
 
 
-class Shape:
+class Shape(ABC):
     """One kind of JSON value."""
 
-    def read(self, reader: Reader, data: Any, path: str) -> Any:
-        raise NotImplementedError
+    @abstractmethod
+    def read(self, reader: Reader, data: Any, path: str) -> Any: ...
 
-    def schema(self) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def schema(self) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
